@@ -1,0 +1,11 @@
+//! kith: one daemon that joins a person's or team's machines into a private, encrypted, self-healing
+//! network with no server in it.
+//!
+//! Reading list, from what knows least to what knows most:
+//! [`mesh`] (who is there), [`wire`] (bytes on a link), [`settings`].
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod mesh;
+pub mod settings;
+pub mod wire;

@@ -1,0 +1,278 @@
+//! Signed, versioned facts: a node's card and its link state.
+//!
+//! A record travels as the exact bytes its author signed, so that any node can pass it on and any
+//! other can check it. [`Signed::open`] is the only way from bytes to a [`Record`]: what the rest of the
+//! mesh handles has been verified.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{NodeId, Ver};
+use crate::wire::bounded::{Blob, List, Text};
+
+/// Longest label, bytes of UTF-8.
+pub const LABEL_BYTES_MAX: usize = 64;
+/// Most addresses on a card.
+pub const ADDRS_MAX: usize = 8;
+/// Most links in one link state.
+pub const LINKS_MAX: usize = 1024;
+/// Most bytes of one record's body (1,024 links of at most 48 bytes, and room).
+pub const RECORD_BYTES_MAX: usize = 56 * 1024;
+/// Highest epoch accepted. Above it the author's own next boot could not be newer any more.
+pub const EPOCH_MAX: u64 = 1 << 53;
+
+/// What a node says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// Ed25519 public key, 32 bytes; the id is derived from it, never sent beside it.
+    pub key: [u8; 32],
+    /// Name of the network it belongs to.
+    pub network: Text<64>,
+    /// Version; newer replaces older.
+    pub ver: Ver,
+    /// Name for people; never proof of identity.
+    pub label: Text<LABEL_BYTES_MAX>,
+    /// Where it can be dialled, best first.
+    pub addrs: List<SocketAddr, ADDRS_MAX>,
+    /// Whether it volunteers to pass packets on.
+    pub relay: bool,
+    /// Whether it keeps letters for nodes that are away.
+    pub mailbox: bool,
+    /// Onion and mail keys, opaque to the mesh.
+    pub keys: Blob<512>,
+    /// Free key=value words the owner set.
+    pub tags: Text<1024>,
+    /// Unix milliseconds of its goodbye, if it said one.
+    pub leaving_ms: Option<u64>,
+}
+
+impl Card {
+    /// The id this card speaks for.
+    pub fn id(&self) -> NodeId {
+        NodeId::of_key(&self.key)
+    }
+}
+
+/// Who dialled a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The node that lists it dialled.
+    Out,
+    /// The peer dialled.
+    In,
+}
+
+/// One link as one of its ends reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkEntry {
+    /// The other end.
+    pub peer: NodeId,
+    /// Who dialled, seen from the reporter.
+    pub dir: Direction,
+    /// Smoothed round-trip time, microseconds; 0 means not measured yet.
+    pub rtt_us: u32,
+    /// Seconds since the reporter's epoch at which the link came up.
+    pub since_s: u32,
+}
+
+/// A node's list of its own links.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkState {
+    /// Whose links these are.
+    pub id: NodeId,
+    /// Version; newer replaces older.
+    pub ver: Ver,
+    /// How many more links it would take.
+    pub slots_free: u16,
+    /// The most links it takes.
+    pub degree_max: u16,
+    /// Its links, ordered by peer id, each peer once.
+    pub links: List<LinkEntry, LINKS_MAX>,
+}
+
+/// Which of a node's two records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// A [`Card`].
+    Card,
+    /// A [`LinkState`].
+    Links,
+}
+
+impl Kind {
+    /// What is mixed into the signature, so that one kind never passes for another.
+    fn purpose(self) -> &'static str {
+        match self {
+            Kind::Card => "card",
+            Kind::Links => "links",
+        }
+    }
+}
+
+/// A record as it travels: its body and the author's signature over it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// Which kind of record the body is.
+    pub kind: Kind,
+    /// Public key of the author, 32 bytes.
+    pub key: [u8; 32],
+    /// Postcard encoding of the [`Card`] or [`LinkState`].
+    pub body: Blob<RECORD_BYTES_MAX>,
+    /// Ed25519 signature, 64 bytes.
+    pub sig: Blob<64>,
+}
+
+/// The content of a verified record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A node's description of itself.
+    Card(Card),
+    /// A node's links.
+    Links(LinkState),
+}
+
+/// A record whose signature, author and form were checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    id: NodeId,
+    ver: Ver,
+    body: Body,
+    signed: Arc<Signed>,
+}
+
+/// Why a record was not accepted. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRecord {
+    /// The signature does not fit the key and the body.
+    #[error("the signature is wrong")]
+    Signature,
+    /// The body cannot be read.
+    #[error("the body cannot be read")]
+    Body,
+    /// The body speaks for another node than the one that signed.
+    #[error("it speaks for another node than its signer")]
+    Author,
+    /// The epoch is beyond [`EPOCH_MAX`].
+    #[error("its epoch is absurdly far in the future")]
+    Epoch,
+    /// Links are not in order, appear twice, or lead to the node itself.
+    #[error("its links are out of order, doubled or lead to itself")]
+    Links,
+}
+
+/// Signs and checks; Ed25519 in the daemon, something cheap in the simulator.
+pub trait Crypto {
+    /// The public key signatures by [`Crypto::sign`] check against, 32 bytes.
+    fn key(&self) -> [u8; 32];
+    /// Signs `message` with the node's own key; 64 bytes.
+    fn sign(&self, message: &[u8]) -> [u8; 64];
+    /// Whether `sig` is a signature of `message` by the holder of `key`.
+    fn verify(&self, key: &[u8; 32], message: &[u8], sig: &[u8]) -> bool;
+}
+
+/// What is signed: `"kith1/" ‖ purpose ‖ 0x00 ‖ bytes`.
+pub fn domain_separated(purpose: &str, bytes: &[u8]) -> Vec<u8> {
+    [b"kith1/", purpose.as_bytes(), &[0], bytes].concat()
+}
+
+impl Signed {
+    /// Checks author, signature and form. `Err` means: drop it, count it.
+    pub fn open(self: &Arc<Self>, crypto: &dyn Crypto) -> Result<Record, BadRecord> {
+        let message = domain_separated(self.kind.purpose(), &self.body);
+        if !crypto.verify(&self.key, &message, &self.sig) {
+            return Err(BadRecord::Signature);
+        }
+        let body = match self.kind {
+            Kind::Card => Body::Card(parse(&self.body)?),
+            Kind::Links => Body::Links(parse(&self.body)?),
+        };
+        let (id, ver) = match &body {
+            Body::Card(card) => (card.id(), card.ver),
+            Body::Links(links) => (links.id, links.ver),
+        };
+        if id != NodeId::of_key(&self.key) {
+            return Err(BadRecord::Author);
+        }
+        if ver.epoch > EPOCH_MAX {
+            return Err(BadRecord::Epoch);
+        }
+        if let Body::Links(state) = &body {
+            let ordered = state.links.windows(2).all(|w| w[0].peer < w[1].peer);
+            if !ordered || state.links.iter().any(|l| l.peer == id) {
+                return Err(BadRecord::Links);
+            }
+        }
+        Ok(Record { id, ver, body, signed: self.clone() })
+    }
+}
+
+/// Reads a body and refuses bytes left over behind it.
+fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, BadRecord> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(BadRecord::Body),
+    }
+}
+
+impl Record {
+    /// Signs `body` with the node's own key.
+    pub fn sign(body: Body, crypto: &dyn Crypto) -> Record {
+        let (kind, id, ver, bytes) = match &body {
+            Body::Card(card) => (Kind::Card, card.id(), card.ver, postcard::to_stdvec(card)),
+            Body::Links(links) => (Kind::Links, links.id, links.ver, postcard::to_stdvec(links)),
+        };
+        let bytes = bytes.expect("a record of bounded lists always encodes");
+        let sig = crypto.sign(&domain_separated(kind.purpose(), &bytes));
+        let signed = Signed {
+            kind,
+            key: crypto.key(),
+            body: Blob::new(bytes).expect("1,024 links of at most 48 bytes fit the bound"),
+            sig: Blob::new(sig.to_vec()).expect("a signature is 64 bytes"),
+        };
+        Record { id, ver, body, signed: Arc::new(signed) }
+    }
+
+    /// Whom it speaks for.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Its version.
+    pub fn ver(&self) -> Ver {
+        self.ver
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        self.signed.kind
+    }
+
+    /// What it says.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The card, if it is one.
+    pub fn card(&self) -> Option<&Card> {
+        match &self.body {
+            Body::Card(card) => Some(card),
+            Body::Links(_) => None,
+        }
+    }
+
+    /// The link state, if it is one.
+    pub fn links(&self) -> Option<&LinkState> {
+        match &self.body {
+            Body::Links(links) => Some(links),
+            Body::Card(_) => None,
+        }
+    }
+
+    /// The bytes to pass on.
+    pub fn signed(&self) -> &Arc<Signed> {
+        &self.signed
+    }
+}

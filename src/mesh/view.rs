@@ -1,0 +1,94 @@
+//! The graph as it is shown: who is there, in what state, and every link.
+
+use std::net::SocketAddr;
+
+use super::NodeId;
+
+/// A node's state, derived here from the records; never gossiped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// A confirmed path leads to it.
+    Alive,
+    /// Still reachable (or only just not), but somebody dropped its link to it within the last seconds.
+    Suspect,
+    /// Its last confirmed link is gone.
+    Failed,
+    /// It went away together with others that still list each other: a split, not a crash.
+    Unreachable,
+    /// It said goodbye.
+    Left,
+}
+
+impl State {
+    /// The word used in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Alive => "alive",
+            State::Suspect => "suspect",
+            State::Failed => "failed",
+            State::Unreachable => "unreachable",
+            State::Left => "left",
+        }
+    }
+}
+
+/// One node as shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeView {
+    /// Its id.
+    pub id: NodeId,
+    /// Its label, as it says; hostile text until escaped. Empty if its card is not known yet.
+    pub label: String,
+    /// Its state.
+    pub state: State,
+    /// Where it says it can be dialled.
+    pub addrs: Vec<SocketAddr>,
+    /// Unix milliseconds of its last change of state.
+    pub since_ms: u64,
+}
+
+/// One link as shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkView {
+    /// Who dialled.
+    pub from: NodeId,
+    /// Who was dialled.
+    pub to: NodeId,
+    /// Round-trip time, microseconds; 0 when nobody has measured it yet.
+    pub rtt_us: u32,
+    /// Both ends list it (else only one does).
+    pub confirmed: bool,
+}
+
+/// Everything known of the network, in stable order: nodes by id, links by (from, to).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The node that sees this.
+    pub me: NodeId,
+    /// All nodes known, the viewer included.
+    pub nodes: Vec<NodeView>,
+    /// Links between nodes that are alive or suspect.
+    pub links: Vec<LinkView>,
+    /// Unix milliseconds of the last change of who is there or linked to whom (RTT apart).
+    pub changed_ms: u64,
+}
+
+impl View {
+    /// The node with this id.
+    pub fn node(&self, id: &NodeId) -> Option<&NodeView> {
+        self.nodes.binary_search_by(|n| n.id.cmp(id)).ok().map(|i| &self.nodes[i])
+    }
+
+    /// The label to show for an id: its own, or the short id.
+    pub fn name(&self, id: &NodeId) -> String {
+        match self.node(id) {
+            Some(node) if !node.label.is_empty() => node.label.clone(),
+            _ => id.short(),
+        }
+    }
+
+    /// Nodes that a confirmed path leads to, the viewer included.
+    pub fn alive(&self) -> impl Iterator<Item = &NodeView> {
+        self.nodes.iter().filter(|n| matches!(n.state, State::Alive | State::Suspect))
+    }
+}
