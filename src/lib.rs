@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod actors;
 pub mod mesh;
 pub mod settings;
 pub mod wire;
