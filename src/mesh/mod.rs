@@ -5,8 +5,17 @@
 //! core takes an event and the time and pushes effects; the actors and the simulator drive the same code.
 
 pub mod book;
+mod budget;
+mod cast;
+pub mod dice;
+pub mod gossip;
+pub mod graph;
 mod id;
+pub mod pulse;
 pub mod record;
+mod sync;
+pub mod topology;
+pub mod trust;
 pub mod view;
 
 pub use id::{ConnId, NodeId, ParseIdError, Time, Ver};

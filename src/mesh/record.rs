@@ -16,6 +16,8 @@ use crate::wire::bounded::{Blob, List, Text};
 pub const LABEL_BYTES_MAX: usize = 64;
 /// Most addresses on a card.
 pub const ADDRS_MAX: usize = 8;
+/// Longest text of a ping or shout, bytes of UTF-8.
+pub const CAST_BYTES_MAX: usize = 16 * 1024;
 /// Most links in one link state.
 pub const LINKS_MAX: usize = 1024;
 /// Most bytes of one record's body (1,024 links of at most 48 bytes, and room).
@@ -93,13 +95,28 @@ pub struct LinkState {
     pub links: List<LinkEntry, LINKS_MAX>,
 }
 
-/// Which of a node's two records.
+/// A text said to every node of the network: a ping or a shout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cast {
+    /// Who says it.
+    pub id: NodeId,
+    /// Rises with every cast of one node.
+    pub ver: Ver,
+    /// A person's shout, not a periodic ping.
+    pub shout: bool,
+    /// What is said.
+    pub text: Text<CAST_BYTES_MAX>,
+}
+
+/// What a signed body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A [`Card`].
     Card,
     /// A [`LinkState`].
     Links,
+    /// A [`Cast`]: not kept, only passed on.
+    Cast,
 }
 
 impl Kind {
@@ -108,6 +125,7 @@ impl Kind {
         match self {
             Kind::Card => "card",
             Kind::Links => "links",
+            Kind::Cast => "cast",
         }
     }
 }
@@ -132,6 +150,18 @@ pub enum Body {
     Card(Card),
     /// A node's links.
     Links(LinkState),
+    /// Something said to everyone.
+    Cast(Cast),
+}
+
+impl Body {
+    fn id_and_ver(&self) -> (NodeId, Ver) {
+        match self {
+            Body::Card(card) => (card.id(), card.ver),
+            Body::Links(links) => (links.id, links.ver),
+            Body::Cast(cast) => (cast.id, cast.ver),
+        }
+    }
 }
 
 /// A record whose signature, author and form were checked.
@@ -188,11 +218,9 @@ impl Signed {
         let body = match self.kind {
             Kind::Card => Body::Card(parse(&self.body)?),
             Kind::Links => Body::Links(parse(&self.body)?),
+            Kind::Cast => Body::Cast(parse(&self.body)?),
         };
-        let (id, ver) = match &body {
-            Body::Card(card) => (card.id(), card.ver),
-            Body::Links(links) => (links.id, links.ver),
-        };
+        let (id, ver) = body.id_and_ver();
         if id != NodeId::of_key(&self.key) {
             return Err(BadRecord::Author);
         }
@@ -220,10 +248,12 @@ fn parse<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, BadRecord> {
 impl Record {
     /// Signs `body` with the node's own key.
     pub fn sign(body: Body, crypto: &dyn Crypto) -> Record {
-        let (kind, id, ver, bytes) = match &body {
-            Body::Card(card) => (Kind::Card, card.id(), card.ver, postcard::to_stdvec(card)),
-            Body::Links(links) => (Kind::Links, links.id, links.ver, postcard::to_stdvec(links)),
+        let (kind, bytes) = match &body {
+            Body::Card(card) => (Kind::Card, postcard::to_stdvec(card)),
+            Body::Links(links) => (Kind::Links, postcard::to_stdvec(links)),
+            Body::Cast(cast) => (Kind::Cast, postcard::to_stdvec(cast)),
         };
+        let (id, ver) = body.id_and_ver();
         let bytes = bytes.expect("a record of bounded lists always encodes");
         let sig = crypto.sign(&domain_separated(kind.purpose(), &bytes));
         let signed = Signed {
@@ -259,7 +289,7 @@ impl Record {
     pub fn card(&self) -> Option<&Card> {
         match &self.body {
             Body::Card(card) => Some(card),
-            Body::Links(_) => None,
+            _ => None,
         }
     }
 
@@ -267,7 +297,7 @@ impl Record {
     pub fn links(&self) -> Option<&LinkState> {
         match &self.body {
             Body::Links(links) => Some(links),
-            Body::Card(_) => None,
+            _ => None,
         }
     }
 

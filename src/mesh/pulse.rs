@@ -1,0 +1,498 @@
+//! Heartbeats, and the verdict that a peer is silent.
+//!
+//! The dialler of a link pings; one exchange gives both ends the round trip. A ping that stays unanswered
+//! makes a peer doubtful: three of its other neighbours are asked, and only if none of them hears it
+//! either is it called silent. Lateness of our own timers stretches every wait (after Lifeguard, Dadgar
+//! et al. 2018), because then the sick node is likely we ourselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::gossip::Beat;
+use super::record::Direction;
+use super::view::View;
+use super::{Core, NodeId, Time};
+
+/// Links above which heartbeats are stretched: a node sends at most this many a second.
+const BEATS_PER_SECOND: usize = 12;
+/// An unanswered ping makes its peer doubtful after this long.
+const DOUBT: Duration = Duration::from_secs(1);
+/// A peer heard within this time needs no ping to vouch for it.
+const FRESH: Duration = Duration::from_millis(300);
+/// A timer this late says that we are slow ourselves.
+const LATE: Duration = Duration::from_millis(250);
+/// A timer this late says that we were suspended.
+const SUSPENDED: Duration = Duration::from_millis(1500);
+/// How many neighbours of a silent peer are asked.
+const WITNESSES: usize = 3;
+/// Worst local health.
+const HEALTH_MAX: u32 = 8;
+/// Most questions of others kept waiting for one peer's pong.
+const ASKERS_MAX: usize = 16;
+
+/// What the pulse is told.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A link is up, or has replaced the one before.
+    LinkUp {
+        /// The peer.
+        peer: NodeId,
+        /// Who dialled.
+        dir: Direction,
+        /// First measure of the round trip, microseconds; 0 if there is none.
+        rtt_us: u32,
+    },
+    /// A link is gone.
+    LinkDown {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// A heartbeat came in.
+    Heard {
+        /// From whom.
+        peer: NodeId,
+        /// When the connection read it; the message may have waited since.
+        at: Time,
+        /// The round trip it tells of, microseconds.
+        rtt_us: Option<u32>,
+    },
+    /// A neighbour asks or answers.
+    FromPeer {
+        /// Who.
+        peer: NodeId,
+        /// [`Beat::Ask`] or [`Beat::Answer`].
+        beat: Beat,
+    },
+    /// The graph: who else has links with whom.
+    Graph(Arc<View>),
+    /// Somebody has given up its link with this peer.
+    Dropped {
+        /// Who may be gone.
+        peer: NodeId,
+    },
+    /// A person wants the round trip measured now.
+    Probe {
+        /// Of whom.
+        peer: NodeId,
+    },
+    /// New settings.
+    Configure(Policy),
+}
+
+/// What the pulse asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Send this to a peer. The connection fills in the clock of a ping.
+    Send {
+        /// To whom.
+        peer: NodeId,
+        /// What.
+        beat: Beat,
+    },
+    /// Smoothed round trip, microseconds.
+    Measured {
+        /// Of whom.
+        peer: NodeId,
+        /// How long.
+        rtt_us: u32,
+    },
+    /// Nothing is heard of this peer any more: its link must go.
+    Silent {
+        /// Who.
+        peer: NodeId,
+        /// How long.
+        silent: Duration,
+        /// A neighbour hears it still: only our link is bad.
+        vouched: bool,
+    },
+    /// The round trip a person asked for; none if there was no answer in time.
+    Probed {
+        /// Of whom.
+        peer: NodeId,
+        /// Microseconds.
+        rtt_us: Option<u32>,
+    },
+    /// Something worth remembering of a peer.
+    Evidence {
+        /// Of whom.
+        peer: NodeId,
+        /// What.
+        text: String,
+    },
+    /// Our own health has changed: 0 is well, 8 is worst.
+    Health(u32),
+}
+
+/// The settings the pulse follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Time between heartbeats, unstretched.
+    pub period: Duration,
+    /// Silence after which a peer is given up.
+    pub timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Link {
+    dir: Direction,
+    srtt_us: u32,
+    heard: Time,
+    next_ping: Time,
+    /// The oldest ping that nothing was heard after.
+    unanswered: Option<Time>,
+    /// When the last ping went out.
+    pinged: Option<Time>,
+    doubt: Option<Doubt>,
+    /// When another node last gave up its own link with this peer.
+    given_up: Option<Time>,
+    /// Neighbours waiting to hear of this peer.
+    askers: Vec<NodeId>,
+    probe: Option<Time>,
+}
+
+/// What has been found out about a doubtful peer.
+#[derive(Debug, Default)]
+struct Doubt {
+    /// Until when a neighbour's word holds that it lives.
+    vouched: Option<Time>,
+}
+
+/// The liveness core.
+pub struct Pulse {
+    policy: Policy,
+    dice: Dice,
+    links: BTreeMap<NodeId, Link>,
+    view: Option<Arc<View>>,
+    health: u32,
+    healed_at: Time,
+    wanted_wake: Option<Time>,
+    /// When something last happened here.
+    clock: Time,
+}
+
+impl Pulse {
+    /// A pulse without links.
+    pub fn new(policy: Policy, seed: u64) -> Pulse {
+        Pulse {
+            policy,
+            dice: Dice::new(seed),
+            links: BTreeMap::new(),
+            view: None,
+            health: 0,
+            healed_at: Time(0),
+            wanted_wake: None,
+            clock: Time(0),
+        }
+    }
+
+    /// Time between heartbeats on one link, stretched above 12 links.
+    fn period(&self) -> Duration {
+        let stretch = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
+        let stretched = Duration::from_secs(1) * stretch / BEATS_PER_SECOND as u32;
+        self.policy.period.max(if self.links.len() > BEATS_PER_SECOND {
+            stretched
+        } else {
+            Duration::ZERO
+        })
+    }
+
+    fn patience(&self, wait: Duration) -> Duration {
+        wait * (1 + self.health)
+    }
+
+    fn ping(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
+        let wait = self.period();
+        let wait = self.dice.between(wait * 9 / 10, wait * 11 / 10);
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        link.unanswered.get_or_insert(now);
+        link.pinged = Some(now);
+        link.next_ping = now + wait;
+        out.push(Effect::Send {
+            peer,
+            beat: Beat::Ping { sent_us: 0, rtt_us: link.srtt_us, root: 0 },
+        });
+    }
+
+    fn heard(
+        &mut self,
+        now: Time,
+        peer: NodeId,
+        at: Time,
+        rtt_us: Option<u32>,
+        out: &mut Vec<Effect>,
+    ) {
+        let period = self.period();
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        link.heard = link.heard.max(at);
+        // A frame that was read before our ping went out does not answer it.
+        if link.unanswered.is_some_and(|sent| at >= sent) {
+            link.unanswered = None;
+            if link.doubt.take().is_some() {
+                out.push(Effect::Evidence { peer, text: "heard again".into() });
+            }
+        }
+        if link.dir == Direction::In {
+            // The peer pings; we only do when it has missed its turn.
+            link.next_ping = now + period * 3 / 2 + DOUBT;
+        }
+        if let Some(rtt_us) = rtt_us {
+            // Jacobson's smoothing, RFC 6298: an eighth of the new value.
+            link.srtt_us = match link.srtt_us {
+                0 => rtt_us.max(1),
+                old => (old - old / 8 + rtt_us / 8).max(1),
+            };
+            out.push(Effect::Measured { peer, rtt_us: link.srtt_us });
+            if link.probe.take().is_some() {
+                out.push(Effect::Probed { peer, rtt_us: Some(rtt_us) });
+            }
+        }
+        for asker in std::mem::take(&mut link.askers) {
+            let beat = Beat::Answer { target: peer, age_ms: Some(0) };
+            out.push(Effect::Send { peer: asker, beat });
+        }
+    }
+
+    fn asked(&mut self, now: Time, asker: NodeId, target: NodeId, out: &mut Vec<Effect>) {
+        let mut answer = |age_ms| {
+            out.push(Effect::Send { peer: asker, beat: Beat::Answer { target, age_ms } });
+        };
+        let Some(link) = self.links.get_mut(&target) else { return answer(None) };
+        let age = now.since(link.heard);
+        if age <= FRESH && link.unanswered.is_none() {
+            return answer(Some(u32::try_from(age.as_millis()).unwrap_or(u32::MAX)));
+        }
+        if link.askers.len() < ASKERS_MAX && !link.askers.contains(&asker) {
+            link.askers.push(asker);
+        }
+        if link.unanswered.is_none() {
+            self.ping(now, target, out);
+        }
+    }
+
+    fn answered(&mut self, now: Time, target: NodeId, age_ms: Option<u32>) {
+        let hold = self.patience(self.policy.timeout);
+        let Some(link) = self.links.get_mut(&target) else { return };
+        let (Some(doubt), Some(sent)) = (&mut link.doubt, link.unanswered) else { return };
+        let age = age_ms.map(|ms| Duration::from_millis(u64::from(ms)));
+        if age.is_some_and(|age| age < now.since(sent)) {
+            doubt.vouched = Some(now + hold);
+        }
+    }
+
+    /// Somebody gave up its link with `peer`: look at once whether ours still works.
+    fn dropped(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        link.given_up = Some(now);
+        if link.unanswered.is_none() {
+            self.ping(now, peer, out);
+        }
+    }
+
+    /// A peer has not answered for [`DOUBT`]: ask those who should hear it too.
+    fn doubt(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
+        let mut witnesses: Vec<NodeId> = match &self.view {
+            Some(view) => {
+                view.links.iter().filter_map(|l| other_end(l.from, l.to, &peer)).collect()
+            }
+            None => Vec::new(),
+        };
+        let doubted = |id: &NodeId| self.links.get(id).is_none_or(|l| l.doubt.is_some());
+        witnesses.retain(|w| *w != peer && !doubted(w));
+        self.dice.shuffle(&mut witnesses);
+        witnesses.truncate(WITNESSES);
+        let text =
+            format!("no answer to a ping for 1 s; asking {} of its neighbours", witnesses.len());
+        out.push(Effect::Evidence { peer, text });
+        for witness in witnesses {
+            out.push(Effect::Send { peer: witness, beat: Beat::Ask { target: peer } });
+        }
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.doubt = Some(Doubt::default());
+        }
+        self.ping(now, peer, out);
+    }
+
+    /// Every link is silent at once: the sick one is most likely this node.
+    fn all_silent(&self) -> bool {
+        self.links.len() > 1 && self.links.values().all(|l| l.doubt.is_some())
+    }
+
+    /// How long a doubtful peer's silence may last.
+    fn allowed(&self, now: Time, link: &Link, all_silent: bool) -> Duration {
+        let cap = (self.period() * 10).max(self.policy.timeout * 3);
+        let vouched = link.doubt.as_ref().is_some_and(|d| d.vouched.is_some());
+        let given_up = link.given_up.is_some_and(|at| now.since(at) < self.policy.timeout * 2);
+        if all_silent {
+            cap
+        } else if given_up && !vouched {
+            // Somebody else has waited the whole time already; what we need is our own look.
+            self.patience(DOUBT).min(cap)
+        } else {
+            self.patience(self.policy.timeout).min(cap)
+        }
+    }
+
+    /// When something is to be done next.
+    fn earliest(&self) -> Option<Time> {
+        let all_silent = self.all_silent();
+        let due = self.links.values().map(|link| match (link.unanswered, &link.doubt) {
+            (None, _) => link.next_ping,
+            (Some(sent), None) => sent + self.patience(DOUBT),
+            (Some(sent), Some(_)) => {
+                let verdict = sent + self.allowed(self.clock, link, all_silent);
+                verdict.min(link.pinged.unwrap_or(sent) + DOUBT)
+            }
+        });
+        due.min()
+    }
+
+    fn verdict(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let silent = now.since(link.unanswered.unwrap_or(now));
+        let vouched = link.doubt.as_ref().and_then(|d| d.vouched).is_some_and(|until| until > now);
+        for asker in std::mem::take(&mut link.askers) {
+            let beat = Beat::Answer { target: peer, age_ms: None };
+            out.push(Effect::Send { peer: asker, beat });
+        }
+        if link.probe.take().is_some() {
+            out.push(Effect::Probed { peer, rtt_us: None });
+        }
+        // The link stays known here until the registry takes it down; it must not be judged twice.
+        link.unanswered = None;
+        link.doubt = None;
+        link.next_ping = now + Duration::from_secs(1);
+        if vouched {
+            self.set_health(now, self.health + 1, out);
+        }
+        out.push(Effect::Silent { peer, silent, vouched });
+    }
+
+    fn set_health(&mut self, now: Time, health: u32, out: &mut Vec<Effect>) {
+        let health = health.min(HEALTH_MAX);
+        self.healed_at = now;
+        if health != self.health {
+            self.health = health;
+            out.push(Effect::Health(health));
+        }
+    }
+
+    /// What a late timer says of ourselves.
+    fn note_lateness(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let late = self.wanted_wake.map_or(Duration::ZERO, |wanted| now.since(wanted));
+        if late >= LATE {
+            self.set_health(now, self.health + 1, out);
+        } else if now.since(self.healed_at) >= Duration::from_secs(1) && self.health > 0 {
+            self.set_health(now, self.health - 1, out);
+        }
+        if late >= SUSPENDED {
+            // We were stopped: what we did not hear meanwhile is no evidence against anyone.
+            for link in self.links.values_mut() {
+                link.heard = now;
+                link.unanswered = None;
+                link.doubt = None;
+                link.next_ping = now;
+            }
+        }
+    }
+}
+
+/// The end of a link that is not `peer`, if the other one is.
+fn other_end(from: NodeId, to: NodeId, peer: &NodeId) -> Option<NodeId> {
+    match (from == *peer, to == *peer) {
+        (true, false) => Some(to),
+        (false, true) => Some(from),
+        _ => None,
+    }
+}
+
+impl Core for Pulse {
+    type Event = Event;
+    type Effect = Effect;
+
+    fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Effect>) {
+        match event {
+            Event::LinkUp { peer, dir, rtt_us } => {
+                let link = Link {
+                    dir,
+                    srtt_us: rtt_us,
+                    heard: now,
+                    next_ping: match dir {
+                        Direction::Out => now,
+                        Direction::In => now + self.period() * 3 / 2 + DOUBT,
+                    },
+                    unanswered: None,
+                    pinged: None,
+                    doubt: None,
+                    given_up: None,
+                    askers: Vec::new(),
+                    probe: None,
+                };
+                self.links.insert(peer, link);
+            }
+            Event::LinkDown { peer } => {
+                let link = self.links.remove(&peer);
+                for asker in link.iter().flat_map(|l| &l.askers) {
+                    let beat = Beat::Answer { target: peer, age_ms: None };
+                    out.push(Effect::Send { peer: *asker, beat });
+                }
+                if link.is_some_and(|l| l.probe.is_some()) {
+                    out.push(Effect::Probed { peer, rtt_us: None });
+                }
+            }
+            Event::Heard { peer, at, rtt_us } => self.heard(now, peer, at, rtt_us, out),
+            Event::FromPeer { peer, beat: Beat::Ask { target } } => {
+                self.asked(now, peer, target, out);
+            }
+            Event::FromPeer { beat: Beat::Answer { target, age_ms }, .. } => {
+                self.answered(now, target, age_ms);
+            }
+            Event::FromPeer { beat: Beat::Ping { .. } | Beat::Pong { .. }, .. } => {}
+            Event::Graph(view) => self.view = Some(view),
+            Event::Dropped { peer } => self.dropped(now, peer, out),
+            Event::Probe { peer } => {
+                if let Some(link) = self.links.get_mut(&peer) {
+                    link.probe = Some(now);
+                    self.ping(now, peer, out);
+                } else {
+                    out.push(Effect::Probed { peer, rtt_us: None });
+                }
+            }
+            Event::Configure(policy) => self.policy = policy,
+        }
+        self.clock = now;
+        self.wanted_wake = self.earliest();
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        self.wanted_wake
+    }
+
+    fn wake(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.note_lateness(now, out);
+        let peers: Vec<NodeId> = self.links.keys().copied().collect();
+        let all_silent = self.all_silent();
+        for peer in peers {
+            let Some(link) = self.links.get(&peer) else { continue };
+            let silent = link.unanswered.map(|sent| now.since(sent));
+            match silent {
+                Some(silent)
+                    if link.doubt.is_some() && silent >= self.allowed(now, link, all_silent) =>
+                {
+                    self.verdict(now, peer, out);
+                }
+                Some(silent) if link.doubt.is_none() && silent >= self.patience(DOUBT) => {
+                    self.doubt(now, peer, out);
+                }
+                Some(_) if link.pinged.is_some_and(|at| now.since(at) >= DOUBT) => {
+                    self.ping(now, peer, out);
+                }
+                None if now >= link.next_ping => self.ping(now, peer, out),
+                _ => {}
+            }
+        }
+        self.clock = now;
+        self.wanted_wake = self.earliest();
+    }
+}
