@@ -11,6 +11,7 @@ pub mod dice;
 pub mod gossip;
 pub mod graph;
 mod id;
+pub mod peers;
 pub mod pulse;
 pub mod record;
 mod sync;

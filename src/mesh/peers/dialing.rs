@@ -1,0 +1,320 @@
+//! Whom to dial, and when: backoff, seeds, healing of splits.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::settle::in_words;
+use super::{Bye, Conn, Down, Effect, Ended, Member, Peers};
+use crate::mesh::record::Direction;
+use crate::mesh::view::{State, View};
+use crate::mesh::{ConnId, NodeId, Time};
+
+/// How many nodes of a component seek its lost members actively.
+const HEALERS: usize = 3;
+/// How often a healer dials a lost member.
+const HEAL_EVERY: Duration = Duration::from_secs(2);
+/// A node this young dials everyone it learns of at once; older ones let the young come to them.
+const YOUNG: Duration = Duration::from_secs(2);
+/// Lost, unpinned peers are in the end dialled this many times more rarely.
+const LONG_LOST: u32 = 10;
+
+impl Peers {
+    /// Fills the registry from the book: links of the last run are dialled first.
+    pub(super) fn recall(&mut self) {
+        let entries: Vec<_> = self.book.entries.iter().map(|(id, e)| (*id, e.clone())).collect();
+        for (id, entry) in entries {
+            let later = self.dice.between(Duration::from_secs(10), Duration::from_secs(40));
+            let Some(member) = self.member(Time(0), id) else { continue };
+            member.label = entry.label;
+            member.addrs = entry.addrs;
+            member.next_dial = Some(if entry.anchor { Time(0) } else { Time(0) + later });
+        }
+        for seed in &mut self.seeds {
+            seed.id = self.book.addr_pins.get(&seed.addr).copied();
+        }
+    }
+
+    /// Takes in who is alive now.
+    pub(super) fn graph(&mut self, now: Time, view: &View) {
+        let young = self.first_up.is_none_or(|at| now.since(at) < YOUNG);
+        for node in view.nodes.iter().filter(|n| n.id != view.me) {
+            let alive = matches!(node.state, State::Alive | State::Suspect);
+            let wait = if young {
+                Duration::ZERO
+            } else {
+                self.dice.between(Duration::from_millis(50), Duration::from_millis(300))
+            };
+            let base = self.policy.delay.0;
+            let Some(member) = self.member(now, node.id) else { continue };
+            if !node.addrs.is_empty() {
+                member.addrs.clone_from(&node.addrs);
+            }
+            if !node.label.is_empty() {
+                member.label.clone_from(&node.label);
+            }
+            if alive && !member.alive {
+                member.left = false;
+                member.delay = base;
+                member.fails = 0;
+                if member.up.is_none() && member.limbo.is_none() {
+                    member.next_dial = Some(now + wait);
+                }
+            }
+            if node.state == State::Left {
+                member.left = true;
+                member.next_dial = None;
+            }
+            if member.alive != alive {
+                member.alive = alive;
+                self.note(now, node.id, format!("now {} in the graph", node.state.as_str()));
+            }
+        }
+    }
+
+    /// Dials this member now; false if no address of it is known.
+    pub(super) fn dial_member(&mut self, now: Time, id: NodeId, out: &mut Vec<Effect>) -> bool {
+        let conn = self.next_conn;
+        let Some(member) = self.members.get_mut(&id) else { return false };
+        if member.addrs.is_empty() {
+            return false;
+        }
+        let addr = member.addrs[member.turn % member.addrs.len()];
+        member.turn = member.turn.wrapping_add(1);
+        member.dialing = Some(conn);
+        member.next_dial = None;
+        self.open(now, addr, Some(id), None, out);
+        true
+    }
+
+    /// Opens a connection to an address.
+    pub(super) fn open(
+        &mut self,
+        now: Time,
+        addr: std::net::SocketAddr,
+        expect: Option<NodeId>,
+        ticket: Option<u64>,
+        out: &mut Vec<Effect>,
+    ) -> ConnId {
+        let conn = self.name_conn();
+        let dir = Direction::Out;
+        self.conns
+            .insert(conn, Conn { dir, addr, since: now, peer: expect, greeted: false, ticket });
+        out.push(Effect::Dial { conn, addr, expect });
+        conn
+    }
+
+    /// A dial to a known member ended without a link.
+    pub(super) fn dial_failed(&mut self, now: Time, id: NodeId, how: Ended, out: &mut Vec<Effect>) {
+        let base = self.policy.delay.0;
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.fails = member.fails.saturating_add(1);
+        let addr = member.addrs.first().copied().unwrap_or(self.home.listen);
+        let text = in_words(&how, addr);
+        let gone = matches!(how, Ended::Refused | Ended::WrongIdentity { .. });
+        let on_purpose = matches!(
+            how,
+            Ended::Said(Bye::Banned | Bye::NotNamed | Bye::LabelTaken | Bye::Disconnected, _)
+                | Ended::WrongNetwork
+        );
+        member.problem = match how {
+            Ended::Said(Bye::Duplicate | Bye::Leaving, _) => None,
+            _ => Some(text.clone()),
+        };
+        if member.limbo.is_some() && gone {
+            member.limbo = None;
+            self.note(now, id, format!("dialled again at once: {text}"));
+            self.down(id, Down::Gone, out);
+        } else if self.members.get(&id).is_some_and(|m| m.fails == 1) {
+            self.note(now, id, format!("dial failed: {text}"));
+        }
+        self.retry_later(now, id, if on_purpose { base * 100 } else { base });
+    }
+
+    /// Plans the next dial with decorrelated jitter: a random wait between the shortest and three times
+    /// the last one (Brooker, "Exponential Backoff And Jitter", 2015).
+    pub(super) fn retry_later(&mut self, now: Time, id: NodeId, at_least: Duration) {
+        let (base, longest) = self.policy.delay;
+        let pinned = self.book.trusted.contains(&id) || self.seeds.iter().any(|s| s.id == Some(id));
+        let attempts_max = self.policy.attempts_max;
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let long_lost = !member.alive && !pinned && member.fails > attempts_max;
+        let cap = if long_lost { longest * LONG_LOST } else { longest };
+        member.delay = self.dice.between(base, member.delay * 3).min(cap);
+        let wait = member.delay.max(at_least.min(cap));
+        let dial = !member.held && !member.left && !self.leaving;
+        member.next_dial = dial.then_some(now + wait);
+    }
+
+    /// After being all alone, the first link is a sign that the others can be reached, too.
+    pub(super) fn wake_everyone(&mut self, now: Time) {
+        let base = self.policy.delay.0;
+        for member in self.members.values_mut() {
+            if member.next_dial.is_some() {
+                member.next_dial = Some(now);
+                member.delay = base;
+            }
+        }
+        for seed in &mut self.seeds {
+            seed.next_dial = now;
+            seed.delay = base;
+        }
+    }
+
+    /// Links that could not be made again in time are told as lost.
+    pub(super) fn end_limbo(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let over = |m: &Member| m.limbo.is_some_and(|until| now >= until);
+        let over: Vec<NodeId> =
+            self.members.iter().filter(|(_, m)| over(m)).map(|(id, _)| *id).collect();
+        for id in over {
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            member.limbo = None;
+            let dialing = member.dialing.is_some();
+            if !dialing {
+                self.retry_later(now, id, self.policy.delay.0);
+            }
+            self.down(id, Down::Lost, out);
+        }
+    }
+
+    /// Healers (three of each component, others every minute) dial a random lost member.
+    pub(super) fn heal(&mut self, now: Time) {
+        if now < self.heal_at || self.leaving {
+            return;
+        }
+        self.heal_at = now + HEAL_EVERY;
+        let minute = (self.home.start_ms + now.as_ms()) / 60_000;
+        let rank = |id: &NodeId| {
+            let mut sha = Sha256::new();
+            sha.update(id.0);
+            sha.update(minute.to_le_bytes());
+            <[u8; 32]>::from(sha.finalize())
+        };
+        let mine = rank(&self.home.me);
+        let alive = self.members.iter().filter(|(_, m)| m.alive);
+        if alive.filter(|(id, _)| rank(id) < mine).take(HEALERS).count() >= HEALERS {
+            return;
+        }
+        let lost =
+            |m: &Member| !m.alive && m.up.is_none() && m.dialing.is_none() && m.next_dial.is_some();
+        let mut lost: Vec<&mut Member> = self.members.values_mut().filter(|m| lost(m)).collect();
+        let pick = self.dice.below(lost.len() as u64);
+        if let Some(member) = usize::try_from(pick).ok().and_then(|i| lost.get_mut(i)) {
+            member.next_dial = Some(now);
+        }
+    }
+
+    fn dials_under_way(&self) -> usize {
+        self.conns.values().filter(|c| c.dir == Direction::Out && !c.greeted).count()
+    }
+
+    /// Whether a seed still has to be dialled: for as long as it is not in our component.
+    fn seed_wanted(&self, seed: &super::Seed) -> bool {
+        let joined = |id: &NodeId| {
+            self.members.get(id).is_some_and(|m| m.alive || m.up.is_some() || m.held || m.left)
+        };
+        !seed.myself && seed.dialing.is_none() && !seed.id.as_ref().is_some_and(joined)
+    }
+
+    /// Begins the dials that are due, in random order, as far as the limits allow.
+    pub(super) fn dial_due(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.leaving {
+            return;
+        }
+        for i in 0..self.seeds.len() {
+            let seed = &self.seeds[i];
+            let (addr, id) = (seed.addr, seed.id);
+            if self.seed_wanted(seed) && now >= seed.next_dial && self.may_dial(now) {
+                let conn = self.open(now, addr, id, None, out);
+                self.seeds[i].dialing = Some(conn);
+            }
+        }
+        let due = |m: &Member| {
+            m.next_dial.is_some_and(|at| now >= at) && m.up.is_none() && m.dialing.is_none()
+        };
+        let mut ids: Vec<NodeId> =
+            self.members.iter().filter(|(_, m)| due(m)).map(|(id, _)| *id).collect();
+        self.dice.shuffle(&mut ids);
+        for id in ids {
+            if self.book.banned.contains_key(&id) {
+                if let Some(member) = self.members.get_mut(&id) {
+                    member.next_dial = None;
+                }
+                continue;
+            }
+            if !self.may_dial(now) {
+                break;
+            }
+            if !self.dial_member(now, id, out)
+                && let Some(member) = self.members.get_mut(&id)
+            {
+                member.next_dial = None;
+            }
+        }
+    }
+
+    fn may_dial(&mut self, now: Time) -> bool {
+        self.dials_under_way() < self.policy.dialing_max && self.dials.take(now, 1)
+    }
+
+    pub(super) fn next_due(&self) -> Option<Time> {
+        let limbo = self.members.values().filter_map(|m| m.limbo).min();
+        let full = self.dials_under_way() >= self.policy.dialing_max;
+        let dial = if full || self.leaving {
+            // The end of a dial under way comes as an event.
+            None
+        } else {
+            let idle = |m: &&Member| m.up.is_none() && m.dialing.is_none();
+            let members = self.members.values().filter(idle).filter_map(|m| m.next_dial);
+            let seeds = self.seeds.iter().filter(|s| self.seed_wanted(s)).map(|s| s.next_dial);
+            members.chain(seeds).min().map(|at| at.max(self.dials.next_at(1)))
+        };
+        let heal = (!self.leaving).then_some(self.heal_at);
+        [limbo, dial, heal].into_iter().flatten().min()
+    }
+
+    /// A seed's dial reached somebody: from now on the seed is that node.
+    pub(super) fn learn_seed(&mut self, conn: ConnId, id: NodeId) {
+        let base = self.policy.delay.0;
+        for seed in self.seeds.iter_mut().filter(|s| s.dialing == Some(conn)) {
+            seed.dialing = None;
+            seed.id = Some(id);
+            seed.delay = base;
+            seed.problem = None;
+        }
+    }
+
+    /// A seed's dial failed, or its link ended.
+    pub(super) fn seed_closed(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        peer: Option<NodeId>,
+        how: &Ended,
+        out: &mut Vec<Effect>,
+    ) {
+        let (base, longest) = self.policy.delay;
+        for seed in &mut self.seeds {
+            if seed.dialing == Some(conn) {
+                seed.dialing = None;
+                seed.delay = self.dice.between(base, seed.delay * 3).min(longest);
+                seed.next_dial = now + seed.delay;
+                let mut text = in_words(how, seed.addr);
+                if let (Ended::WrongIdentity { .. }, Some(id)) = (how, seed.id) {
+                    let first = id.short();
+                    text = format!(
+                        "identity changed behind {}: {text}, but {first} was there first; refused (if \
+                         this is right: node unpin {first})",
+                        seed.addr
+                    );
+                    if seed.problem.as_ref() != Some(&text) {
+                        out.push(Effect::Notice(text.clone()));
+                    }
+                }
+                seed.problem = Some(text);
+            } else if seed.id.is_some() && seed.id == peer {
+                seed.next_dial = seed.next_dial.max(now + base);
+            }
+        }
+    }
+}
