@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use toml::Spanned;
 use toml::Value;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
-use toml::{Spanned, Table};
 
 use super::problem::{Problem, shown_text};
 use super::table::{find, section};
@@ -30,18 +30,9 @@ pub(super) const DEFAULT_TOML: &str = include_str!("../../config/network/default
 
 /// Entries of the embedded defaults.
 pub(super) fn embedded() -> Vec<Entry> {
-    let table: Table = toml::from_str(DEFAULT_TOML).expect("a test reads the embedded defaults");
-    let mut entries = Vec::new();
-    for row in super::table::ROWS {
-        let found = row.key.split('.').try_fold(None, |at: Option<&Value>, name| match at {
-            None => table.get(name).map(Some),
-            Some(value) => value.get(name).map(Some),
-        });
-        if let Some(Some(value)) = found {
-            let layer = DEFAULT_LAYER.to_string();
-            entries.push(Entry { key: row.key.to_string(), value: value.clone(), layer });
-        }
-    }
+    let mut entries = from_toml(DEFAULT_TOML, Path::new(DEFAULT_LAYER))
+        .expect("a test reads the embedded defaults");
+    entries.iter_mut().for_each(|entry| entry.layer = DEFAULT_LAYER.to_string());
     entries
 }
 
@@ -57,17 +48,19 @@ pub(super) fn from_toml(text: &str, path: &Path) -> Result<Vec<Entry>, Problem> 
     let mut found = Vec::new();
     flatten("", table.into_inner(), text, &mut found);
     found.sort_by_key(|(start, _, _)| *start);
-    let layer = |start| format!("{}:{}", path.display(), position(text, start).0);
-    Ok(found
-        .into_iter()
-        .map(|(start, key, value)| Entry { key, value, layer: layer(start) })
-        .collect())
+    let (mut line, mut counted) = (1, 0);
+    let entry = |(start, key, value)| {
+        line += text.as_bytes()[counted..start].iter().filter(|b| **b == b'\n').count();
+        counted = start;
+        Entry { key, value, layer: format!("{}:{line}", path.display()) }
+    };
+    Ok(found.into_iter().map(entry).collect())
 }
 
 fn flatten(prefix: &str, table: DeTable<'_>, text: &str, found: &mut Vec<(usize, String, Value)>) {
     for (name, value) in table {
         let key = if prefix.is_empty() {
-            name.to_string()
+            name.as_ref().to_string()
         } else {
             format!("{prefix}.{}", name.as_ref())
         };

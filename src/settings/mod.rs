@@ -6,12 +6,14 @@
 //! and no socket; the rest of the daemon reads the values of [`Settings`] and nothing else.
 //!
 //! Reading list: [`Settings`] (the typed shape), `table` (every key with its range), `check`,
-//! `layer` and `files` (where values come from), [`load`] (all of it together), [`diff`] (reload).
+//! `layer` and `files` (where values come from), `merge` (which one wins), [`load`] (all of it
+//! together), [`diff`] (reload).
 
 mod check;
 mod files;
 mod layer;
 mod load;
+mod merge;
 mod place;
 mod problem;
 mod reload;
@@ -21,7 +23,7 @@ mod targets;
 mod values;
 
 #[cfg(test)]
-mod whole_tests;
+mod tests;
 
 pub use load::{Line, Loaded, Sources, load, process_environment};
 pub use place::state_dir;

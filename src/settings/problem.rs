@@ -46,9 +46,7 @@ pub enum Problem {
         why: Option<String>,
     },
     /// Two settings do not go together.
-    #[error(
-        "{key} = {value} (from {layer}): expected {expected}, which is {other} (from {other_layer})"
-    )]
+    #[error("{key} = {value} (from {layer}): expected {expected}, which is {other}")]
     Mismatch {
         /// The setting that is out of range.
         key: String,
@@ -58,10 +56,8 @@ pub enum Problem {
         layer: String,
         /// What it must be, by naming the other setting.
         expected: String,
-        /// The other setting's value.
+        /// The other setting's value and where that was written.
         other: String,
-        /// Where the other one was written.
-        other_layer: String,
     },
     /// One file (or the environment) has the same setting twice.
     #[error("{key} (from {layer}): already given in {first}; keep one of them")]

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use toml::Value;
 
-use super::load::{Loaded, redacted};
+use super::load::Loaded;
+use super::merge::redacted;
 use super::table::{OnReload, ROWS};
 
 /// One setting that changed, secrets redacted.

@@ -23,8 +23,10 @@ pub(super) fn read_targets(path: &Path, layer: &str) -> Result<Vec<String>, Vec<
         Err(Problem::Unreadable { message, .. }) => return Err(vec![wrong(message)]),
         Err(other) => return Err(vec![other]),
     };
-    let items: Vec<serde_json::Value> = serde_json::from_str(&text)
-        .map_err(|error| vec![wrong(format!("expected a JSON array of addresses: {error}"))])?;
+    let items: Vec<serde_json::Value> = serde_json::from_str(&text).map_err(|error| {
+        let error = shown_text(&error.to_string());
+        vec![wrong(format!("expected a JSON array of addresses: {error}"))]
+    })?;
     if items.len() > TARGETS_MAX {
         let message = format!("expected at most {TARGETS_MAX} addresses, not {}", items.len());
         return Err(vec![wrong(message)]);
