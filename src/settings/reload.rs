@@ -1,0 +1,115 @@
+//! What changes between two readings of the settings, and what a running daemon can take of it.
+
+use serde::Serialize;
+use toml::Value;
+
+use super::load::Loaded;
+use super::merge::redacted;
+use super::table::{OnReload, ROWS};
+
+/// One setting that changed, secrets redacted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// Full dotted key.
+    pub key: &'static str,
+    /// The value before.
+    pub old: Value,
+    /// The value now.
+    pub new: Value,
+}
+
+/// What a reload means, in the order of `default.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Reloaded {
+    /// The running daemon takes these at once.
+    pub applied: Vec<Change>,
+    /// These wait for the next start; until then the old value holds.
+    pub needs_restart: Vec<Change>,
+}
+
+/// What changed from `old` to `new`.
+///
+/// If only the content of the file `network.controller.target.path` changed, that key is listed
+/// with the addresses before and now as its values.
+pub fn diff(old: &Loaded, new: &Loaded) -> Reloaded {
+    let mut reloaded = Reloaded::default();
+    for row in ROWS {
+        let (Some(before), Some(now)) = (old.effective.get(row.key), new.effective.get(row.key))
+        else {
+            continue;
+        };
+        let changed = if before.value != now.value {
+            (redacted(&row.kind, &before.value), redacted(&row.kind, &now.value))
+        } else if row.key == "network.controller.target.path" && file_changed(old, new) {
+            (Value::from(old.targets.clone()), Value::from(new.targets.clone()))
+        } else {
+            continue;
+        };
+        let change = Change { key: row.key, old: changed.0, new: changed.1 };
+        match row.on_reload {
+            OnReload::Applied => reloaded.applied.push(change),
+            OnReload::Restart => reloaded.needs_restart.push(change),
+        }
+    }
+    reloaded
+}
+
+/// Whether the addresses differ although the settings they come from do not.
+fn file_changed(old: &Loaded, new: &Loaded) -> bool {
+    let connect = |loaded: &Loaded| loaded.settings.network.controller.target.connect.clone();
+    connect(old) == connect(new) && old.targets != new.targets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Sources, load};
+
+    fn loaded(sets: &[&str]) -> Loaded {
+        let sets = sets.iter().map(ToString::to_string).collect();
+        load(&Sources { sets, ..Sources::default() }).unwrap()
+    }
+
+    #[test]
+    fn a_reload_tells_what_it_can_take() {
+        let old = loaded(&["network.secret=one"]);
+        let new = loaded(&[
+            "network.controller.peers.heartbeat_period=0.5",
+            "network.controller.listen.port=9000",
+            "log.format=json",
+            "network.secret=two",
+        ]);
+        let reloaded = diff(&old, &new);
+        let keys = |changes: &[Change]| changes.iter().map(|c| c.key).collect::<Vec<_>>();
+        assert_eq!(
+            keys(&reloaded.applied),
+            ["network.controller.peers.heartbeat_period", "log.format"]
+        );
+        assert_eq!(
+            keys(&reloaded.needs_restart),
+            ["network.secret", "network.controller.listen.port"]
+        );
+        assert_eq!(reloaded.applied[0].old, Value::Float(1.0));
+        assert_eq!(reloaded.applied[0].new, Value::Float(0.5));
+        assert_eq!(reloaded.needs_restart[0].new, Value::from("(secret)"));
+    }
+
+    #[test]
+    fn the_same_value_in_another_form_is_no_change() {
+        let old = loaded(&["network.period=5"]);
+        assert_eq!(diff(&old, &loaded(&["network.period=5.0"])), Reloaded::default());
+    }
+
+    #[test]
+    fn new_initial_peers_are_a_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("peers.json");
+        let set = format!("network.controller.target.path={}", path.display());
+        std::fs::write(&path, "[]").unwrap();
+        let old = loaded(&[&set]);
+        std::fs::write(&path, "[\"a:1\"]").unwrap();
+        let reloaded = diff(&old, &loaded(&[&set]));
+        assert_eq!(reloaded.applied.len(), 1);
+        assert_eq!(reloaded.applied[0].new, Value::from(vec!["a:1"]));
+    }
+}
