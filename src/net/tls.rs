@@ -338,3 +338,6 @@ impl ClientCertVerifier for Verifier {
         vec![SignatureScheme::ED25519]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,10 @@ use crate::mesh::NodeId;
 /// Largest certificate read, bytes of DER. Ours are about 300.
 pub const CERTIFICATE_BYTES_MAX: usize = 4096;
 
+/// DER bytes between the signed part and the 64 signature bytes: the algorithm Ed25519 (RFC 8410,
+/// section 3) and the header of a bit string of 64 whole bytes.
+const SIGNATURE_PREFIX: [u8; 10] = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x41, 0x00];
+
 /// Why a certificate was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadCertificate {
@@ -57,8 +61,13 @@ pub fn key_of(der: &[u8], now_s: u64) -> Result<[u8; 32], BadCertificate> {
     if spki.raw != NodeId::spki(&key) {
         return Err(BadCertificate::NotEd25519);
     }
+    // The parser is generous in the few bytes that no signature covers; DER allows them one form.
+    let signed = cert.tbs_certificate.as_ref();
+    let tail = der.len().saturating_sub(SIGNATURE_PREFIX.len() + 64);
+    let signature = der[tail..].strip_prefix(&SIGNATURE_PREFIX);
+    let signature = signature.filter(|_| der[..tail].ends_with(signed));
     UnparsedPublicKey::new(&ED25519, key)
-        .verify(cert.tbs_certificate.as_ref(), &cert.signature_value.data)
+        .verify(signed, signature.ok_or(BadCertificate::NotSelfSigned)?)
         .map_err(|_| BadCertificate::NotSelfSigned)?;
     let now_s = i64::try_from(now_s).unwrap_or(i64::MAX);
     let validity = cert.validity();

@@ -169,3 +169,6 @@ impl rcgen::SigningKey for Signer<'_> {
         Ok(self.pair.sign(message).as_ref().to_vec())
     }
 }
+
+#[cfg(test)]
+mod tests;
