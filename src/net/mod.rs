@@ -1,0 +1,7 @@
+//! Sockets and what protects them: how a TCP stream becomes a link to somebody whose id is certain.
+//!
+//! Knows TLS and bytes on streams, and takes its identity from [`crate::store`]. Knows no actor, no
+//! graph and no settings: who may link is decided elsewhere, from the id this room proves.
+
+pub mod proof;
+pub mod tls;
