@@ -2,11 +2,14 @@
 //! network with no server in it.
 //!
 //! Reading list, from what knows least to what knows most:
-//! [`mesh`] (who is there), [`wire`] (bytes on a link), [`settings`].
+//! [`mesh`] (who is there), [`wire`] (bytes on a link), [`settings`],
+//! [`actors`] (who does what), [`api`] (what can be asked of a daemon).
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod actors;
+pub mod api;
 pub mod mesh;
 pub mod settings;
+pub mod text;
 pub mod wire;
