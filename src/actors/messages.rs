@@ -157,12 +157,30 @@ pub struct Shout {
     pub text: String,
 }
 
-/// Supervisor: say goodbye (if `leave`) and stop.
+/// Supervisor: say goodbye (if `leave`) and stop. Answers once stopping has begun.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Shutdown {
+    /// Say goodbye to the network first, so that everyone calls this node left and forgets to redial it.
+    pub leave: bool,
     /// Who asked, for the log.
     pub why: &'static str,
+}
+
+/// Supervisor: the settings in force, in the order of `default.toml`, secrets redacted.
+#[derive(Message)]
+#[rtype(result = "Vec<SettingRow>")]
+pub struct ConfigWanted;
+
+/// One setting in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SettingRow {
+    /// Its key, dotted (`network.controller.listen.port`).
+    pub key: String,
+    /// Its value; a secret is only ever `"(set)"` or `""`.
+    pub value: serde_json::Value,
+    /// The layer it came from, in words (`default`, `config/network/alice.toml`, `-s`).
+    pub origin: String,
 }
 
 /// Supervisor: read the settings again. Answers what was applied and what needs a restart.
