@@ -106,7 +106,7 @@ impl BookDb {
     /// Opens or makes [`BOOK_FILE`]; the book in it, and if a file could not be read and was
     /// renamed, one line for the log that says where to and why.
     ///
-    /// `Err` only when not even a new file can be made.
+    /// `Err` only when the disk is at fault, or not even a new file can be made.
     pub fn open(dir: &StateDir) -> Result<(BookDb, Book, Option<String>), BookError> {
         let path = dir.path().join(BOOK_FILE);
         let (database, saved, aside) = open_or_set_aside(&path)?;
@@ -124,7 +124,10 @@ impl BookDb {
             Some(database) => database,
             None => {
                 // After an error redb wants to be opened again; what it holds is then read, not guessed.
-                let (database, saved, _) = open_or_set_aside(path)?;
+                let (database, saved, aside) = open_or_set_aside(path)?;
+                if let Some(message) = aside {
+                    log::warn!("{message} (what is known since the start is saved anew)");
+                }
                 self.saved = saved;
                 database
             }
@@ -159,8 +162,8 @@ fn open_or_set_aside(path: &Path) -> Result<(Database, Book, Option<String>), Bo
         _ => BookError::Broken(path.to_owned()),
     })?;
     let message = format!(
-        "the address book could not be read ({why}); it was moved to {} and this node begins with an \
-         empty one: whom it met, pinned and banned is forgotten",
+        "the address book could not be read ({why}); it was moved to {} and an empty one takes its \
+         place: whom this node met, pinned and banned is forgotten",
         aside.display()
     );
     Ok((database, book, Some(message)))

@@ -1,4 +1,5 @@
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use super::*;
 
@@ -193,4 +194,52 @@ fn a_directory_in_the_way_is_an_error_that_names_it() {
     fs::create_dir(tmp.path().join(BOOK_FILE)).unwrap();
     let error = BookDb::open(&dir).unwrap_err();
     assert!(error.to_string().contains(BOOK_FILE), "{error}");
+}
+
+/// A small disk of its own, unmounted at the end; needs root.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<SmallDisk> {
+        let dir = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
+            .arg(dir.path())
+            .stderr(Stdio::null())
+            .status();
+        mount.is_ok_and(|status| status.success()).then_some(SmallDisk(dir))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_what_was_saved_stays() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("skipped: mounting a small disk needs root");
+        return;
+    };
+    let dir = StateDir::open(disk.0.path()).unwrap();
+    let (mut db, ..) = BookDb::open(&dir).unwrap();
+    db.save(&sample(3)).unwrap();
+    let ballast = disk.0.path().join("ballast");
+    let full = fs::write(&ballast, vec![1; 4 << 20]).unwrap_err();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+
+    let mut large = sample(200);
+    large.entries.values_mut().for_each(|entry| entry.label = "x".repeat(20_000));
+    for _ in 0..2 {
+        let error = db.save(&large).unwrap_err();
+        assert!(error.to_string().contains("no space left"), "{error}");
+    }
+    assert!(dir.token().unwrap_err().to_string().contains("no space left"));
+
+    fs::remove_file(ballast).unwrap();
+    db.save(&sample(5)).unwrap();
+    drop(db);
+    assert_eq!(BookDb::open(&dir).unwrap().1, sample(5));
 }
