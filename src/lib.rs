@@ -3,12 +3,13 @@
 //!
 //! Reading list, from what knows least to what knows most:
 //! [`mesh`] (who is there), [`wire`] (bytes on a link), [`settings`],
-//! [`actors`] (who does what), [`api`] (what can be asked of a daemon).
+//! [`actors`] (who does what), [`api`] (what can be asked of a daemon), [`cli`] (the verbs).
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod actors;
 pub mod api;
+pub mod cli;
 pub mod mesh;
 pub mod settings;
 pub mod text;

@@ -14,24 +14,24 @@ async fn status_says_how_we_are() {
     body["uptime_s"] = 0.into();
     insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap(), @r#"
     {
-      "counters": {
-        "frames_dropped": 3
-      },
-      "handshakes": 0,
-      "health": "ok",
+      "schema": 1,
       "id": "1111111111111111111111111111111111111111111111111111111111111111",
-      "joined": true,
       "label": "alice",
-      "links": 1,
+      "version": "x",
+      "uptime_s": 0,
       "listen": [
         "127.0.0.1:9001"
       ],
-      "nodes_alive": 6,
-      "problems": [],
-      "schema": 1,
       "state_dir": "profiles/alice",
-      "uptime_s": 0,
-      "version": "x"
+      "nodes_alive": 6,
+      "links": 1,
+      "handshakes": 0,
+      "joined": true,
+      "health": "ok",
+      "problems": [],
+      "counters": {
+        "frames_dropped": 3
+      }
     }
     "#);
     let (_, lonely) = get(&Fake { lonely: true, ..Fake::default() }, "/api/v1/status").await;
@@ -47,17 +47,17 @@ async fn peers_are_the_registrys_and_the_graphs() {
     assert_eq!(peers.len(), 7, "six others in the graph, and mallory");
     insta::assert_snapshot!(serde_json::to_string_pretty(row("bob")).unwrap(), @r#"
     {
-      "addr": "127.0.0.1:9002",
-      "banned": false,
-      "direction": "out",
       "id": "2222222222222222222222222222222222222222222222222222222222222222",
       "label": "bob",
+      "state": "alive",
       "link": "up",
-      "pinned": true,
-      "problem": null,
+      "direction": "out",
       "rtt_us": 321,
+      "addr": "127.0.0.1:9002",
       "since_ms": 1700000000100,
-      "state": "alive"
+      "pinned": true,
+      "banned": false,
+      "problem": null
     }
     "#);
     assert_eq!(row("dave")["state"], "failed");
@@ -101,16 +101,16 @@ async fn path_and_why_find_who_is_meant() {
     assert_eq!(status, 200);
     insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap(), @r#"
     {
+      "schema": 1,
+      "id": "4444444444444444444444444444444444444444444444444444444444444444",
+      "label": "dave",
+      "state": "failed",
       "evidence": [
         {
           "at_ms": 5,
           "text": "its socket was closed without a goodbye"
         }
-      ],
-      "id": "4444444444444444444444444444444444444444444444444444444444444444",
-      "label": "dave",
-      "schema": 1,
-      "state": "failed"
+      ]
     }
     "#);
     assert_eq!(get(&fake, "/api/v1/why/mallory").await.1["state"], "unknown");
