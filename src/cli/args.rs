@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 /// the one of -c and -p, else the one KITH_CONTROL (with KITH_TOKEN) or KITH_STATE name, else the only one
 /// running here.
 #[derive(Debug, Parser)]
-#[command(name = "node", version, max_term_width = 100, after_help = EXITS)]
+#[command(name = "node", version, verbatim_doc_comment, after_help = EXITS)]
 pub struct Cli {
     /// Flags that stand before or behind a verb.
     #[command(flatten)]

@@ -69,10 +69,16 @@ impl Trouble {
                 Exit::Failed
             }
         };
+        let remedy = match problem.code {
+            Code::Denied => {
+                "name the right daemon with -c and -p, or its token in KITH_TOKEN".into()
+            }
+            _ => problem.remedy,
+        };
         let fits = problem.candidates.iter();
         let fits = fits.map(|c| format!("{} has the id {}", c.label, c.id.0));
         let why = std::iter::once(problem.why).chain(fits).collect();
-        Trouble { exit, what: problem.what, why, remedy: problem.remedy }
+        Trouble { exit, what: problem.what, why, remedy }
     }
 
     /// Nothing to print to any more: a closed pipe is the reader's way to say "enough".
