@@ -1,8 +1,8 @@
 //! The command line: every verb is one call of the control API, shown as a table or as JSON.
 //!
 //! Knows the API's shapes and how to find a daemon; must not know an actor, a core or a socket of the
-//! mesh. Reading list: [`args`] (what can be said), [`daemon`] (which daemon is meant), [`client`] (asking
-//! it), [`table`] (showing the answer), [`offline`] (what needs no daemon).
+//! mesh. Reading list: [`args`] (what can be said), `daemon` (which daemon is meant), `client` (asking
+//! it), `table` (showing the answer), [`offline`] (what needs no daemon).
 
 pub mod args;
 mod client;
