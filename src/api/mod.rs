@@ -16,7 +16,7 @@ mod server;
 pub mod shapes;
 mod steer;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod who;
 
 pub use guard::{Drain, Token};

@@ -120,7 +120,7 @@ fn milliseconds(rtt_us: u32) -> String {
     if rtt_us == 0 { "?".into() } else { format!("{:.2}", f64::from(rtt_us) / 1000.0) }
 }
 
-/// Text between tags or in an attribute.
+/// Text between tags or in an attribute. Characters that XML forbids altogether, `escape` has taken out.
 fn xml(text: &str) -> String {
     let mut quoted = String::new();
     for c in text.chars() {
@@ -130,8 +130,6 @@ fn xml(text: &str) -> String {
             '>' => quoted.push_str("&gt;"),
             '"' => quoted.push_str("&quot;"),
             '\'' => quoted.push_str("&#39;"),
-            // Two code points that XML 1.0 forbids even as references.
-            '\u{fffe}' | '\u{ffff}' => quoted.push('?'),
             c => quoted.push(c),
         }
     }

@@ -21,7 +21,7 @@ use super::{Drain, Facts, Services, Token};
 use crate::actors::messages::*;
 use crate::mesh::record::Direction;
 
-const TOKEN: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
+pub const TOKEN: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
 
 /// Answers every message; notes what it was asked; refuses when told to.
 #[derive(Clone, Default)]

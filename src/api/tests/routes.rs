@@ -14,24 +14,24 @@ async fn status_says_how_we_are() {
     body["uptime_s"] = 0.into();
     insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap(), @r#"
     {
-      "counters": {
-        "frames_dropped": 3
-      },
-      "handshakes": 0,
-      "health": "ok",
+      "schema": 1,
       "id": "1111111111111111111111111111111111111111111111111111111111111111",
-      "joined": true,
       "label": "alice",
-      "links": 1,
+      "version": "x",
+      "uptime_s": 0,
       "listen": [
         "127.0.0.1:9001"
       ],
-      "nodes_alive": 6,
-      "problems": [],
-      "schema": 1,
       "state_dir": "profiles/alice",
-      "uptime_s": 0,
-      "version": "x"
+      "nodes_alive": 6,
+      "links": 1,
+      "handshakes": 0,
+      "joined": true,
+      "health": "ok",
+      "problems": [],
+      "counters": {
+        "frames_dropped": 3
+      }
     }
     "#);
     let (_, lonely) = get(&Fake { lonely: true, ..Fake::default() }, "/api/v1/status").await;
@@ -47,17 +47,17 @@ async fn peers_are_the_registrys_and_the_graphs() {
     assert_eq!(peers.len(), 7, "six others in the graph, and mallory");
     insta::assert_snapshot!(serde_json::to_string_pretty(row("bob")).unwrap(), @r#"
     {
-      "addr": "127.0.0.1:9002",
-      "banned": false,
-      "direction": "out",
       "id": "2222222222222222222222222222222222222222222222222222222222222222",
       "label": "bob",
+      "state": "alive",
       "link": "up",
-      "pinned": true,
-      "problem": null,
+      "direction": "out",
       "rtt_us": 321,
+      "addr": "127.0.0.1:9002",
       "since_ms": 1700000000100,
-      "state": "alive"
+      "pinned": true,
+      "banned": false,
+      "problem": null
     }
     "#);
     assert_eq!(row("dave")["state"], "failed");
@@ -69,10 +69,46 @@ async fn peers_are_the_registrys_and_the_graphs() {
 async fn the_graph_comes_in_every_format() {
     let (status, body) = get(&Fake::default(), "/api/v1/graph").await;
     assert_eq!(status, 200);
-    assert_eq!(body["schema"], 1);
-    assert_eq!(body["self"], id(1).to_string());
-    assert_eq!(body["nodes"][3]["state"], "failed");
-    assert_eq!(body["links"][2]["state"], "half-open");
+    let mut short = body;
+    for list in ["nodes", "links"] {
+        short[list].as_array_mut().unwrap().drain(..2);
+        short[list].as_array_mut().unwrap().truncate(2);
+    }
+    insta::assert_snapshot!(serde_json::to_string_pretty(&short).unwrap(), @r#"
+    {
+      "schema": 1,
+      "self": "1111111111111111111111111111111111111111111111111111111111111111",
+      "nodes": [
+        {
+          "id": "3333333333333333333333333333333333333333333333333333333333333333",
+          "label": "carol",
+          "state": "suspect",
+          "addrs": [
+            "127.0.0.1:9003"
+          ],
+          "since_ms": 1700000000000
+        },
+        {
+          "id": "4444444444444444444444444444444444444444444444444444444444444444",
+          "label": "dave",
+          "state": "failed",
+          "addrs": [
+            "127.0.0.1:9004"
+          ],
+          "since_ms": 1700000000000
+        }
+      ],
+      "links": [
+        {
+          "from": "3333333333333333333333333333333333333333333333333333333333333333",
+          "to": "5555555555555555555555555555555555555555555555555555555555555555",
+          "rtt_us": 0,
+          "state": "half-open"
+        }
+      ],
+      "changed_ms": 1700000000500
+    }
+    "#);
     for (format, start) in
         [("d2", "1111"), ("dot", "digraph"), ("mermaid", "graph"), ("svg", "<svg")]
     {
@@ -90,8 +126,17 @@ async fn path_and_why_find_who_is_meant() {
     let fake = Fake::default();
     let (status, body) = get(&fake, "/api/v1/path/carol").await;
     assert_eq!(status, 200);
-    let hops = [id(2).to_string(), id(3).to_string()];
-    assert_eq!(body, json!({"schema": 1, "to": id(3).to_string(), "hops": hops, "rtt_us": 45_321}));
+    insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap(), @r#"
+    {
+      "schema": 1,
+      "to": "3333333333333333333333333333333333333333333333333333333333333333",
+      "hops": [
+        "2222222222222222222222222222222222222222222222222222222222222222",
+        "3333333333333333333333333333333333333333333333333333333333333333"
+      ],
+      "rtt_us": 45321
+    }
+    "#);
     assert_eq!(get(&fake, "/api/v1/path/127.0.0.1:9003").await.0, 200);
     assert_eq!(get(&fake, "/api/v1/path/dave").await.0, 404);
     let (status, body) = get(&fake, "/api/v1/path/twin").await;
@@ -101,16 +146,16 @@ async fn path_and_why_find_who_is_meant() {
     assert_eq!(status, 200);
     insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap(), @r#"
     {
+      "schema": 1,
+      "id": "4444444444444444444444444444444444444444444444444444444444444444",
+      "label": "dave",
+      "state": "failed",
       "evidence": [
         {
           "at_ms": 5,
           "text": "its socket was closed without a goodbye"
         }
-      ],
-      "id": "4444444444444444444444444444444444444444444444444444444444444444",
-      "label": "dave",
-      "schema": 1,
-      "state": "failed"
+      ]
     }
     "#);
     assert_eq!(get(&fake, "/api/v1/why/mallory").await.1["state"], "unknown");
@@ -148,7 +193,7 @@ async fn verbs_reach_their_actor_and_its_refusal_is_told() {
         let path = format!("/api/v1/{verb}");
         let (status, answer) = post(&fake, &path, body.clone()).await;
         assert_eq!(status, 200, "{verb} {answer}");
-        assert_eq!(answer["schema"], 1);
+        assert_eq!(answer.as_object().unwrap().keys().next().unwrap(), "schema");
         assert!(answer.get(field).is_some(), "{answer}");
         assert_eq!(asked(&fake).last().unwrap(), last_asked);
 
