@@ -10,6 +10,7 @@
 pub mod actors;
 pub mod api;
 pub mod cli;
+pub mod daemon;
 pub mod mesh;
 pub mod net;
 pub mod settings;

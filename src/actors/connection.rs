@@ -18,9 +18,7 @@ use crate::mesh::ConnId;
 use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::{Crypto, Record};
 use crate::net::lanes::{LaneLimits, Lanes, Link};
-use crate::net::session::{
-    Incoming, LinkReader, LinkWriter, Origin, Session, Shared, establish,
-};
+use crate::net::session::{Incoming, LinkReader, LinkWriter, Origin, Session, Shared, establish};
 use crate::wire::{ByeFrame, Frame};
 
 /// How long the last words of a broken link may take, and how long the other end's are waited for.

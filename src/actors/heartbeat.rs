@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use actix::{
-    Actor, ActorContext, AsyncContext, Context, Handler, Recipient, ResponseFuture,
-};
+use actix::{Actor, ActorContext, Context, Handler, Recipient, ResponseFuture};
 use tokio::sync::oneshot;
 
 use super::lifeline::Lifeline;

@@ -214,7 +214,11 @@ impl Driver for Registry {
 fn log_link(card: &Record, dir: Direction, up: bool) {
     let label = card.card().map_or_else(String::new, |c| crate::text::escape(&c.label));
     let (how, state) = (if dir == Direction::Out { "dialled" } else { "accepted" }, up);
-    log::info!("link to {label} ({}) {}: {how}", card.id().short(), if state { "up" } else { "down" });
+    log::info!(
+        "link to {label} ({}) {}: {how}",
+        card.id().short(),
+        if state { "up" } else { "down" }
+    );
 }
 
 impl Handler<Arrived> for Registry {
@@ -390,7 +394,11 @@ impl Handler<SetPinned> for Registry {
 impl Handler<UnpinLabel> for Registry {
     type Result = Result<(), Refused>;
 
-    fn handle(&mut self, UnpinLabel { label }: UnpinLabel, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        UnpinLabel { label }: UnpinLabel,
+        ctx: &mut Context<Self>,
+    ) -> Self::Result {
         if !self.turn.core.pins_label(&label) {
             return Err(Refused { why: "nothing is pinned behind this label".into() });
         }

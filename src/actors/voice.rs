@@ -51,7 +51,8 @@ fn phrase(said: &Said) -> String {
     let short = said.from.short();
     let name = if said.label.is_empty() { "?".to_owned() } else { escape(&said.label) };
     let text = escape_to(&said.text, COLUMNS_MAX);
-    let rtt = said.rtt_us.map_or_else(String::new, |us| format!(" {:.1} ms", f64::from(us) / 1000.0));
+    let rtt =
+        said.rtt_us.map_or_else(String::new, |us| format!(" {:.1} ms", f64::from(us) / 1000.0));
     format!("{what} from {name} ({short}): \"{text}\"{rtt}")
 }
 

@@ -5,6 +5,7 @@
 //! [`shapes`], [`asks`] and [`failure`] are what travels; [`who`], [`path`] and [`export`] are pure.
 
 pub mod asks;
+pub mod control;
 pub mod export;
 pub mod failure;
 mod guard;
@@ -19,6 +20,7 @@ mod steer;
 pub(crate) mod tests;
 pub mod who;
 
+pub use crate::actors::services::Services;
 pub use guard::{Drain, Token};
-pub use server::{ApiError, Facts, Services, Serving, serve};
+pub use server::{ApiError, Facts, Serving, serve};
 pub use steer::SHOUT_BYTES_MAX;

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::Recipient;
 use actix_web::body::BoxBody;
 use actix_web::dev::{Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
@@ -14,10 +13,7 @@ use tokio::sync::watch;
 
 use super::guard::{Drain, Hosts, REQUEST_TIMEOUT, Token, guard};
 use super::{read, steer};
-use crate::actors::messages::{
-    ConfigWanted, Connect, Disconnect, PeersWanted, Probe, Reload, SetBanned, SetPinned, Shout,
-    Shutdown, StatusWanted, UnpinLabel, WhyWanted,
-};
+use crate::actors::services::Services;
 use crate::mesh::NodeId;
 use crate::mesh::view::View;
 
@@ -27,36 +23,6 @@ const CONNECTIONS_MAX: usize = 128;
 const BACKLOG: u32 = 64;
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// Who answers what.
-pub struct Services {
-    /// Registry: all peers.
-    pub peers: Recipient<PeersWanted>,
-    /// Registry: figures.
-    pub status: Recipient<StatusWanted>,
-    /// Registry: evidence.
-    pub why: Recipient<WhyWanted>,
-    /// Registry: dial.
-    pub connect: Recipient<Connect>,
-    /// Registry: close.
-    pub disconnect: Recipient<Disconnect>,
-    /// Registry: pin or unpin a node.
-    pub pin: Recipient<SetPinned>,
-    /// Registry: unpin a label.
-    pub unpin_label: Recipient<UnpinLabel>,
-    /// Registry: ban or unban.
-    pub ban: Recipient<SetBanned>,
-    /// Heartbeat: measure now.
-    pub probe: Recipient<Probe>,
-    /// Topology: tell everyone.
-    pub shout: Recipient<Shout>,
-    /// Supervisor: settings in force.
-    pub config: Recipient<ConfigWanted>,
-    /// Supervisor: read the settings again.
-    pub reload: Recipient<Reload>,
-    /// Supervisor: stop.
-    pub shutdown: Recipient<Shutdown>,
-}
 
 /// What does not change while the daemon runs.
 #[derive(Clone, Debug)]
@@ -113,18 +79,18 @@ pub struct Serving {
     pub addr: SocketAddr,
     /// Stops it.
     pub handle: ServerHandle,
-    /// Makes it refuse while the rest of the daemon stops.
-    pub drain: Drain,
     /// Ends when the API has stopped; must be polled (spawned) for it to run.
     pub server: Server,
 }
 
-/// Starts the API on `listen` (port 0: any free one). Call it inside an actix system.
+/// Starts the API on `listen` (port 0: any free one); it refuses once `drain` has begun. Call it inside an
+/// actix system.
 pub fn serve(
     listen: SocketAddr,
     services: Services,
     facts: Facts,
     view: watch::Receiver<Arc<View>>,
+    drain: Drain,
 ) -> Result<Serving, ApiError> {
     if !listen.ip().is_loopback() {
         return Err(ApiError::NotLoopback(listen));
@@ -132,9 +98,8 @@ pub fn serve(
     let cannot = |source| ApiError::Listen { addr: listen, source };
     let listener = TcpListener::bind(listen).map_err(cannot)?;
     let addr = listener.local_addr().map_err(cannot)?;
-    let drain = Drain::default();
     let hosts = Hosts::of(addr);
-    let context = web::Data::new(Context { services, facts, view, hosts, drain: drain.clone() });
+    let context = web::Data::new(Context { services, facts, view, hosts, drain });
     let server = HttpServer::new(move || app(context.clone()))
         .workers(1)
         .worker_max_blocking_threads(2)
@@ -148,7 +113,7 @@ pub fn serve(
         .listen(listener)
         .map_err(cannot)?
         .run();
-    Ok(Serving { addr, handle: server.handle(), drain, server })
+    Ok(Serving { addr, handle: server.handle(), server })
 }
 
 /// The routes behind the guard.
