@@ -171,7 +171,7 @@ fn boot(flags: &Flags) -> Result<Boot, Trouble> {
 }
 
 fn begin_log(settings: &Settings) {
-    let filter = env_logger::Env::default().default_filter_or("info");
+    let filter = env_logger::Env::default().default_filter_or("info,actix_server=warn");
     let mut builder = env_logger::Builder::from_env(filter);
     if settings.log.format == LogFormat::Json {
         builder.format(|out, record| {
