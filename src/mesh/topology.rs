@@ -70,6 +70,11 @@ pub enum Event {
         /// Who.
         peer: NodeId,
     },
+    /// A card came by another way than gossip (with the goodbye of a full node).
+    Learned {
+        /// The verified card.
+        record: Record,
+    },
     /// Addresses at which we can be dialled, best first.
     Reachable {
         /// At most 8 are told.
@@ -501,6 +506,7 @@ impl Core for Topology {
             Event::Measured { peer, rtt_us } => self.measured(now, peer, rtt_us),
             Event::FromPeer { peer, gossip } => self.from_peer(now, peer, gossip, out),
             Event::RootDiffers { peer } => self.root_differs(now, peer, out),
+            Event::Learned { record } => self.take(now, record, out),
             Event::Reachable { addrs } => {
                 if self.addrs != addrs {
                     self.addrs = addrs;
