@@ -511,7 +511,12 @@ impl Core for Topology {
                 if self.addrs != addrs {
                     self.addrs = addrs;
                     self.card_dirty = true;
-                    self.touch(now);
+                    if self.links.is_empty() {
+                        // The very first hello must carry them already.
+                        self.announce(now, out);
+                    } else {
+                        self.touch(now);
+                    }
                 }
             }
             Event::Shout { text } => self.say(text, true, out),

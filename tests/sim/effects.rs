@@ -23,9 +23,8 @@ impl World {
                 Effect::Keep(conn) => self.keep(host, conn),
                 Effect::Close { conn, bye } => self.close(host, conn, bye, todo),
                 Effect::Up { peer, conn, dir, rtt_us, card } => {
-                    self.log(|| {
-                        format!("n{host} up {} {dir:?} conn {conn}", self_name(&card.id()))
-                    });
+                    let name = self.name(&peer);
+                    self.log(|| format!("n{host} up {name} {dir:?} conn {conn}"));
                     let process = self.hosts[host].process.as_mut().expect("it spoke");
                     process.links.insert(peer, conn);
                     todo.push_back(Act::Pulse(pulse::Event::LinkUp { peer, dir, rtt_us }));
@@ -38,7 +37,8 @@ impl World {
                     self.law_one_link(host, peer);
                 }
                 Effect::Down { peer, why } => {
-                    self.log(|| format!("n{host} down {} {why:?}", self_name(&peer)));
+                    let name = self.name(&peer);
+                    self.log(|| format!("n{host} down {name} {why:?}"));
                     let process = self.hosts[host].process.as_mut().expect("it spoke");
                     process.links.remove(&peer);
                     todo.push_back(Act::Pulse(pulse::Event::LinkDown { peer }));
@@ -128,9 +128,8 @@ impl World {
                 }
                 Effect::Silent { peer, silent, vouched } => {
                     self.counts.silents += 1;
-                    self.log(|| {
-                        format!("n{host} silent {} {silent:?} {vouched}", self_name(&peer))
-                    });
+                    let name = self.name(&peer);
+                    self.log(|| format!("n{host} silent {name} {silent:?} {vouched}"));
                     todo.push_back(Act::Peers(peers::Event::Silent { peer, silent, vouched }));
                 }
                 Effect::Evidence { peer, text } => {
@@ -160,11 +159,6 @@ impl World {
             self.transmit(pipe, side, item);
         }
     }
-}
-
-/// A node's short id; logs name hosts by number where the world is at hand.
-fn self_name(id: &NodeId) -> String {
-    id.short()
 }
 
 fn is_own(gossip: &Gossip, key: &[u8; 32]) -> bool {
