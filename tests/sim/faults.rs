@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use kith::mesh::book::Book;
 use kith::mesh::{peers, topology};
+use kith::wire::bounded::Text;
+
+use crate::host::Host;
 
 use crate::pipe::{Item, ToProcess};
 use crate::world::{Act, World};
@@ -95,5 +99,35 @@ impl World {
             self.run_for(pause);
             self.start(host);
         }
+    }
+
+    /// Starts it if it is down, lets it go on if it is stopped.
+    pub fn revive(&mut self, host: usize) {
+        if !self.hosts[host].alive() {
+            self.start(host);
+        } else if self.hosts[host].stopped {
+            self.go_on(host);
+        }
+    }
+
+    /// The state directory is gone; the key was kept elsewhere.
+    pub fn lose_disk(&mut self, host: usize) {
+        self.hosts[host].book = Book::default();
+    }
+
+    /// The second host is started with the first one's key.
+    pub fn same_key(&mut self, first: usize, second: usize) {
+        self.by_id.remove(&self.hosts[second].id);
+        let (key, addr) = (self.hosts[first].key, self.hosts[second].addr);
+        self.hosts[second] = Host::new(key, addr);
+    }
+
+    pub fn shout(&mut self, host: usize, text: &str) {
+        let text = Text::new(text).expect("short");
+        self.act(host, Act::Topology(topology::Event::Shout { text }));
+    }
+
+    pub fn dice_pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.dice.below(items.len() as u64) as usize]
     }
 }

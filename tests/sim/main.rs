@@ -4,6 +4,7 @@
 
 mod crypto;
 mod effects;
+mod failing;
 mod faults;
 mod host;
 mod joining;
@@ -13,3 +14,8 @@ mod pipe;
 mod protocol;
 mod run;
 mod world;
+
+use std::time::Duration;
+
+/// How often a network is asked whether it has come to rest.
+const STEP: Duration = Duration::from_millis(20);

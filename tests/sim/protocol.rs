@@ -21,7 +21,7 @@ impl World {
         self.counts.dials += 1;
         self.log(|| format!("n{host} dials {addr}"));
         let Some(&to) = self.by_addr.get(&addr) else {
-            return self.broken(format!("n{host} dials {addr}, which nobody ever told"));
+            self.broken(format!("n{host} dials {addr}, which nobody ever told"));
         };
         let process = self.hosts[host].process.as_mut().expect("it spoke");
         let boot = process.boot;
