@@ -70,9 +70,9 @@ pub enum Event {
         /// Who.
         peer: NodeId,
     },
-    /// A card came by another way than gossip.
+    /// A card came by another way than gossip (with the goodbye of a full node).
     Learned {
-        /// Verified.
+        /// The verified card.
         record: Record,
     },
     /// Addresses at which we can be dialled, best first.
@@ -516,7 +516,12 @@ impl Core for Topology {
                 if self.addrs != addrs {
                     self.addrs = addrs;
                     self.card_dirty = true;
-                    self.touch(now);
+                    if self.links.is_empty() {
+                        // The very first hello must carry them already.
+                        self.announce(now, out);
+                    } else {
+                        self.touch(now);
+                    }
                 }
             }
             Event::Shout { text } => self.say(text, true, out),

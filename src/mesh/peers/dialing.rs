@@ -47,17 +47,19 @@ impl Peers {
             };
             let base = self.policy.delay.0;
             let Some(member) = self.member(now, node.id) else { continue };
-            if !node.addrs.is_empty() {
+            // A node may be heard of before its addresses are.
+            let moved = !node.addrs.is_empty() && member.addrs != node.addrs;
+            if moved {
                 member.addrs.clone_from(&node.addrs);
             }
             if !node.label.is_empty() {
                 member.label.clone_from(&node.label);
             }
-            if alive && !member.alive {
+            if alive && (moved || !member.alive) {
                 member.left = false;
                 member.delay = base;
                 member.fails = 0;
-                if member.up.is_none() && member.limbo.is_none() {
+                if member.up.is_none() && member.limbo.is_none() && !member.held {
                     member.next_dial = Some(now + wait);
                 }
             }

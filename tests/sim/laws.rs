@@ -1,0 +1,217 @@
+//! The laws. Some are checked whenever something changes, the rest when the network has come to rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kith::mesh::NodeId;
+use kith::mesh::record::Direction;
+use kith::mesh::view::{State, View};
+
+use crate::host::Process;
+use crate::pipe::Stage;
+use crate::world::World;
+
+#[derive(Default)]
+pub struct Laws {
+    /// Hosts nothing is done to: they may never be called failed by one another.
+    pub healthy: BTreeSet<usize>,
+    /// Nobody crashed may be shown alive again. (Not asked for while splits and crashes mix: two
+    /// components that meet may each know what the other does not.)
+    pub no_ghosts: bool,
+    /// Hosts that are down, and who has shown them so.
+    down: BTreeMap<usize, BTreeSet<usize>>,
+}
+
+impl Laws {
+    pub fn started(&mut self, host: usize) {
+        self.down.remove(&host);
+        for seen in self.down.values_mut() {
+            seen.remove(&host);
+        }
+    }
+
+    pub fn crashed(&mut self, host: usize) {
+        self.down.insert(host, BTreeSet::new());
+        self.healthy.remove(&host);
+    }
+}
+
+fn gone(state: State) -> bool {
+    matches!(state, State::Failed | State::Unreachable | State::Left)
+}
+
+impl World {
+    /// At most one kept connection leads to a peer.
+    pub fn law_one_link(&self, host: usize, peer: NodeId) {
+        let Some(process) = &self.hosts[host].process else { return };
+        let kept = process.conns.values().filter(|(pipe, side)| {
+            self.pipes.get(pipe).is_some_and(|p| {
+                p.ends[*side].stage == Stage::Kept && self.hosts[p.ends[1 - *side].host].id == peer
+            })
+        });
+        let kept = kept.count();
+        if kept > 1 {
+            self.broken(format!("n{host} holds {kept} links to {}", self.name(&peer)));
+        }
+    }
+
+    /// What a new view must never show.
+    pub fn law_view(&mut self, host: usize, view: &View) {
+        for node in &view.nodes {
+            let Some(&of) = self.by_id.get(&node.id) else {
+                self.broken(format!("n{host} shows a node nobody is"));
+            };
+            if gone(node.state)
+                && self.laws.healthy.contains(&host)
+                && self.laws.healthy.contains(&of)
+            {
+                self.broken(format!("n{host} calls the healthy n{of} {:?}", node.state));
+            }
+            if let Some(seen) = self.laws.down.get_mut(&of) {
+                if gone(node.state) {
+                    if seen.insert(host) {
+                        let state = node.state;
+                        self.log(|| format!("n{host} shows n{of} {state:?}"));
+                    }
+                } else if self.laws.no_ghosts && seen.contains(&host) {
+                    self.broken(format!("n{host} shows the dead n{of} {:?} again", node.state));
+                }
+            }
+        }
+    }
+
+    /// Whether everybody knows that `host` is gone.
+    pub fn all_show_gone(&self, of: usize, accept: &[State]) -> Result<(), String> {
+        for (i, h) in self.hosts.iter().enumerate() {
+            if h.alive() && !h.stopped && i != of {
+                match self.sees(i, of) {
+                    None => {}
+                    Some(state) if accept.contains(&state) => {}
+                    Some(state) => return Err(format!("n{i} shows n{of} {state:?}")),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everybody shows `of` as alive.
+    pub fn all_show_alive(&self, of: usize) -> Result<(), String> {
+        for (i, h) in self.hosts.iter().enumerate() {
+            if h.alive() && !matches!(self.sees(i, of), Some(State::Alive | State::Suspect)) {
+                return Err(format!("n{i} shows n{of} {:?}", self.sees(i, of)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every pair may be linked and is, both ends agree, and all graphs are the truth.
+    pub fn at_rest(&self) -> Result<(), String> {
+        let alive: Vec<usize> = (0..self.hosts.len()).filter(|i| self.hosts[*i].alive()).collect();
+        let mut truth: BTreeSet<(NodeId, NodeId)> = BTreeSet::new();
+        for &a in &alive {
+            for &b in &alive {
+                if a < b {
+                    self.pair_at_rest(a, b, &mut truth)?;
+                }
+            }
+        }
+        let ids: BTreeSet<NodeId> = alive.iter().map(|i| self.hosts[*i].id).collect();
+        let mut roots = BTreeSet::new();
+        for &i in &alive {
+            let process = self.hosts[i].process.as_ref().expect("alive");
+            self.graph_is_truth(i, process, &ids, &truth)?;
+            roots.insert(process.root);
+            let (links, others) = process.peers.counts();
+            if links != process.links.len() || others > 0 {
+                return Err(format!(
+                    "n{i} counts {links} links and {others} other connections, has {}",
+                    process.links.len()
+                ));
+            }
+        }
+        if roots.len() > 1 {
+            return Err(format!("{} different roots", roots.len()));
+        }
+        Ok(())
+    }
+
+    fn pair_at_rest(
+        &self,
+        a: usize,
+        b: usize,
+        truth: &mut BTreeSet<(NodeId, NodeId)>,
+    ) -> Result<(), String> {
+        let (ida, idb) = (self.hosts[a].id, self.hosts[b].id);
+        let (ab, ba) = (self.link(a, &idb), self.link(b, &ida));
+        if self.never.contains(&(a, b)) || self.never.contains(&(b, a)) {
+            return match (ab, ba) {
+                (None, None) => Ok(()),
+                _ => Err(format!("n{a} and n{b} cannot be linked, yet are")),
+            };
+        }
+        let (Some((pa, sa)), Some((pb, sb))) = (ab, ba) else {
+            return Err(format!(
+                "n{a} and n{b} are not linked ({} {})",
+                ab.is_some(),
+                ba.is_some()
+            ));
+        };
+        if pa != pb || sa == sb {
+            return Err(format!("n{a} and n{b} disagree on which connection is their link"));
+        }
+        truth.insert(if sa == 0 { (ida, idb) } else { (idb, ida) });
+        Ok(())
+    }
+
+    fn graph_is_truth(
+        &self,
+        i: usize,
+        process: &Process,
+        ids: &BTreeSet<NodeId>,
+        truth: &BTreeSet<(NodeId, NodeId)>,
+    ) -> Result<(), String> {
+        let view = process.topology.view();
+        let shown: BTreeSet<NodeId> = view.alive().map(|n| n.id).collect();
+        if shown != *ids {
+            let missing: Vec<_> = ids.difference(&shown).map(|id| self.name(id)).collect();
+            let ghosts: Vec<_> = shown.difference(ids).map(|id| self.name(id)).collect();
+            return Err(format!("n{i} does not show {missing:?} and wrongly shows {ghosts:?}"));
+        }
+        if let Some(half) = view.links.iter().find(|l| !l.confirmed) {
+            let (from, to) = (self.name(&half.from), self.name(&half.to));
+            return Err(format!("n{i} shows the half-open edge {from} -> {to}"));
+        }
+        let edges: BTreeSet<(NodeId, NodeId)> = view.links.iter().map(|l| (l.from, l.to)).collect();
+        if edges != *truth {
+            let text = |e: &(NodeId, NodeId)| format!("{}->{}", self.name(&e.0), self.name(&e.1));
+            let missing: Vec<_> = truth.difference(&edges).map(text).collect();
+            let wrong: Vec<_> = edges.difference(truth).map(text).collect();
+            return Err(format!("n{i} lacks the edges {missing:?} and has the wrong {wrong:?}"));
+        }
+        Ok(())
+    }
+
+    /// Bounds that hold at any time.
+    pub fn bounded(&self, dials_max: u64, announcements_max: u64) {
+        let counts = self.counts;
+        if counts.dials > dials_max {
+            self.broken(format!("{} dials, {dials_max} would be many", counts.dials));
+        }
+        if counts.announcements > announcements_max {
+            self.broken(format!(
+                "{} announcements, {announcements_max} would be many",
+                counts.announcements
+            ));
+        }
+        let seconds = self.now.0 / 1_000_000 + 1;
+        let wakes_max = 300 * seconds * self.hosts.len() as u64;
+        if counts.wakes > wakes_max {
+            self.broken(format!("{} timer turns in {seconds} s: a core spins", counts.wakes));
+        }
+    }
+
+    /// The direction of a host's link to another, as its own graph has it.
+    pub fn direction(&self, host: usize, peer: usize) -> Option<Direction> {
+        let (_, side) = self.link(host, &self.hosts[peer].id)?;
+        Some(if side == 0 { Direction::Out } else { Direction::In })
+    }
+}

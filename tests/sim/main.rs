@@ -1,0 +1,21 @@
+//! Many pure cores in virtual time under a seeded network. The laws of the mesh are the tests' names.
+//!
+//! `KITH_SIM_SEEDS` sets how many seeds each law runs (default 200), `KITH_SIM_SEED` replays one.
+
+mod crypto;
+mod effects;
+mod failing;
+mod faults;
+mod host;
+mod joining;
+mod laws;
+mod net;
+mod pipe;
+mod protocol;
+mod run;
+mod world;
+
+use std::time::Duration;
+
+/// How often a network is asked whether it has come to rest.
+const STEP: Duration = Duration::from_millis(20);

@@ -1,0 +1,322 @@
+//! The simulated world: hosts, network and clock; runs whatever is due, in order.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kith::mesh::dice::Dice;
+use kith::mesh::view::State;
+use kith::mesh::{ConnId, Core, NodeId, Time, peers, pulse, topology};
+
+use crate::host::Host;
+use crate::laws::Laws;
+use crate::net::{Net, Weather};
+use crate::pipe::{Due, Pipe, PipeId, ToProcess};
+
+/// One step of a turn: an event for one core, or something to tell the connection of a peer.
+pub enum Act {
+    Peers(peers::Event),
+    Topology(topology::Event),
+    Pulse(pulse::Event),
+}
+
+/// Something due, ordered by time and then by when it was planned.
+struct Entry(Time, u64, Due);
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+}
+impl Eq for Entry {}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> std::cmp::Ordering {
+        (self.0, self.1).cmp(&(other.0, other.1))
+    }
+}
+
+/// What is counted over a run.
+#[derive(Default, Debug, Clone, Copy)]
+pub struct Counts {
+    pub dials: u64,
+    pub announcements: u64,
+    pub gossip: u64,
+    pub beats: u64,
+    pub wakes: u64,
+    pub notices: u64,
+    pub evidence: u64,
+    pub silents: u64,
+    pub casts: u64,
+}
+
+pub struct World {
+    pub test: &'static str,
+    pub seed: u64,
+    pub now: Time,
+    pub dice: Dice,
+    pub net: Net,
+    pub hosts: Vec<Host>,
+    pub by_addr: BTreeMap<SocketAddr, usize>,
+    pub by_id: BTreeMap<NodeId, usize>,
+    pub pipes: BTreeMap<PipeId, Pipe>,
+    pub next_pipe: PipeId,
+    pub counts: Counts,
+    pub laws: Laws,
+    pub notices: Vec<(usize, String)>,
+    pub casts: BTreeMap<(usize, String), u32>,
+    /// Pairs whose TCP connects are refused by something between them, in both directions.
+    pub never: BTreeSet<(usize, usize)>,
+    queue: BinaryHeap<Reverse<Entry>>,
+    planned: u64,
+    log: VecDeque<String>,
+    trace: bool,
+}
+
+impl World {
+    pub fn new(test: &'static str, seed: u64, hosts: usize, weather: Weather) -> World {
+        let mut dice = Dice::new(seed);
+        let net = Net::new(hosts, weather, &mut dice);
+        let mut world = World {
+            test,
+            seed,
+            now: Time(1_000_000),
+            dice,
+            net,
+            hosts: Vec::new(),
+            by_addr: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            pipes: BTreeMap::new(),
+            next_pipe: 1,
+            counts: Counts::default(),
+            laws: Laws::default(),
+            notices: Vec::new(),
+            casts: BTreeMap::new(),
+            never: BTreeSet::new(),
+            queue: BinaryHeap::new(),
+            planned: 0,
+            log: VecDeque::new(),
+            trace: std::env::var_os("KITH_SIM_TRACE").is_some(),
+        };
+        for i in 0..hosts {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&(seed.wrapping_mul(1000) + i as u64).to_le_bytes());
+            let addr = SocketAddr::from(([10, 0, (i / 250) as u8, (i % 250) as u8 + 1], 8100));
+            world.hosts.push(Host::new(key, addr));
+            world.by_addr.insert(addr, i);
+            world.by_id.insert(world.hosts[i].id, i);
+        }
+        world
+    }
+
+    /// Remembers a line for the report of a failure.
+    pub fn log(&mut self, line: impl FnOnce() -> String) {
+        let line = format!("{:>10.6} {}", self.now.0 as f64 / 1e6, line());
+        if self.trace {
+            println!("{line}");
+        }
+        self.log.push_back(line);
+        if self.log.len() > 50 {
+            self.log.pop_front();
+        }
+    }
+
+    /// A law is broken: the drop of the world prints what led to it.
+    pub fn broken(&self, law: String) -> ! {
+        panic!("law broken at {:.6} s: {law}", self.now.0 as f64 / 1e6);
+    }
+
+    pub fn plan(&mut self, at: Time, due: Due) {
+        self.planned += 1;
+        self.queue.push(Reverse(Entry(at.max(self.now), self.planned, due)));
+    }
+
+    /// Runs for this long.
+    pub fn run_for(&mut self, span: Duration) {
+        let until = self.now + span;
+        while self.queue.peek().is_some_and(|Reverse(e)| e.0 <= until) {
+            let Some(Reverse(Entry(at, _, due))) = self.queue.pop() else { break };
+            self.now = at;
+            self.happen(due);
+        }
+        self.now = until;
+    }
+
+    /// Runs until `done` or for at most `limit`; how long it took.
+    pub fn run_until(
+        &mut self,
+        limit: Duration,
+        step: Duration,
+        mut done: impl FnMut(&World) -> Result<(), String>,
+    ) -> Duration {
+        let start = self.now;
+        loop {
+            let why = match done(self) {
+                Ok(()) => return self.now.since(start),
+                Err(why) => why,
+            };
+            if self.now.since(start) >= limit {
+                self.broken(format!("not within {limit:?}: {why}"));
+            }
+            self.run_for(step);
+        }
+    }
+
+    fn happen(&mut self, due: Due) {
+        match due {
+            Due::Arrive { pipe, side, item } => self.arrive(pipe, side, item),
+            Due::Retransmit { pipe, side } => self.retransmit(pipe, side),
+            Due::Timeout { pipe, side } => {
+                let Some(p) = self.pipes.get(&pipe) else { return };
+                let (host, boot) = (p.ends[side].host, p.ends[side].boot);
+                self.give(host, boot, ToProcess::Timeout { pipe, side });
+            }
+            Due::Wake { host, boot, core, at } => {
+                let Some(process) = &mut self.hosts[host].process else { return };
+                if process.boot == boot && process.armed[core] == Some(at) {
+                    process.armed[core] = None;
+                    self.give(host, boot, ToProcess::Wake { core });
+                }
+            }
+        }
+    }
+
+    /// Hands something to a process, or keeps it while the process is stopped.
+    pub fn give(&mut self, host: usize, boot: u32, what: ToProcess) {
+        let h = &mut self.hosts[host];
+        if h.process.as_ref().is_none_or(|p| p.boot != boot) {
+            return;
+        }
+        if h.stopped {
+            h.inbox.push(what);
+        } else {
+            self.process(host, what);
+        }
+    }
+
+    fn process(&mut self, host: usize, what: ToProcess) {
+        match what {
+            ToProcess::Net { pipe, side, item } => self.receive(pipe, side, item),
+            ToProcess::Timeout { pipe, side } => self.handshake_timeout(pipe, side),
+            ToProcess::Wake { core } => self.wake(host, core),
+        }
+    }
+
+    fn wake(&mut self, host: usize, core: usize) {
+        let now = self.now;
+        let Some(process) = &mut self.hosts[host].process else { return };
+        let clock = process.clock(now);
+        self.counts.wakes += 1;
+        if process.next_wakes()[core].is_some_and(|at| at <= clock) {
+            let mut todo = VecDeque::new();
+            match core {
+                0 => {
+                    let mut out = Vec::new();
+                    process.peers.wake(clock, &mut out);
+                    self.peers_effects(host, out, &mut todo);
+                }
+                1 => {
+                    let mut out = Vec::new();
+                    process.topology.wake(clock, &mut out);
+                    self.topology_effects(host, out, &mut todo);
+                }
+                _ => {
+                    let mut out = Vec::new();
+                    process.pulse.wake(clock, &mut out);
+                    self.pulse_effects(host, out, &mut todo);
+                }
+            }
+            self.turn(host, todo);
+        } else {
+            self.arm(host);
+        }
+    }
+
+    /// Runs events of one host until nothing more follows from them.
+    pub fn turn(&mut self, host: usize, mut todo: VecDeque<Act>) {
+        while let Some(act) = todo.pop_front() {
+            let now = self.now;
+            let Some(process) = &mut self.hosts[host].process else { return };
+            let clock = process.clock(now);
+            match act {
+                Act::Peers(event) => {
+                    let mut out = Vec::new();
+                    process.peers.handle(clock, event, &mut out);
+                    self.peers_effects(host, out, &mut todo);
+                }
+                Act::Topology(event) => {
+                    let mut out = Vec::new();
+                    process.topology.handle(clock, event, &mut out);
+                    self.topology_effects(host, out, &mut todo);
+                }
+                Act::Pulse(event) => {
+                    let mut out = Vec::new();
+                    process.pulse.handle(clock, event, &mut out);
+                    self.pulse_effects(host, out, &mut todo);
+                }
+            }
+        }
+        self.arm(host);
+    }
+
+    pub fn act(&mut self, host: usize, act: Act) {
+        self.turn(host, VecDeque::from([act]));
+    }
+
+    /// Re-arms the timers of a host. A timer fires up to a millisecond late, as they do.
+    fn arm(&mut self, host: usize) {
+        let now = self.now;
+        let Some(process) = &mut self.hosts[host].process else { return };
+        let (boot, started) = (process.boot, process.started);
+        let wakes = process.next_wakes();
+        for (core, wanted) in wakes.into_iter().enumerate() {
+            let Some(wanted) = wanted else { continue };
+            let at = Time(started.0.saturating_add(wanted.0)).max(now);
+            let process = self.hosts[host].process.as_ref().expect("just seen");
+            if process.armed[core].is_some_and(|armed| armed <= at + Duration::from_millis(1)) {
+                continue;
+            }
+            let at = at + Duration::from_micros(50 + self.dice.below(950));
+            self.hosts[host].process.as_mut().expect("just seen").armed[core] = Some(at);
+            self.plan(at, Due::Wake { host, boot, core, at });
+        }
+    }
+
+    pub fn name(&self, id: &NodeId) -> String {
+        self.by_id.get(id).map_or_else(|| id.short(), |i| format!("n{i}"))
+    }
+
+    /// The link of a host to a peer: the pipe and the side the host is on.
+    pub fn link(&self, host: usize, peer: &NodeId) -> Option<(PipeId, usize)> {
+        let process = self.hosts[host].process.as_ref()?;
+        let conn: &ConnId = process.links.get(peer)?;
+        process.conns.get(conn).copied()
+    }
+
+    /// How `host` sees `of`.
+    pub fn sees(&self, host: usize, of: usize) -> Option<State> {
+        let process = self.hosts[host].process.as_ref()?;
+        process.topology.view().node(&self.hosts[of].id).map(|n| n.state)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the last {} events of seed {}:", self.log.len(), self.seed);
+            for line in &self.log {
+                eprintln!("{line}");
+            }
+            eprintln!(
+                "--- replay: KITH_SIM_SEED={} cargo test --test sim {} -- --nocapture\n\
+                 --- (every event: KITH_SIM_TRACE=1 before it)",
+                self.seed, self.test
+            );
+        }
+    }
+}
