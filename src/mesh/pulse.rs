@@ -224,6 +224,13 @@ impl Pulse {
         out: &mut Vec<Effect>,
     ) {
         let period = self.period();
+        if self.all_silent() {
+            // We were cut off, and the others' answers are still on their way: waiting begins anew.
+            for link in self.links.values_mut() {
+                link.unanswered = link.unanswered.map(|_| at.max(link.heard));
+                link.doubt = None;
+            }
+        }
         let Some(link) = self.links.get_mut(&peer) else { return };
         link.heard = link.heard.max(at);
         // A frame that was read before our ping went out does not answer it.

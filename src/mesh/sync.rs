@@ -4,7 +4,8 @@
 //! One exchange makes both ends equal: A sends its digest; B answers with its versions in the differing
 //! buckets; A sends what B lacks and asks for what it lacks itself.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,8 @@ const JUST_SYNCED: Duration = Duration::from_millis(500);
 /// One link's part in anti-entropy.
 #[derive(Debug, Default)]
 pub(super) struct Sync {
-    /// Heartbeats in a row that carried another root than ours.
-    differed: u32,
+    /// When a heartbeat carried another root than ours while ours was the same as now.
+    differed: Option<Time>,
     begun: Option<Time>,
 }
 
@@ -46,7 +47,7 @@ impl Topology {
 
     fn begin_sync(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
         let Some(link) = self.links.get_mut(&peer) else { return };
-        link.sync = Sync { differed: 0, begun: Some(now) };
+        link.sync = Sync { differed: None, begun: Some(now) };
         self.synced_at = Some(now);
         let digest = List::first_of(self.graph.digest().iter().copied());
         out.push(Effect::Send { peer, gossip: Gossip::Digest(digest) });
@@ -56,10 +57,11 @@ impl Topology {
     pub(super) fn root_differs(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
         let settled = now.since(self.root_since) >= SETTLED;
         let Some(link) = self.links.get_mut(&peer) else { return };
-        link.sync.differed += 1;
+        // The first one may only have been under way while something changed.
+        let again = link.sync.differed.replace(now).is_some_and(|at| at >= self.root_since);
         let pause = link.sync.begun.is_none_or(|at| now.since(at) >= LINK_PAUSE);
         let elsewhere = self.synced_at.is_some_and(|at| now.since(at) < JUST_SYNCED);
-        if settled && pause && !elsewhere && link.sync.differed >= 2 {
+        if settled && pause && !elsewhere && again {
             self.begin_sync(now, peer, out);
         }
     }
@@ -124,22 +126,24 @@ impl Topology {
     ) {
         let mut wanted = Vec::new();
         let mut give = Vec::new();
-        for theirs in have.iter().filter(|v| v.id != self.me) {
+        for theirs in have {
             let ours = self.graph.versions_of(&theirs.id);
             let sides =
                 [(Kind::Card, theirs.card, ours.card), (Kind::Links, theirs.links, ours.links)];
-            wanted.extend(sides.iter().filter(|(_, t, o)| t > o).map(|(k, ..)| (theirs.id, *k)));
+            for (kind, theirs_ver, ours_ver) in sides {
+                match theirs_ver.cmp(&ours_ver) {
+                    // Our own newer record makes us newer still: that is how a double is met.
+                    Ordering::Greater => wanted.push((theirs.id, kind)),
+                    // Also of a node that is gone here: what they lack may be its goodbye.
+                    Ordering::Less => give.extend(self.held(&theirs.id, kind)),
+                    Ordering::Equal => {}
+                }
+            }
         }
-        let have: BTreeMap<NodeId, &Versions> = have.iter().map(|v| (v.id, v)).collect();
-        for ours in self.graph.versions(buckets) {
-            let theirs = have.get(&ours.id);
-            let newer = |ver, theirs: Option<super::Ver>| theirs.is_none_or(|t| ver > t);
-            if newer(ours.card, theirs.map(|t| t.card)) {
-                give.extend(self.held(&ours.id, Kind::Card));
-            }
-            if newer(ours.links, theirs.map(|t| t.links)) {
-                give.extend(self.held(&ours.id, Kind::Links));
-            }
+        let named: BTreeSet<NodeId> = have.iter().map(|v| v.id).collect();
+        for ours in self.graph.versions(buckets).filter(|v| !named.contains(&v.id)) {
+            give.extend(self.held(&ours.id, Kind::Card));
+            give.extend(self.held(&ours.id, Kind::Links));
         }
         send_records(peer, give, out);
         if !wanted.is_empty() {

@@ -20,9 +20,13 @@ use crate::wire::bounded::{List, Text, TooLarge};
 
 /// Changes of our own links are gathered this long before they are told.
 const COALESCE: Duration = Duration::from_millis(20);
-/// Announcements that may follow one another at once; after them one a second. A joiner needs three or
-/// four while it links with everyone, and nobody should have to wait a second for the last of them.
-const ANNOUNCE_BURST: u32 = 6;
+/// Longest pause between two announcements. The pause doubles while changes keep coming and is short
+/// again after [`QUIET`], so that a joiner that links with everyone in half a second has told it all in
+/// one, and a flapping link costs less than two announcements a second. (A fixed burst does not do: a cold start spends it in
+/// its first tenth of a second, and a crash right after it then waits a whole second to be told.)
+const ANNOUNCE_PAUSE: Duration = Duration::from_secs(1);
+/// Without news for this long, the next change is told as if it were the first.
+const QUIET: Duration = Duration::from_secs(2);
 /// A changed RTT is told again after this long, and only if it moved by two fifths.
 const RTT_AGAIN: Duration = Duration::from_secs(30);
 /// Our records are signed anew after this long, so that nobody takes them for forgotten.
@@ -31,6 +35,11 @@ const REFRESH: Duration = Duration::from_secs(15 * 60);
 const PINGS_HEARD_PER_SECOND: u64 = 2;
 /// The period of pings when nobody set one.
 const PERIOD: Duration = Duration::from_secs(5);
+
+/// How long another daemon with our key is let be before we claim our name again; doubles each time.
+const YIELD: Duration = Duration::from_secs(30);
+/// After so many doublings (an hour) the wait stays.
+const DOUBLES_COUNTED: u32 = 7;
 
 /// What the topology is told.
 #[derive(Clone, Debug)]
@@ -185,7 +194,9 @@ pub struct Topology {
     /// Since when our own links differ from what we told.
     dirty: Option<Time>,
     card_dirty: bool,
-    announcements: Budget,
+    /// When we told last, and how long we pause after it.
+    told_at: Time,
+    pause: Duration,
     refresh_at: Time,
     ping_at: Time,
     pub(super) casts: super::cast::Heard,
@@ -198,6 +209,8 @@ pub struct Topology {
     leaving: bool,
     /// How often somebody else has spoken with our key.
     doubles: u32,
+    /// Until when we let the other one have our name.
+    yield_until: Time,
     /// Records refused, conflicting, or over a peer's budget.
     pub dropped_records: u64,
 }
@@ -219,7 +232,8 @@ impl Topology {
             addrs: Vec::new(),
             dirty: None,
             card_dirty: false,
-            announcements: Budget::new(ANNOUNCE_BURST, 1),
+            told_at: Time(0),
+            pause: COALESCE,
             refresh_at: Time(0) + REFRESH,
             ping_at: Time(0) + policy.period.unwrap_or(PERIOD),
             casts: super::cast::Heard::default(),
@@ -230,6 +244,7 @@ impl Topology {
             view: Arc::new(nobody),
             leaving: false,
             doubles: 0,
+            yield_until: Time(0),
             dropped_records: 0,
             crypto,
             identity,
@@ -310,6 +325,10 @@ impl Topology {
         let card_before = self.card().ver();
         let [card, links] = self.sign_own(now);
         self.dirty = None;
+        let quiet = now.since(self.told_at);
+        let longer = (self.pause * 2).min(ANNOUNCE_PAUSE);
+        self.pause = if quiet >= QUIET { COALESCE } else { longer };
+        self.told_at = now;
         let mut news = vec![links];
         if card.ver() != card_before {
             news.insert(0, card);
@@ -328,7 +347,7 @@ impl Topology {
 
     /// When our pending change is due to be told.
     fn announce_at(&self) -> Option<Time> {
-        self.dirty.map(|since| self.announcements.next_at(1).max(since + COALESCE))
+        self.dirty.map(|since| (self.told_at + self.pause).max(since + COALESCE))
     }
 
     pub(super) fn schedule_derive(&mut self, now: Time) {
@@ -382,9 +401,13 @@ impl Topology {
     /// Somebody holds a record of ours that we did not make: a restored disk, or a second daemon with
     /// our key. Ours must be newer.
     fn meet_double(&mut self, now: Time, record: &Record, out: &mut Vec<Effect>) {
-        if record.ver() <= self.ver {
+        if record.ver() <= self.ver || now < self.yield_until {
             return;
         }
+        // Once is a restored disk. If it comes again, two daemons outbid one another, and each round
+        // costs everybody all their links to us: the rounds become ever rarer.
+        let doubles = self.doubles.min(DOUBLES_COUNTED);
+        self.yield_until = now + YIELD * (1 << doubles);
         self.ver = Ver { epoch: (record.ver().epoch + 1).min(EPOCH_MAX), seq: 0 };
         self.doubles += 1;
         out.push(Effect::Epoch(self.ver.epoch));
@@ -399,11 +422,14 @@ impl Topology {
     }
 
     /// Hands a link state on to those our neighbour cannot reach itself. In an unbroken full mesh there
-    /// is nobody; where a pair cannot link, exactly one common neighbour passes it on.
+    /// is nobody; where a pair cannot link, exactly one common neighbour passes it on. The card goes with
+    /// it: where two components meet, it tells the others where to dial.
     fn pass_on(&self, origin: NodeId, out: &mut Vec<Effect>) {
-        let Some(record) = self.graph.link_state(&origin) else { return };
+        let Some(links) = self.graph.link_state(&origin) else { return };
+        let records = self.graph.card(&origin).into_iter().chain([links]);
+        let signed: Vec<Signed> = records.map(|r| (**r.signed()).clone()).collect();
         for peer in self.cut_off_from(&origin) {
-            let gossip = Gossip::Records(List::first_of([(**record.signed()).clone()]));
+            let gossip = Gossip::Records(List::first_of(signed.iter().cloned()));
             out.push(Effect::Send { peer, gossip });
         }
     }
@@ -550,7 +576,6 @@ impl Core for Topology {
             self.touch(now);
         }
         if self.announce_at().is_some_and(|at| now >= at) {
-            self.announcements.take(now, 1);
             self.announce(now, out);
         }
         if self.derive_at.is_some_and(|at| now >= at) {

@@ -57,6 +57,15 @@ impl World {
             if closed {
                 return; // Nobody sends a reset twice.
             }
+        } else if lane.blocked && !closed && !connect {
+            // What gets through tells the sender what did not: one more round trip (RFC 8985).
+            lane.waiting.push_back(item);
+            lane.blocked = false;
+            lane.last = lane.last.max(now + Duration::from_millis(20));
+            for item in std::mem::take(&mut lane.waiting) {
+                self.transmit(pipe, side, item);
+            }
+            return;
         } else if lane.blocked || closed {
             lane.waiting.push_back(item);
             if !lane.blocked {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::settle::in_words;
-use super::{Bye, Conn, Down, Effect, Ended, Member, Peers};
+use super::{Bye, Conn, Down, Effect, Ended, Member, Peers, STABLE};
 use crate::mesh::record::Direction;
 use crate::mesh::view::{State, View};
 use crate::mesh::{ConnId, NodeId, Time};
@@ -14,6 +14,8 @@ use crate::mesh::{ConnId, NodeId, Time};
 const HEALERS: usize = 3;
 /// How often a healer dials a lost member.
 const HEAL_EVERY: Duration = Duration::from_secs(2);
+/// Shortest time between two wakings of everyone.
+const WAKE_EVERY: Duration = Duration::from_secs(10);
 /// A node this young dials everyone it learns of at once; older ones let the young come to them.
 const YOUNG: Duration = Duration::from_secs(2);
 /// Lost, unpinned peers are in the end dialled this many times more rarely.
@@ -148,8 +150,13 @@ impl Peers {
         member.next_dial = dial.then_some(now + wait);
     }
 
-    /// After being all alone, the first link is a sign that the others can be reached, too.
+    /// After being all alone, the first link is a sign that the others can be reached, too. Not more
+    /// often than [`WAKE_EVERY`]: a peer that lets us in and closes at once would keep us dialling.
     pub(super) fn wake_everyone(&mut self, now: Time) {
+        if self.woken_at.is_some_and(|at| now.since(at) < WAKE_EVERY) {
+            return;
+        }
+        self.woken_at = Some(now);
         let base = self.policy.delay.0;
         for member in self.members.values_mut() {
             if member.next_dial.is_some() {
@@ -213,7 +220,9 @@ impl Peers {
     /// Whether a seed still has to be dialled: for as long as it is not in our component.
     fn seed_wanted(&self, seed: &super::Seed) -> bool {
         let joined = |id: &NodeId| {
-            self.members.get(id).is_some_and(|m| m.alive || m.up.is_some() || m.held || m.left)
+            let settled =
+                |m: &Member| m.alive || m.up.is_some() || m.held || m.left || m.dialing.is_some();
+            self.members.get(id).is_some_and(settled) || self.book.banned.contains_key(id)
         };
         !seed.myself && seed.dialing.is_none() && !seed.id.as_ref().is_some_and(joined)
     }
@@ -275,13 +284,15 @@ impl Peers {
         [limbo, dial, heal].into_iter().flatten().min()
     }
 
-    /// A seed's dial reached somebody: from now on the seed is that node.
-    pub(super) fn learn_seed(&mut self, conn: ConnId, id: NodeId) {
-        let base = self.policy.delay.0;
+    /// A seed's dial reached somebody: from now on the seed is that node. If it is refused, here or
+    /// there, the next dial waits as after any other failure.
+    pub(super) fn learn_seed(&mut self, now: Time, conn: ConnId, id: NodeId) {
+        let (base, longest) = self.policy.delay;
         for seed in self.seeds.iter_mut().filter(|s| s.dialing == Some(conn)) {
             seed.dialing = None;
             seed.id = Some(id);
-            seed.delay = base;
+            seed.delay = self.dice.between(base, seed.delay * 3).min(longest);
+            seed.next_dial = now + seed.delay;
             seed.problem = None;
         }
     }
@@ -296,6 +307,8 @@ impl Peers {
         out: &mut Vec<Effect>,
     ) {
         let (base, longest) = self.policy.delay;
+        let up = peer.and_then(|id| self.members.get(&id)?.up.as_ref());
+        let stable = up.is_some_and(|up| up.conn == conn && now.since(up.since) >= STABLE);
         for seed in &mut self.seeds {
             if seed.dialing == Some(conn) {
                 seed.dialing = None;
@@ -315,7 +328,10 @@ impl Peers {
                 }
                 seed.problem = Some(text);
             } else if seed.id.is_some() && seed.id == peer {
-                seed.next_dial = seed.next_dial.max(now + base);
+                if stable {
+                    seed.delay = base;
+                }
+                seed.next_dial = seed.next_dial.max(now + seed.delay);
             }
         }
     }

@@ -61,7 +61,7 @@ impl Peers {
         c.greeted = true;
         let (dir, addr, ticket) = (c.dir, c.addr, c.ticket.take());
         let Some(said) = card.card().cloned() else { return };
-        self.learn_seed(conn, id);
+        self.learn_seed(now, conn, id);
         if let Some(member) = self.members.get_mut(&id)
             && member.dialing == Some(conn)
         {
@@ -145,6 +145,9 @@ impl Peers {
     ) {
         self.conns.remove(&conn);
         out.push(Effect::Close { conn, bye });
+        if self.members.get(&id).is_some_and(|m| m.up.is_none() && m.dialing.is_none()) {
+            self.retry_later(now, id, LEFT_ALONE);
+        }
         match bye {
             Bye::Myself => {
                 for seed in self.seeds.iter_mut().filter(|s| s.addr == addr) {
@@ -283,12 +286,20 @@ impl Peers {
             Ended::Lost | Ended::Said(Bye::Duplicate, _) | Ended::Broken(_) if !self.leaving => {
                 // Tell nobody yet: most broken links are made again at once.
                 member.limbo = Some(now + LIMBO);
-                let redial = !matches!(how, Ended::Said(..)) && !member.held;
+                let redial =
+                    !matches!(how, Ended::Said(..)) && !member.held && member.dialing.is_none();
                 if !redial || !self.dial_member(now, id, out) {
                     self.end_limbo_if_hopeless(now, id, redial, out);
                 }
             }
             Ended::Said(bye, _) => {
+                if bye == Bye::Superseded {
+                    let text = format!(
+                        "{} is linked with a newer boot of this node: does a second daemon run with its key?",
+                        id.short()
+                    );
+                    self.remember_refusal(now, id, text, out);
+                }
                 let patient = !matches!(bye, Bye::Silent | Bye::Stalled | Bye::Protocol);
                 self.retry_later(now, id, if patient { LEFT_ALONE } else { base });
                 self.down(id, Down::Closed, out);
