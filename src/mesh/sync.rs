@@ -31,7 +31,8 @@ pub(super) struct Sync {
 }
 
 impl Topology {
-    /// A new link: the dialler compares at once, unless it has just done so elsewhere.
+    /// A new link to a node that was not in our component: two components meet, and the dialler compares
+    /// at once. A link inside one component brings no news.
     pub(super) fn begin_sync_on_link(
         &mut self,
         now: Time,
@@ -39,8 +40,7 @@ impl Topology {
         dir: Direction,
         out: &mut Vec<Effect>,
     ) {
-        let fresh = self.synced_at.is_some_and(|at| now.since(at) < JUST_SYNCED);
-        if dir == Direction::Out && !fresh {
+        if dir == Direction::Out && !self.graph.is_alive(&peer) {
             self.begin_sync(now, peer, out);
         }
     }
