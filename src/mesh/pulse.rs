@@ -242,7 +242,7 @@ impl Pulse {
         }
         if link.dir == Direction::In {
             // The peer pings; we only do when it has missed its turn.
-            link.next_ping = now + period * 3 / 2 + DOUBT;
+            link.next_ping = now + period * 3 / 2;
         }
         if let Some(rtt_us) = rtt_us {
             // Jacobson's smoothing, RFC 6298: an eighth of the new value.
@@ -427,7 +427,7 @@ impl Core for Pulse {
                     heard: now,
                     next_ping: match dir {
                         Direction::Out => now,
-                        Direction::In => now + self.period() * 3 / 2 + DOUBT,
+                        Direction::In => now + self.period() * 3 / 2,
                     },
                     unanswered: None,
                     pinged: None,
