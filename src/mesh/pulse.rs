@@ -355,6 +355,12 @@ impl Pulse {
         due.min()
     }
 
+    /// Asks to be woken when something is due. What only now turns out to be overdue does not make us late.
+    fn plan(&mut self, now: Time) {
+        self.clock = now;
+        self.wanted_wake = self.earliest().map(|at| at.max(now));
+    }
+
     fn verdict(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let silent = now.since(link.unanswered.unwrap_or(now));
@@ -419,6 +425,8 @@ impl Core for Pulse {
     type Effect = Effect;
 
     fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Effect>) {
+        // After a suspend, messages may be looked at before timers.
+        self.note_lateness(now, out);
         match event {
             Event::LinkUp { peer, dir, rtt_us } => {
                 let link = Link {
@@ -468,8 +476,7 @@ impl Core for Pulse {
             }
             Event::Configure(policy) => self.policy = policy,
         }
-        self.clock = now;
-        self.wanted_wake = self.earliest();
+        self.plan(now);
     }
 
     fn next_wake(&self) -> Option<Time> {
@@ -499,7 +506,6 @@ impl Core for Pulse {
                 _ => {}
             }
         }
-        self.clock = now;
-        self.wanted_wake = self.earliest();
+        self.plan(now);
     }
 }
