@@ -496,7 +496,7 @@ impl Core for Peers {
                 self.handshaken(now, conn, card, rtt_us, local, out);
             }
             Event::Closed { conn, how } => self.closed(now, conn, how, out),
-            Event::Graph(view) => self.graph(now, &view),
+            Event::Graph(view) => self.graph(now, &view, out),
             Event::Silent { peer, silent, vouched } => {
                 self.silent(now, peer, silent, vouched, out);
             }
