@@ -25,6 +25,8 @@ const FRESH: Duration = Duration::from_millis(300);
 const LATE: Duration = Duration::from_millis(250);
 /// A timer this late says that we were suspended.
 const SUSPENDED: Duration = Duration::from_millis(1500);
+/// How long the neighbours that were asked about a peer have for their answer.
+const WORD: Duration = Duration::from_millis(250);
 /// How many neighbours of a silent peer are asked.
 const WITNESSES: usize = 3;
 /// Worst local health.
@@ -334,8 +336,9 @@ impl Pulse {
         if all_silent {
             cap
         } else if given_up && !vouched {
-            // Somebody else has waited the whole time already; what we need is our own look.
-            self.patience(DOUBT).min(cap)
+            // Somebody else has waited the whole time already; what we need is our own look, and the word
+            // of those we have just asked: the accuser's link may be the only bad one.
+            self.patience(DOUBT + WORD).min(cap)
         } else {
             self.patience(self.policy.timeout).min(cap)
         }

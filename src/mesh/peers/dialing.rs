@@ -67,6 +67,7 @@ impl Peers {
             }
             if alive && (moved || !member.alive) {
                 member.left = false;
+                member.rebuffed = false;
                 member.delay = base;
                 member.fails = 0;
                 if member.up.is_none() && member.limbo.is_none() && !member.held {
@@ -137,6 +138,7 @@ impl Peers {
             Ended::Said(Bye::Banned | Bye::NotNamed | Bye::LabelTaken | Bye::Disconnected, _)
                 | Ended::WrongNetwork
         );
+        member.rebuffed = on_purpose;
         member.problem = match how {
             Ended::Said(Bye::Duplicate | Bye::Leaving, _) => None,
             _ => Some(text.clone()),
@@ -173,16 +175,13 @@ impl Peers {
             return;
         }
         self.woken_at = Some(now);
-        let base = self.policy.delay.0;
         for member in self.members.values_mut() {
-            if member.next_dial.is_some() {
+            if member.next_dial.is_some() && !member.rebuffed {
                 member.next_dial = Some(now);
-                member.delay = base;
             }
         }
         for seed in &mut self.seeds {
             seed.next_dial = now;
-            seed.delay = base;
         }
     }
 
@@ -220,8 +219,8 @@ impl Peers {
         if alive.filter(|(id, _)| rank(id) < mine).take(HEALERS).count() >= HEALERS {
             return;
         }
-        let lost =
-            |m: &Member| !m.alive && m.up.is_none() && m.dialing.is_none() && m.next_dial.is_some();
+        let idle = |m: &Member| m.up.is_none() && m.dialing.is_none() && m.next_dial.is_some();
+        let lost = |m: &Member| !m.alive && !m.rebuffed && idle(m);
         let mut lost: Vec<&mut Member> = self.members.values_mut().filter(|m| lost(m)).collect();
         let pick = self.dice.below(lost.len() as u64);
         if let Some(member) = usize::try_from(pick).ok().and_then(|i| lost.get_mut(i)) {

@@ -343,6 +343,8 @@ struct Member {
     left: bool,
     /// A person closed the link: keep it closed.
     held: bool,
+    /// The last link or dial was closed on purpose, here or there: healing does not press it.
+    rebuffed: bool,
     problem: Option<String>,
     evidence: VecDeque<Evidence>,
     since: Time,
@@ -470,6 +472,7 @@ impl Member {
             alive: false,
             left: false,
             held: false,
+            rebuffed: false,
             problem: None,
             evidence: VecDeque::new(),
             since: now,
