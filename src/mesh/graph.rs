@@ -256,16 +256,16 @@ impl Graph {
         next
     }
 
-    /// For each of `ids` (ordered), the indices it has a confirmed link with.
+    /// For each of `ids` (ordered, as the nodes are), the indices it has a confirmed link with.
     fn confirmed(&self, ids: &[NodeId]) -> Vec<Vec<usize>> {
-        let index = |id: &NodeId| ids.binary_search(id).ok();
-        let confirmed = |(id, known): (&NodeId, &Known)| {
-            let both = |l: &&LinkEntry| {
-                self.nodes.get(&l.peer).is_some_and(|peer| peer.lists(id).is_some())
-            };
-            known.links().iter().filter(both).filter_map(|l| index(&l.peer)).collect()
+        // Looked up by index: the map would be searched twice for each link.
+        let nodes: Vec<&Known> = self.nodes.values().collect();
+        let both = |i: usize, l: &LinkEntry| {
+            let j = ids.binary_search(&l.peer).ok()?;
+            nodes[j].lists(&ids[i]).is_some().then_some(j)
         };
-        self.nodes.iter().map(confirmed).collect()
+        let confirmed = |i: usize| nodes[i].links().iter().filter_map(|l| both(i, l)).collect();
+        (0..nodes.len()).map(confirmed).collect()
     }
 
     /// Which of `ids` a confirmed path leads to. Nodes that said goodbye are not walked through.
