@@ -9,8 +9,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use socket2::{Domain, Socket, Type};
 use tokio::sync::watch;
 
+use crate::actors::boot::Boot;
 use crate::actors::messages::SettingRow;
-use crate::actors::supervisor::{Boot, run as run_actors, setting_rows};
+use crate::actors::supervisor::{run as run_actors, setting_rows};
 use crate::actors::{Voice, policy};
 use crate::api::control::{Plan, starter};
 use crate::api::{Facts, Token};
