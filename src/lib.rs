@@ -2,11 +2,18 @@
 //! network with no server in it.
 //!
 //! Reading list, from what knows least to what knows most:
-//! [`mesh`] (who is there), [`wire`] (bytes on a link), [`settings`].
+//! [`mesh`] (who is there), [`wire`] (bytes on a link), [`settings`], [`store`] (the disk), [`net`]
+//! (sockets), [`actors`] (who does what), [`api`] (what can be asked of a daemon), [`cli`] (the verbs).
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod actors;
+pub mod api;
+pub mod cli;
+pub mod daemon;
 pub mod mesh;
+pub mod net;
 pub mod settings;
+pub mod store;
+pub mod text;
 pub mod wire;

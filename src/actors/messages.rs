@@ -1,13 +1,21 @@
 //! Every message between actors, grouped by receiver, each with what losing it costs.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Message;
 
-use crate::mesh::NodeId;
-use crate::mesh::record::Direction;
+use crate::mesh::book::Book;
+use crate::mesh::gossip::{Beat, Gossip};
+use crate::mesh::peers::{Down, Ended};
+pub use crate::mesh::peers::{Evidence, Phase as LinkPhase, Row as PeerRow};
+use crate::mesh::record::{Direction, Record};
 use crate::mesh::view::View;
+use crate::mesh::{ConnId, NodeId, Time};
+use crate::net::lanes::Link;
+use crate::net::session::Origin;
+use crate::wire::ByeFrame;
 
 // ---- Control asks; each answer is a snapshot, and a lost question is answered 503 ----
 
@@ -15,42 +23,6 @@ use crate::mesh::view::View;
 #[derive(Message)]
 #[rtype(result = "Vec<PeerRow>")]
 pub struct PeersWanted;
-
-/// One row of `node peers`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerRow {
-    /// The peer; none while only an address is known.
-    pub id: Option<NodeId>,
-    /// Its label, hostile text until escaped; empty when unknown.
-    pub label: String,
-    /// Whether a link is up.
-    pub link: LinkPhase,
-    /// Who dialled, if a link is up.
-    pub direction: Option<Direction>,
-    /// Smoothed round-trip time, microseconds.
-    pub rtt_us: Option<u32>,
-    /// Where it is linked from or dialled at.
-    pub addr: Option<SocketAddr>,
-    /// Unix milliseconds since when the link is in this phase.
-    pub since_ms: u64,
-    /// Pinned by hand.
-    pub pinned: bool,
-    /// Banned.
-    pub banned: bool,
-    /// What stands in the way, if anything (`key changed behind label "bob": …`).
-    pub problem: Option<String>,
-}
-
-/// What a link is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkPhase {
-    /// Both ends agreed on it.
-    Up,
-    /// Being dialled or greeted.
-    Connecting,
-    /// Not there.
-    Down,
-}
 
 /// PeerRegistry: the figures `node status` shows.
 #[derive(Message)]
@@ -78,15 +50,6 @@ pub struct RegistryStatus {
 pub struct WhyWanted {
     /// About whom.
     pub peer: NodeId,
-}
-
-/// One thing that was seen of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence {
-    /// Unix milliseconds.
-    pub at_ms: u64,
-    /// What was seen, in words.
-    pub text: String,
 }
 
 /// A request that was understood and not done: why, and what to do instead.
@@ -157,12 +120,30 @@ pub struct Shout {
     pub text: String,
 }
 
-/// Supervisor: say goodbye (if `leave`) and stop.
+/// Supervisor: say goodbye to the network and stop. Answers once stopping has begun.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Shutdown {
+    /// Also forget whom we were linked with: the next start joins through the configured seeds only.
+    pub leave: bool,
     /// Who asked, for the log.
     pub why: &'static str,
+}
+
+/// Supervisor: the settings in force, in the order of `default.toml`, secrets redacted.
+#[derive(Message)]
+#[rtype(result = "Vec<SettingRow>")]
+pub struct ConfigWanted;
+
+/// One setting in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SettingRow {
+    /// Its key, dotted (`network.controller.listen.port`).
+    pub key: String,
+    /// Its value; a secret is only ever `"(set)"` or `""`.
+    pub value: serde_json::Value,
+    /// The layer it came from, in words (`default`, `config/network/alice.toml`, `-s`).
+    pub origin: String,
 }
 
 /// Supervisor: read the settings again. Answers what was applied and what needs a restart.
@@ -179,9 +160,274 @@ pub struct Reloaded {
     pub needs_restart: Vec<String>,
 }
 
-// ---- told to Control ----
+// ---- life and death of actors: never lost ----
 
-/// The graph as it is now. Latest wins; a lost one is made good by the next.
+/// Supervisor: a child has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Exited {
+    /// Which.
+    pub child: Child,
+    /// Of which generation of actors.
+    pub generation: u64,
+    /// It did not end by itself: it panicked.
+    pub crashed: bool,
+}
+
+/// Names a child of the Supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Child {
+    /// The PeerRegistry.
+    Registry,
+    /// The Heartbeat.
+    Heartbeat,
+    /// The Topology.
+    Topology,
+    /// The Disk.
+    Disk,
+    /// The Listener.
+    Listener,
+    /// The Control.
+    Control,
+    /// One Connection.
+    Connection(ConnId),
+}
+
+/// Any actor: end now.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
+/// Any core's actor: these settings are in force from now on.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct Configure(pub Arc<crate::settings::Settings>);
+
+// ---- connections ----
+
+/// PeerRegistry: somebody connected. Lost when the registry is overloaded: the socket closes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Arrived {
+    /// Its socket, not blocking.
+    pub socket: TcpStream,
+    /// From where.
+    pub from: SocketAddr,
+}
+
+/// Supervisor: start a Connection. Never lost.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Open {
+    /// Its name.
+    pub conn: ConnId,
+    /// Dialled or accepted.
+    pub origin: Origin,
+    /// Our own card as it is now.
+    pub card: Record,
+}
+
+/// Supervisor: end a Connection, saying why. Never lost.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Close {
+    /// Which.
+    pub conn: ConnId,
+    /// Its last words.
+    pub bye: ByeFrame,
+}
+
+/// Connection: say this and end.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Hangup {
+    /// Its last words.
+    pub bye: ByeFrame,
+}
+
+/// PeerRegistry: a connection knows its peer. Answers whether it is kept as the link.
+#[derive(Message)]
+#[rtype(result = "Verdict")]
+pub struct Handshaken {
+    /// The peer's verified card.
+    pub card: Record,
+    /// How to write to it.
+    pub link: Link,
+    /// First measure of the round trip, microseconds; 0 if there is none.
+    pub rtt_us: u32,
+    /// Our own end's address.
+    pub local: SocketAddr,
+}
+
+/// Whether a handshaken connection becomes a link.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is the link now.
+    Keep,
+    /// It must say this and end.
+    Decline(ByeFrame),
+}
+
+/// PeerRegistry: a connection is over. Never lost.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Closed {
+    /// Which.
+    pub conn: ConnId,
+    /// How.
+    pub how: Ended,
+}
+
+/// Heartbeat, Topology: a link is up or down. Never lost.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct LinkChanged {
+    /// The peer.
+    pub peer: NodeId,
+    /// What became of its link.
+    pub change: LinkChange,
+}
+
+/// What became of a link.
+#[derive(Clone, Debug)]
+pub enum LinkChange {
+    /// It is up, or has replaced the one before.
+    Up {
+        /// How to write to it.
+        link: Link,
+        /// Who dialled.
+        dir: Direction,
+        /// First measure of the round trip, microseconds; 0 if there is none.
+        rtt_us: u32,
+        /// The peer's card.
+        card: Record,
+    },
+    /// It is gone.
+    Down(Down),
+}
+
+// ---- what is heard on links ----
+
+/// Heartbeat: a ping or pong came in. Losing one makes the next one count.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Heard {
+    /// From whom.
+    pub peer: NodeId,
+    /// When it was read.
+    pub at: Time,
+    /// The round trip it tells of, microseconds.
+    pub rtt_us: Option<u32>,
+}
+
+/// Heartbeat: a question or an answer about somebody's silence. Losing one delays a verdict.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct BeatFrom {
+    /// Who.
+    pub peer: NodeId,
+    /// What.
+    pub beat: Beat,
+}
+
+/// Topology: gossip came in. Waits for room: the link is not read meanwhile.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct GossipFrom {
+    /// Who.
+    pub peer: NodeId,
+    /// What.
+    pub gossip: Gossip,
+}
+
+/// Topology: a heartbeat carried another root than ours. Losing one costs a heartbeat's time.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct RootDiffers {
+    /// Whose.
+    pub peer: NodeId,
+}
+
+// ---- between the cores ----
+
+/// PeerRegistry, Heartbeat: the graph as it is now. Latest wins.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct GraphChanged(pub Arc<View>);
+
+/// PeerRegistry: our own card is now this; hellos carry it. Latest wins.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct CardChanged(pub Record);
+
+/// PeerRegistry: our epoch is now this. Losing it costs a warning at the next boot.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct EpochChanged(pub u64);
+
+/// Topology: we can be dialled at these addresses. Never lost.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Reachable(pub Vec<SocketAddr>);
+
+/// Topology: a card came by another way than gossip. Losing it costs nothing lasting.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Learned(pub Record);
+
+/// Heartbeat: somebody has given up its link with this node. Losing it delays a verdict.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Dropped(pub NodeId);
+
+/// PeerRegistry, Topology: the smoothed round trip of a link. Latest wins.
+#[derive(Clone, Message)]
+#[rtype(result = "()")]
+pub struct Measured {
+    /// Of whom.
+    pub peer: NodeId,
+    /// Microseconds.
+    pub rtt_us: u32,
+}
+
+/// PeerRegistry: nothing is heard of a linked peer. Never lost.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Silent {
+    /// Whom.
+    pub peer: NodeId,
+    /// For how long.
+    pub silent: Duration,
+    /// Others hear it: only our link is bad.
+    pub vouched: bool,
+}
+
+/// PeerRegistry: something was seen of a node. Losing it costs a line of `node why`.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Note {
+    /// Of whom.
+    pub peer: NodeId,
+    /// What.
+    pub text: String,
+}
+
+/// PeerRegistry: how well this machine runs us; 0 is well, 8 worst. Latest wins.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Health(pub u32);
+
+/// Topology, PeerRegistry: say goodbye; the links will be closed. Never lost.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Goodbye {
+    /// Forget whom we were linked with.
+    pub forget: bool,
+}
+
+// ---- disk ----
+
+/// Disk: keep this over a restart. Answers, once it is on disk or has failed, whether it is.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct SaveBook(pub Book);

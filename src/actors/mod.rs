@@ -1,4 +1,22 @@
 //! The actors: thin shells that turn messages into events for one pure core each, and its effects into
 //! messages. Actors never import one another, only [`messages`]; `supervisor` alone starts and wires them.
 
+mod connection;
+mod disk;
+mod generation;
+mod heartbeat;
+mod lifeline;
+mod listener;
 pub mod messages;
+pub mod policy;
+mod post;
+mod registry;
+pub mod services;
+pub mod supervisor;
+mod topology;
+mod turn;
+mod voice;
+
+pub use lifeline::Lifeline;
+pub use post::{deliver, post, to};
+pub use voice::Voice;

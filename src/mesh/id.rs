@@ -41,10 +41,15 @@ const ED25519_SPKI_PREFIX: [u8; 12] =
 impl NodeId {
     /// The id of the holder of an Ed25519 public key (32 bytes): SHA-256 over its SPKI DER.
     pub fn of_key(key: &[u8; 32]) -> NodeId {
-        let mut hash = Sha256::new();
-        hash.update(ED25519_SPKI_PREFIX);
-        hash.update(key);
-        NodeId(hash.finalize().into())
+        NodeId(Sha256::digest(NodeId::spki(key)).into())
+    }
+
+    /// The SPKI DER of an Ed25519 public key (32 bytes): the one form an id is computed from, 44 bytes.
+    pub fn spki(key: &[u8; 32]) -> [u8; 44] {
+        let mut spki = [0; 44];
+        spki[..12].copy_from_slice(&ED25519_SPKI_PREFIX);
+        spki[12..].copy_from_slice(key);
+        spki
     }
 
     #[inline]

@@ -31,7 +31,8 @@ pub(super) struct Sync {
 }
 
 impl Topology {
-    /// A new link: the dialler compares at once, unless it has just done so elsewhere.
+    /// A new link to a node that was not in our component: two components meet, and the dialler compares
+    /// at once. A link inside one component brings no news.
     pub(super) fn begin_sync_on_link(
         &mut self,
         now: Time,
@@ -39,8 +40,7 @@ impl Topology {
         dir: Direction,
         out: &mut Vec<Effect>,
     ) {
-        let fresh = self.synced_at.is_some_and(|at| now.since(at) < JUST_SYNCED);
-        if dir == Direction::Out && !fresh {
+        if dir == Direction::Out && !self.graph.is_alive(&peer) {
             self.begin_sync(now, peer, out);
         }
     }
@@ -102,6 +102,13 @@ impl Topology {
     }
 
     fn open_record(&mut self, now: Time, signed: Signed, out: &mut Vec<Effect>) {
+        // Most of what comes twice comes by two ways at once: only news is worth a signature's check.
+        if self
+            .held(&NodeId::of_key(&signed.key), signed.kind)
+            .is_some_and(|r| **r.signed() == signed)
+        {
+            return;
+        }
         match Arc::new(signed).open(&*self.crypto) {
             Ok(record) => self.take(now, record, out),
             Err(_) => self.dropped_records += 1,

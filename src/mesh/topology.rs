@@ -261,6 +261,11 @@ impl Topology {
         &self.view
     }
 
+    /// The digest of all that is known.
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
     /// Our own card, for the hello of every connection.
     pub fn card(&self) -> Record {
         self.graph.card(&self.me).cloned().expect("our own card is signed before anything else")

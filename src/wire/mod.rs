@@ -3,3 +3,9 @@
 //! PURE: knows the messages of the mesh and how they are written; knows no socket.
 
 pub mod bounded;
+mod frame;
+
+pub use frame::{
+    ByeFrame, Frame, FrameError, HEADER_BYTES, Hello, LENGTH_BYTES, Lane, PAYLOAD_BYTES_MAX,
+    UNTRUSTED_BYTES_MAX, VERSION, decode, encode, frame_len,
+};

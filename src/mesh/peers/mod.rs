@@ -358,6 +358,7 @@ struct Seed {
     myself: bool,
     dialing: Option<ConnId>,
     next_dial: Time,
+    /// The last wait; a third of the shortest at first, so that the first retry comes after just that.
     delay: Duration,
     problem: Option<String>,
 }
@@ -389,7 +390,7 @@ impl Peers {
     pub fn new(home: Home, policy: Policy, book: Book, seed: u64) -> Peers {
         let mut peers = Peers {
             dials: Budget::new(policy.dials_per_second, policy.dials_per_second),
-            seeds: home.seeds.iter().map(|addr| Seed::new(*addr, policy.delay.0)).collect(),
+            seeds: home.seeds.iter().map(|addr| Seed::new(*addr, policy.delay.0 / 3)).collect(),
             dice: Dice::new(seed),
             conns: BTreeMap::new(),
             next_conn: 1,

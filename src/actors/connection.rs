@@ -1,0 +1,216 @@
+//! One Connection per peer: drives a session from dial or accept to its end. Never restarted; the
+//! registry dials again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Recipient, WrapFuture,
+};
+use tokio::sync::Notify;
+
+use super::lifeline::Lifeline;
+use super::messages::{
+    BeatFrom, Closed, GossipFrom, Handshaken, Hangup, Heard, RootDiffers, Verdict,
+};
+use super::post::{deliver, post};
+use crate::mesh::ConnId;
+use crate::mesh::peers::{Bye, Ended};
+use crate::mesh::record::{Crypto, Record};
+use crate::net::lanes::{LaneLimits, Lanes, Link};
+use crate::net::session::{Incoming, LinkReader, LinkWriter, Origin, Session, Shared, establish};
+use crate::wire::{ByeFrame, Frame};
+
+/// How long the last words of a broken link may take, and how long the other end's are waited for.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What every connection of one generation uses.
+pub struct Ports {
+    /// TLS, network, clock, root digest.
+    pub shared: Arc<Shared>,
+    /// Checks records.
+    pub crypto: Arc<dyn Crypto + Send + Sync>,
+    /// PeerRegistry.
+    pub handshaken: Recipient<Handshaken>,
+    /// PeerRegistry.
+    pub closed: Recipient<Closed>,
+    /// Heartbeat.
+    pub heard: Recipient<Heard>,
+    /// Heartbeat.
+    pub beats: Recipient<BeatFrom>,
+    /// Topology.
+    pub gossip: Recipient<GossipFrom>,
+    /// Topology.
+    pub roots: Recipient<RootDiffers>,
+    /// Longest handshake.
+    pub handshake: Duration,
+    /// A link whose lanes stay full this long is closed.
+    pub stalled: Duration,
+    /// Bounds of the lanes.
+    pub lanes: LaneLimits,
+}
+
+/// The actor.
+pub struct Connection {
+    conn: ConnId,
+    /// Where it comes from, and our card for its hello; taken at the start.
+    begin: Option<(Origin, Record)>,
+    ports: Arc<Ports>,
+    lanes: Arc<Lanes>,
+    /// Ends a handshake that is under way.
+    hung_up: Arc<Notify>,
+    lifeline: Lifeline,
+}
+
+impl Connection {
+    /// A connection that begins when the actor starts.
+    pub fn new(
+        conn: ConnId,
+        origin: Origin,
+        card: Record,
+        ports: Arc<Ports>,
+        lifeline: Lifeline,
+    ) -> Connection {
+        let lanes = Arc::new(Lanes::new(ports.lanes));
+        let begin = Some((origin, card));
+        Connection { conn, begin, ports, lanes, hung_up: Arc::new(Notify::new()), lifeline }
+    }
+}
+
+impl Actor for Connection {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let Some((origin, card)) = self.begin.take() else { return ctx.stop() };
+        let (conn, ports, lanes) = (self.conn, self.ports.clone(), self.lanes.clone());
+        let hung_up = self.hung_up.clone();
+        let life = async move {
+            let how = live(conn, origin, card, &ports, &lanes, &hung_up).await;
+            deliver(&ports.closed, Closed { conn, how });
+        };
+        ctx.spawn(life.into_actor(self).map(|(), _, ctx| ctx.stop()));
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.lifeline.release();
+    }
+}
+
+impl Handler<Hangup> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, Hangup { bye }: Hangup, _: &mut Context<Self>) {
+        self.lanes.close(bye);
+        self.hung_up.notify_one();
+    }
+}
+
+/// The whole life of a connection; how it ended.
+async fn live(
+    conn: ConnId,
+    origin: Origin,
+    card: Record,
+    ports: &Ports,
+    lanes: &Arc<Lanes>,
+    hung_up: &Notify,
+) -> Ended {
+    let dialled = matches!(origin, Origin::Dial { .. });
+    let handshake = async {
+        let mut session = establish(&ports.shared, origin, &card, &*ports.crypto).await?;
+        if !dialled {
+            session.await_ready(&*ports.crypto).await?;
+        }
+        Ok(session)
+    };
+    let session = tokio::select! {
+        session = tokio::time::timeout(ports.handshake, handshake) => session,
+        () = hung_up.notified() => return Ended::Ours,
+    };
+    match session {
+        Ok(Ok(session)) => linked(conn, dialled, session, ports, lanes).await,
+        Ok(Err(how)) => how,
+        Err(_) => Ended::TimedOut,
+    }
+}
+
+/// Asks whether the session may be the link, and if so talks until it ends.
+async fn linked(
+    conn: ConnId,
+    dialled: bool,
+    mut session: Session,
+    ports: &Ports,
+    lanes: &Arc<Lanes>,
+) -> Ended {
+    let link = Link { peer: session.peer, conn, lanes: lanes.clone() };
+    let (card, rtt_us, local) = (session.card.clone(), session.rtt_us, session.local);
+    let verdict = ports.handshaken.send(Handshaken { card, link, rtt_us, local }).await;
+    match verdict {
+        Ok(Verdict::Keep) => {}
+        Ok(Verdict::Decline(bye)) => {
+            session.decline(bye).await;
+            return Ended::Ours;
+        }
+        Err(_) => return Ended::Ours,
+    }
+    if dialled && let Err(how) = session.say_ready().await {
+        return how;
+    }
+    let peer = session.peer;
+    let (mut reader, writer) = session.split();
+    talk(peer, &mut reader, writer, ports, lanes).await
+}
+
+async fn talk(
+    peer: crate::mesh::NodeId,
+    reader: &mut LinkReader,
+    writer: LinkWriter,
+    ports: &Ports,
+    lanes: &Lanes,
+) -> Ended {
+    let write = writer.run(&ports.shared, lanes, ports.stalled);
+    tokio::pin!(write);
+    let how = tokio::select! {
+        how = read(peer, reader, ports, lanes) => how,
+        how = &mut write => {
+            if how == Ended::Ours {
+                // Closing with unread bytes resets the stream and would destroy our last words.
+                let _ = tokio::time::timeout(FAREWELL, read(peer, reader, ports, lanes)).await;
+            }
+            return how;
+        }
+    };
+    if matches!(how, Ended::Broken(_)) {
+        lanes.close(ByeFrame { why: Bye::Protocol, cards: Default::default() });
+        // The link ends either way.
+        let _ = tokio::time::timeout(FAREWELL, write).await;
+    }
+    how
+}
+
+/// Hands on what comes in, until the link ends.
+async fn read(
+    peer: crate::mesh::NodeId,
+    reader: &mut LinkReader,
+    ports: &Ports,
+    lanes: &Lanes,
+) -> Ended {
+    loop {
+        match reader.next(&ports.shared, lanes, &*ports.crypto).await {
+            Ok(Incoming::Heard { at, rtt_us, differs }) => {
+                post(&ports.heard, Heard { peer, at, rtt_us });
+                if differs {
+                    post(&ports.roots, RootDiffers { peer });
+                }
+            }
+            Ok(Incoming::Frame(Frame::Beat(beat))) => post(&ports.beats, BeatFrom { peer, beat }),
+            Ok(Incoming::Frame(Frame::Gossip(gossip))) => {
+                // Waiting here is the back-pressure: the peer's stream fills up behind it.
+                if ports.gossip.send(GossipFrom { peer, gossip }).await.is_err() {
+                    return Ended::Ours;
+                }
+            }
+            Ok(Incoming::Frame(_)) => return Ended::Broken("it greeted twice".into()),
+            Err(how) => return how,
+        }
+    }
+}

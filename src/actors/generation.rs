@@ -1,0 +1,235 @@
+//! One generation of actors: all that are dropped and built again together when one of them fails.
+
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
+use tokio::sync::watch;
+
+use super::connection;
+use super::disk::Disk;
+use super::heartbeat::{self, Heartbeat};
+use super::lifeline::Lifeline;
+use super::messages::{
+    Arrived, Child, Close, Closed, ConfigWanted, Configure, Exited, Goodbye, Open, Reload,
+    Shutdown, Stop,
+};
+use super::policy;
+use super::post::{deliver, to};
+use super::registry::{self, Registry};
+use super::services::Services;
+use super::topology::{self, Topology};
+use super::turn::Turn;
+use super::voice::Voice;
+use crate::mesh::book::Book;
+use crate::mesh::peers::{Home, Peers};
+use crate::mesh::pulse::Pulse;
+use crate::mesh::record::Crypto;
+use crate::mesh::topology::{Identity, Topology as TopologyCore};
+use crate::mesh::view::View;
+use crate::net::session::Shared;
+use crate::settings::Settings;
+use crate::store::book_db::BookDb;
+
+/// Everything a generation is built from.
+pub struct Plans<'a> {
+    /// Counts generations.
+    pub generation: u64,
+    /// The settings in force.
+    pub settings: &'a Settings,
+    /// What the last run (or generation) remembered.
+    pub book: Book,
+    /// Where it is kept.
+    pub book_db: BookDb,
+    /// Where we are.
+    pub home: Home,
+    /// Who we are.
+    pub identity: Identity,
+    /// Signs and checks records.
+    pub crypto: Arc<dyn Crypto + Send + Sync>,
+    /// What all connections share.
+    pub shared: Arc<Shared>,
+    /// Who shows the graph.
+    pub view: watch::Sender<Arc<View>>,
+    /// Standard output.
+    pub voice: Voice,
+    /// Seed of all chance.
+    pub seed: u64,
+}
+
+/// What the Supervisor itself answers.
+pub struct Above {
+    /// A child has ended.
+    pub exited: actix::Recipient<Exited>,
+    /// Start a connection.
+    pub open: actix::Recipient<Open>,
+    /// End a connection.
+    pub close: actix::Recipient<Close>,
+    /// Settings in force.
+    pub config: actix::Recipient<ConfigWanted>,
+    /// Read the settings again.
+    pub reload: actix::Recipient<Reload>,
+    /// Stop.
+    pub shutdown: actix::Recipient<Shutdown>,
+}
+
+/// The actors of one generation. They live as long as their addresses here.
+pub struct Generation {
+    registry: Addr<Registry>,
+    heartbeat: Addr<Heartbeat>,
+    topology: Addr<Topology>,
+    disk: Addr<Disk>,
+    /// What connections of this generation use.
+    pub ports: Arc<connection::Ports>,
+}
+
+impl Generation {
+    /// Builds and starts them: at the start of the daemon and after a failure alike. The disk runs on
+    /// `disk`, the others on this thread.
+    pub fn build(plans: Plans<'_>, above: &Above, disk: &Arbiter) -> Generation {
+        let Plans { generation, settings, shared, crypto, .. } = plans;
+        let lifeline = |child| Lifeline::new(above.exited.clone(), child, generation);
+        let clock = shared.clock;
+        let registry_ctx = Context::<Registry>::new();
+        let heartbeat_ctx = Context::<Heartbeat>::new();
+        let topology_ctx = Context::<Topology>::new();
+        let (registry, heartbeat, topology) =
+            (registry_ctx.address(), heartbeat_ctx.address(), topology_ctx.address());
+        let disk = {
+            let (book_db, lifeline) = (plans.book_db, lifeline(Child::Disk));
+            Disk::start_in_arbiter(&disk.handle(), |_| Disk::new(book_db, lifeline))
+        };
+
+        let core = TopologyCore::new(plans.identity, policy::topology(settings), crypto.clone());
+        let card = core.card();
+        let ports = topology::Ports {
+            graph: [to(&registry), to(&heartbeat)],
+            dropped: to(&heartbeat),
+            card: to(&registry),
+            epoch: to(&registry),
+            view: plans.view,
+            voice: plans.voice,
+            shared: shared.clone(),
+        };
+        topology_ctx.run(Topology::new(Turn::new(core, clock), ports, lifeline(Child::Topology)));
+
+        let core = Pulse::new(policy::pulse(settings), plans.seed ^ 1);
+        let ports = heartbeat::Ports {
+            silent: to(&registry),
+            note: to(&registry),
+            health: to(&registry),
+            measured: [to(&registry), to(&topology)],
+        };
+        heartbeat_ctx.run(Heartbeat::new(
+            Turn::new(core, clock),
+            ports,
+            lifeline(Child::Heartbeat),
+        ));
+
+        let core = Peers::new(plans.home, policy::peers(settings), plans.book, plans.seed);
+        let ports = registry::Ports {
+            open: above.open.clone(),
+            close: above.close.clone(),
+            links: [to(&heartbeat), to(&topology)],
+            reachable: to(&topology),
+            learned: to(&topology),
+            save: to(&disk),
+        };
+        registry_ctx.run(Registry::new(
+            Turn::new(core, clock),
+            ports,
+            card,
+            policy::save_every(settings),
+            lifeline(Child::Registry),
+        ));
+
+        let ports = Arc::new(connection::Ports {
+            shared,
+            crypto,
+            handshaken: to(&registry),
+            closed: to(&registry),
+            heard: to(&heartbeat),
+            beats: to(&heartbeat),
+            gossip: to(&topology),
+            roots: to(&topology),
+            handshake: settings.network.link.handshake_timeout.duration(),
+            stalled: settings.network.link.stalled_timeout.duration(),
+            lanes: policy::lanes(settings),
+        });
+        Generation { registry, heartbeat, topology, disk, ports }
+    }
+
+    /// Where arriving connections go.
+    pub fn arrivals(&self) -> actix::Recipient<Arrived> {
+        to(&self.registry)
+    }
+
+    /// Who answers what a person asks.
+    pub fn services(&self, above: &Above) -> Services {
+        Services {
+            peers: to(&self.registry),
+            status: to(&self.registry),
+            why: to(&self.registry),
+            connect: to(&self.registry),
+            disconnect: to(&self.registry),
+            pin: to(&self.registry),
+            unpin_label: to(&self.registry),
+            ban: to(&self.registry),
+            probe: to(&self.heartbeat),
+            shout: to(&self.topology),
+            config: above.config.clone(),
+            reload: above.reload.clone(),
+            shutdown: above.shutdown.clone(),
+        }
+    }
+
+    /// Puts new settings in force. Bounds of links count for new links.
+    pub fn configure(&mut self, settings: &Arc<Settings>) {
+        deliver(&to(&self.registry), Configure(settings.clone()));
+        deliver(&to(&self.heartbeat), Configure(settings.clone()));
+        deliver(&to(&self.topology), Configure(settings.clone()));
+        let old = &self.ports;
+        self.ports = Arc::new(connection::Ports {
+            shared: old.shared.clone(),
+            crypto: old.crypto.clone(),
+            handshaken: to(&self.registry),
+            closed: to(&self.registry),
+            heard: to(&self.heartbeat),
+            beats: to(&self.heartbeat),
+            gossip: to(&self.topology),
+            roots: to(&self.topology),
+            handshake: settings.network.link.handshake_timeout.duration(),
+            stalled: settings.network.link.stalled_timeout.duration(),
+            lanes: policy::lanes(settings),
+        });
+    }
+
+    /// Tells the registry that a connection ended without saying so itself.
+    pub fn connection_crashed(&self, closed: Closed) {
+        deliver(&self.ports.closed, closed);
+    }
+
+    /// Says goodbye on every link: the lanes hold it when this is done.
+    pub async fn say_goodbye(registry: Addr<Registry>, topology: Addr<Topology>, forget: bool) {
+        // An actor that is gone has nothing to say.
+        let _ = registry.send(Goodbye { forget }).await;
+        let _ = topology.send(Goodbye { forget }).await;
+    }
+
+    /// Who says goodbye.
+    pub fn speakers(&self) -> (Addr<Registry>, Addr<Topology>) {
+        (self.registry.clone(), self.topology.clone())
+    }
+
+    /// Where the book is kept; a message to it queues behind the last save.
+    pub fn disk(&self) -> actix::Recipient<Stop> {
+        to(&self.disk)
+    }
+
+    /// Ends them all.
+    pub fn stop(&self) {
+        deliver(&to(&self.registry), Stop);
+        deliver(&to(&self.heartbeat), Stop);
+        deliver(&to(&self.topology), Stop);
+        deliver(&to(&self.disk), Stop);
+    }
+}

@@ -1,0 +1,71 @@
+//! From settings to the policies the cores follow.
+
+use std::time::Duration;
+
+use crate::mesh::graph::Limits;
+use crate::mesh::trust::Rules;
+use crate::mesh::{peers, pulse, topology};
+use crate::net::lanes::LaneLimits;
+use crate::settings::{Settings, Trust};
+
+fn size(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// For the registry.
+pub fn peers(settings: &Settings) -> peers::Policy {
+    let network = &settings.network;
+    let (incoming, outgoing) = (&network.controller.incoming, &network.controller.outgoing);
+    let peers = &network.controller.peers;
+    peers::Policy {
+        rules: Rules {
+            pinned_only: network.trust == Trust::PinnedOnly,
+            allow: network.allow.iter().copied().collect(),
+            deny: network.deny.iter().copied().collect(),
+        },
+        incoming_max: size(incoming.max_conn_count),
+        pending_max: size(incoming.max_simultaneous_conn_attempts),
+        per_address_max: size(incoming.max_conn_per_address),
+        dialing_max: size(outgoing.max_simultaneous_conn_attempts),
+        dials_per_second: outgoing.conn_attempts_per_second,
+        attempts_max: peers.max_conn_attempt,
+        delay: (peers.conn_attempt_delay.duration(), peers.conn_attempt_delay_max.duration()),
+        book_max: size(peers.max_idle_count),
+        banned_max: size(peers.max_banned_count),
+    }
+}
+
+/// For the heartbeat.
+pub fn pulse(settings: &Settings) -> pulse::Policy {
+    let peers = &settings.network.controller.peers;
+    pulse::Policy {
+        period: peers.heartbeat_period.duration(),
+        timeout: peers.heartbeat_timeout.duration(),
+    }
+}
+
+/// For the topology.
+pub fn topology(settings: &Settings) -> topology::Policy {
+    let (network, graph) = (&settings.network, &settings.network.graph);
+    let degree = network.controller.incoming.max_conn_count;
+    topology::Policy {
+        period: network.period.fixed(),
+        limits: Limits {
+            nodes_max: size(graph.nodes_max),
+            forget_after: graph.forget_after.duration(),
+        },
+        records_per_second: graph.records_per_second,
+        degree_max: u16::try_from(degree).unwrap_or(u16::MAX),
+    }
+}
+
+/// For the lanes of each link.
+pub fn lanes(settings: &Settings) -> LaneLimits {
+    let link = &settings.network.link;
+    LaneLimits { normal: size(link.normal_bytes_max), bulk: size(link.bulk_bytes_max) }
+}
+
+/// Time between two saves of the address book.
+pub fn save_every(settings: &Settings) -> Duration {
+    settings.network.controller.peer_file_dump_interval.duration()
+}

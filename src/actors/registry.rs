@@ -1,0 +1,444 @@
+//! The PeerRegistry: drives [`crate::mesh::peers`].
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient,
+    ResponseFuture, WrapFuture,
+};
+use tokio::sync::oneshot;
+
+use super::lifeline::Lifeline;
+use super::messages::{
+    Arrived, CardChanged, Close, Closed, Configure, Connect, Disconnect, EpochChanged, Evidence,
+    Goodbye, GraphChanged, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, Note,
+    Open, PeerRow, PeersWanted, Reachable, Refused, RegistryStatus, SaveBook, SetBanned, SetPinned,
+    Silent, StatusWanted, Stop, UnpinLabel, Verdict, WhyWanted,
+};
+use super::policy;
+use super::post::{deliver, post};
+use super::turn::{Driver, Turn, arm};
+use crate::mesh::peers::{Bye, Command, Effect, Event, Peers};
+use crate::mesh::record::{Direction, Record};
+use crate::mesh::{ConnId, NodeId};
+use crate::net::lanes::Link;
+use crate::net::session::Origin;
+use crate::wire::ByeFrame;
+use crate::wire::bounded::List;
+
+/// Messages that wait; arrivals beyond them are dropped.
+const MAILBOX: usize = 1024;
+/// Pins and bans are saved this soon; several at once are one write.
+const URGENT: Duration = Duration::from_millis(50);
+/// Most people waiting for a dial they asked for.
+const TICKETS_MAX: usize = 64;
+
+/// Whom the PeerRegistry tells.
+pub struct Ports {
+    /// Supervisor.
+    pub open: Recipient<Open>,
+    /// Supervisor.
+    pub close: Recipient<Close>,
+    /// Heartbeat and Topology.
+    pub links: [Recipient<LinkChanged>; 2],
+    /// Topology.
+    pub reachable: Recipient<Reachable>,
+    /// Topology.
+    pub learned: Recipient<Learned>,
+    /// Disk.
+    pub save: Recipient<SaveBook>,
+}
+
+/// The actor.
+pub struct Registry {
+    turn: Turn<Peers>,
+    ports: Ports,
+    /// Our own card as it is now.
+    card: Record,
+    /// Sockets that arrived and are not admitted yet.
+    sockets: BTreeMap<ConnId, TcpStream>,
+    /// Connections that know their peer: how to write to it, and its card.
+    links: BTreeMap<ConnId, (Link, Record)>,
+    /// What was decided in this turn about the connection that asked.
+    verdict: Option<(ConnId, Verdict)>,
+    tickets: BTreeMap<u64, oneshot::Sender<Result<NodeId, String>>>,
+    next_ticket: u64,
+    save_every: Duration,
+    save_planned: bool,
+    lifeline: Lifeline,
+}
+
+impl Registry {
+    /// A registry without links.
+    pub fn new(
+        turn: Turn<Peers>,
+        ports: Ports,
+        card: Record,
+        save_every: Duration,
+        lifeline: Lifeline,
+    ) -> Registry {
+        Registry {
+            turn,
+            ports,
+            card,
+            sockets: BTreeMap::new(),
+            links: BTreeMap::new(),
+            verdict: None,
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            save_every,
+            save_planned: false,
+            lifeline,
+        }
+    }
+
+    fn plan_save(&mut self, wait: Duration, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.save_planned, true) && wait > URGENT {
+            return;
+        }
+        ctx.run_later(wait, |registry, ctx| registry.save(ctx));
+    }
+
+    fn save(&mut self, ctx: &mut Context<Self>) {
+        self.save_planned = false;
+        let saved = self.ports.save.send(SaveBook(self.turn.core.book().clone()));
+        ctx.spawn(saved.into_actor(self).map(|saved, registry, ctx| {
+            if !saved.unwrap_or(false) {
+                registry.plan_save(registry.save_every.max(Duration::from_secs(1)), ctx);
+            }
+        }));
+    }
+
+    /// Last words, with cards of others for one that found no room.
+    fn last_words(&self, why: Bye) -> ByeFrame {
+        let cards = match why {
+            Bye::Full => List::first_of(self.links.values().map(|(_, c)| (**c.signed()).clone())),
+            _ => List::default(),
+        };
+        ByeFrame { why, cards }
+    }
+
+    fn command(
+        &mut self,
+        name: &'static str,
+        peer: NodeId,
+        command: Command,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Refused> {
+        if !self.turn.core.knows(&peer) && !matches!(command, Command::Pin(_) | Command::Ban(_)) {
+            return Err(Refused { why: format!("{} is not known here", peer.short()) });
+        }
+        self.handle_event(name, Event::Command(command), ctx);
+        Ok(())
+    }
+}
+
+impl Actor for Registry {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.handle_event("Start", Event::Start, ctx);
+        arm(self, ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.lifeline.release();
+    }
+}
+
+impl Driver for Registry {
+    type Core = Peers;
+
+    fn turn(&mut self) -> &mut Turn<Peers> {
+        &mut self.turn
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Dial { conn, addr, expect } => {
+                let origin = Origin::Dial { addr, expect };
+                deliver(&self.ports.open, Open { conn, origin, card: self.card.clone() });
+            }
+            Effect::Admit(conn) => {
+                if let Some(socket) = self.sockets.remove(&conn) {
+                    let origin = Origin::Accepted(socket);
+                    deliver(&self.ports.open, Open { conn, origin, card: self.card.clone() });
+                }
+            }
+            Effect::Keep(conn) => self.verdict = Some((conn, Verdict::Keep)),
+            Effect::Close { conn, bye } => {
+                self.sockets.remove(&conn);
+                let bye = self.last_words(bye);
+                self.links.remove(&conn);
+                match &mut self.verdict {
+                    Some((asking, verdict)) if *asking == conn => *verdict = Verdict::Decline(bye),
+                    _ => deliver(&self.ports.close, Close { conn, bye }),
+                }
+            }
+            Effect::Up { peer, conn, dir, rtt_us, card } => {
+                let Some((link, _)) = self.links.get(&conn) else { return };
+                let link = link.clone();
+                log_link(&card, dir, true);
+                for to in &self.ports.links {
+                    let (link, card) = (link.clone(), card.clone());
+                    let change = LinkChange::Up { link, dir, rtt_us, card };
+                    deliver(to, LinkChanged { peer, change });
+                }
+            }
+            Effect::Down { peer, why } => {
+                log::info!("link to {} down: {why:?}", peer.short());
+                for to in &self.ports.links {
+                    deliver(to, LinkChanged { peer, change: LinkChange::Down(why) });
+                }
+            }
+            Effect::Reachable(addrs) => deliver(&self.ports.reachable, Reachable(addrs)),
+            Effect::Learned(record) => post(&self.ports.learned, Learned(record)),
+            Effect::Remember { urgent } => {
+                let wait = if urgent { URGENT } else { self.save_every };
+                self.plan_save(wait, ctx);
+            }
+            Effect::Connected { ticket, result } => {
+                if let Some(waiting) = self.tickets.remove(&ticket) {
+                    // Whoever asked may have gone away.
+                    let _ = waiting.send(result);
+                }
+            }
+            Effect::Notice(text) => log::warn!("{text}"),
+        }
+    }
+}
+
+fn log_link(card: &Record, dir: Direction, up: bool) {
+    let label = card.card().map_or_else(String::new, |c| crate::text::escape(&c.label));
+    let (how, state) = (if dir == Direction::Out { "dialled" } else { "accepted" }, up);
+    log::info!(
+        "link to {label} ({}) {}: {how}",
+        card.id().short(),
+        if state { "up" } else { "down" }
+    );
+}
+
+impl Handler<Arrived> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Arrived { socket, from }: Arrived, ctx: &mut Context<Self>) {
+        let conn = self.turn.core.name_conn();
+        self.sockets.insert(conn, socket);
+        self.handle_event("Arrived", Event::Arrived { conn, from }, ctx);
+    }
+}
+
+impl Handler<Handshaken> for Registry {
+    type Result = MessageResult<Handshaken>;
+
+    fn handle(&mut self, message: Handshaken, ctx: &mut Context<Self>) -> Self::Result {
+        let Handshaken { card, link, rtt_us, local } = message;
+        let conn = link.conn;
+        self.links.insert(conn, (link, card.clone()));
+        // A connection the core has forgotten meanwhile (evicted, closed) is not kept.
+        let forgotten = Verdict::Decline(self.last_words(Bye::Full));
+        self.verdict = Some((conn, forgotten));
+        self.handle_event("Handshaken", Event::Handshaken { conn, card, rtt_us, local }, ctx);
+        match self.verdict.take() {
+            Some((_, Verdict::Keep)) => MessageResult(Verdict::Keep),
+            Some((_, declined)) => {
+                self.links.remove(&conn);
+                MessageResult(declined)
+            }
+            None => MessageResult(Verdict::Decline(self.last_words(Bye::Leaving))),
+        }
+    }
+}
+
+impl Handler<Closed> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Closed { conn, how }: Closed, ctx: &mut Context<Self>) {
+        log::debug!("connection {conn} ended: {how:?}");
+        self.links.remove(&conn);
+        self.handle_event("Closed", Event::Closed { conn, how }, ctx);
+    }
+}
+
+impl Handler<GraphChanged> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, GraphChanged(view): GraphChanged, ctx: &mut Context<Self>) {
+        self.handle_event("Graph", Event::Graph(view), ctx);
+    }
+}
+
+impl Handler<CardChanged> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, CardChanged(card): CardChanged, _: &mut Context<Self>) {
+        self.card = card;
+    }
+}
+
+impl Handler<EpochChanged> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, EpochChanged(epoch): EpochChanged, ctx: &mut Context<Self>) {
+        self.turn.core.set_epoch(epoch);
+        self.plan_save(URGENT, ctx);
+    }
+}
+
+impl Handler<Silent> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, message: Silent, ctx: &mut Context<Self>) {
+        let Silent { peer, silent, vouched } = message;
+        self.handle_event("Silent", Event::Silent { peer, silent, vouched }, ctx);
+    }
+}
+
+impl Handler<Measured> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Measured { peer, rtt_us }: Measured, ctx: &mut Context<Self>) {
+        self.handle_event("Measured", Event::Measured { peer, rtt_us }, ctx);
+    }
+}
+
+impl Handler<Note> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Note { peer, text }: Note, ctx: &mut Context<Self>) {
+        self.handle_event("Note", Event::Note { peer, text }, ctx);
+    }
+}
+
+impl Handler<Health> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Health(health): Health, ctx: &mut Context<Self>) {
+        self.handle_event("Health", Event::Health(health), ctx);
+    }
+}
+
+impl Handler<PeersWanted> for Registry {
+    type Result = Vec<PeerRow>;
+
+    fn handle(&mut self, _: PeersWanted, _: &mut Context<Self>) -> Vec<PeerRow> {
+        self.turn.core.rows()
+    }
+}
+
+impl Handler<StatusWanted> for Registry {
+    type Result = MessageResult<StatusWanted>;
+
+    fn handle(&mut self, _: StatusWanted, _: &mut Context<Self>) -> Self::Result {
+        let core = &self.turn.core;
+        let (links, handshakes) = core.counts();
+        MessageResult(RegistryStatus {
+            links,
+            handshakes,
+            joined: core.joined(),
+            problems: core.problems(),
+            counters: core.counters(),
+        })
+    }
+}
+
+impl Handler<WhyWanted> for Registry {
+    type Result = Vec<Evidence>;
+
+    fn handle(&mut self, WhyWanted { peer }: WhyWanted, _: &mut Context<Self>) -> Vec<Evidence> {
+        self.turn.core.evidence(&peer)
+    }
+}
+
+impl Handler<Connect> for Registry {
+    type Result = ResponseFuture<Result<NodeId, Refused>>;
+
+    fn handle(&mut self, Connect { addr }: Connect, ctx: &mut Context<Self>) -> Self::Result {
+        if self.tickets.len() >= TICKETS_MAX {
+            let why = "too many dials are waited for already; try again in a moment".into();
+            return Box::pin(async { Err(Refused { why }) });
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let (tx, rx) = oneshot::channel();
+        self.tickets.insert(ticket, tx);
+        self.handle_event("Connect", Event::Command(Command::Connect { addr, ticket }), ctx);
+        Box::pin(async move {
+            let result = rx.await.unwrap_or_else(|_| Err("the daemon stops".into()));
+            result.map_err(|why| Refused { why: format!("no link to {addr}: {why}") })
+        })
+    }
+}
+
+impl Handler<Disconnect> for Registry {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, Disconnect { peer }: Disconnect, ctx: &mut Context<Self>) -> Self::Result {
+        self.command("Disconnect", peer, Command::Disconnect(peer), ctx)
+    }
+}
+
+impl Handler<SetPinned> for Registry {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, message: SetPinned, ctx: &mut Context<Self>) -> Self::Result {
+        let SetPinned { peer, pinned } = message;
+        let command = if pinned { Command::Pin(peer) } else { Command::Unpin(peer) };
+        self.command("SetPinned", peer, command, ctx)
+    }
+}
+
+impl Handler<UnpinLabel> for Registry {
+    type Result = Result<(), Refused>;
+
+    fn handle(
+        &mut self,
+        UnpinLabel { label }: UnpinLabel,
+        ctx: &mut Context<Self>,
+    ) -> Self::Result {
+        if !self.turn.core.pins_label(&label) {
+            return Err(Refused { why: "nothing is pinned behind this label".into() });
+        }
+        self.handle_event("UnpinLabel", Event::Command(Command::UnpinLabel(label)), ctx);
+        Ok(())
+    }
+}
+
+impl Handler<SetBanned> for Registry {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, message: SetBanned, ctx: &mut Context<Self>) -> Self::Result {
+        let SetBanned { peer, banned } = message;
+        let command = if banned { Command::Ban(peer) } else { Command::Unban(peer) };
+        self.command("SetBanned", peer, command, ctx)
+    }
+}
+
+impl Handler<Configure> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Configure(settings): Configure, ctx: &mut Context<Self>) {
+        self.save_every = policy::save_every(&settings);
+        self.handle_event("Configure", Event::Configure(policy::peers(&settings)), ctx);
+    }
+}
+
+impl Handler<Goodbye> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Goodbye { forget }: Goodbye, ctx: &mut Context<Self>) {
+        self.handle_event("Leave", Event::Leave { forget }, ctx);
+        self.save(ctx);
+    }
+}
+
+impl Handler<Stop> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}

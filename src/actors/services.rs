@@ -1,0 +1,38 @@
+//! Who answers what a person asks.
+
+use actix::Recipient;
+
+use super::messages::{
+    ConfigWanted, Connect, Disconnect, PeersWanted, Probe, Reload, SetBanned, SetPinned, Shout,
+    Shutdown, StatusWanted, UnpinLabel, WhyWanted,
+};
+
+/// Who answers what.
+pub struct Services {
+    /// Registry: all peers.
+    pub peers: Recipient<PeersWanted>,
+    /// Registry: figures.
+    pub status: Recipient<StatusWanted>,
+    /// Registry: evidence.
+    pub why: Recipient<WhyWanted>,
+    /// Registry: dial.
+    pub connect: Recipient<Connect>,
+    /// Registry: close.
+    pub disconnect: Recipient<Disconnect>,
+    /// Registry: pin or unpin a node.
+    pub pin: Recipient<SetPinned>,
+    /// Registry: unpin a label.
+    pub unpin_label: Recipient<UnpinLabel>,
+    /// Registry: ban or unban.
+    pub ban: Recipient<SetBanned>,
+    /// Heartbeat: measure now.
+    pub probe: Recipient<Probe>,
+    /// Topology: tell everyone.
+    pub shout: Recipient<Shout>,
+    /// Supervisor: settings in force.
+    pub config: Recipient<ConfigWanted>,
+    /// Supervisor: read the settings again.
+    pub reload: Recipient<Reload>,
+    /// Supervisor: stop.
+    pub shutdown: Recipient<Shutdown>,
+}

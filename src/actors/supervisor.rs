@@ -1,0 +1,512 @@
+//! The Supervisor: starts, wires, restarts and stops all other actors.
+//!
+//! Leaves (Listener, Connection, Control) end one by one; when any other actor fails, its whole
+//! generation is dropped and built again from disk by the function that built the first one. Three failed
+//! generations within a minute end the process with 70, for systemd to start it again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{
+    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, MessageResult,
+    Recipient, ResponseFuture, System, WrapFuture,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::connection::Connection;
+use super::generation::{Above, Generation, Plans};
+use super::lifeline::Lifeline;
+use super::listener::Listener;
+use super::messages::{
+    Child, Close, Closed, ConfigWanted, Exited, Hangup, Open, Refused, Reload, Reloaded,
+    SettingRow, Shutdown, Stop,
+};
+use super::post::{deliver, to};
+use super::services::Services;
+use super::voice::Voice;
+use crate::mesh::ConnId;
+use crate::mesh::book::Book;
+use crate::mesh::peers::{Bye, Ended, Home};
+use crate::mesh::record::{Crypto, EPOCH_MAX};
+use crate::mesh::topology::Identity;
+use crate::mesh::view::View;
+use crate::net::session::Shared;
+use crate::settings::{Loaded, Sources, diff, load};
+use crate::store::book_db::BookDb;
+use crate::store::state_dir::StateDir;
+use crate::wire::ByeFrame;
+
+/// How long links may take to say their last words.
+const FLUSH: Duration = Duration::from_secs(2);
+/// How long stopping may take in all.
+const STOP: Duration = Duration::from_secs(5);
+/// Wait before a leaf is started again; doubles up to [`LEAF_WAIT_MAX`].
+const LEAF_WAIT: Duration = Duration::from_millis(200);
+const LEAF_WAIT_MAX: Duration = Duration::from_secs(10);
+/// This many failed generations within [`FAILURE_WINDOW`] end the process.
+const FAILURES_MAX: usize = 3;
+const FAILURE_WINDOW: Duration = Duration::from_secs(60);
+/// Exit code when the daemon cannot go on.
+pub const EXIT_INTERNAL: i32 = 70;
+/// Exit code after a second signal.
+pub const EXIT_INTERRUPTED: i32 = 130;
+
+/// What Control is started with.
+pub struct ControlParts {
+    /// Who answers what.
+    pub services: Services,
+    /// The graph as it is.
+    pub view: watch::Receiver<Arc<View>>,
+    /// Tells when it has ended.
+    pub lifeline: Lifeline,
+}
+
+/// How Control is told to stop.
+pub struct ControlHandle {
+    /// From now on the API answers 503.
+    pub drain: Box<dyn Fn() + Send>,
+    /// End.
+    pub stop: Recipient<Stop>,
+}
+
+/// Starts Control on an arbiter. Control is in the room above; whoever builds the daemon brings it.
+pub type StartControl = Box<dyn Fn(ControlParts, &Arbiter) -> ControlHandle + Send>;
+
+/// Everything the daemon is built from.
+pub struct Boot {
+    /// The settings, and where they came from.
+    pub loaded: Loaded,
+    /// For reading them again.
+    pub sources: Sources,
+    /// Signs and checks records.
+    pub crypto: Arc<dyn Crypto + Send + Sync>,
+    /// What all connections share.
+    pub shared: Arc<Shared>,
+    /// The state directory, locked; none when only in memory.
+    pub state: Option<Arc<StateDir>>,
+    /// What the last run remembered, with this boot's epoch in it.
+    pub book: Book,
+    /// Where it is kept.
+    pub book_db: BookDb,
+    /// Where we are and whom to dial first.
+    pub home: Home,
+    /// Who we are.
+    pub identity: Identity,
+    /// Listens already.
+    pub socket: std::net::TcpListener,
+    /// Standard output.
+    pub voice: Voice,
+    /// The graph before anything is known.
+    pub view: watch::Sender<Arc<View>>,
+    /// Starts Control.
+    pub control: StartControl,
+    /// Seed of all chance.
+    pub seed: u64,
+}
+
+/// The threads beside the main one.
+struct Threads {
+    net: Vec<Arbiter>,
+    web: Arbiter,
+    disk: Arbiter,
+}
+
+impl Threads {
+    fn start() -> Threads {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let net = cores.saturating_sub(1).clamp(1, 4);
+        Threads {
+            net: (0..net).map(|_| Arbiter::new()).collect(),
+            web: Arbiter::new(),
+            disk: Arbiter::new(),
+        }
+    }
+}
+
+/// The actor.
+pub struct Supervisor {
+    boot: Boot,
+    threads: Threads,
+    generation: u64,
+    actors: Option<Generation>,
+    listener: Option<Addr<Listener>>,
+    control: Option<ControlHandle>,
+    connections: BTreeMap<ConnId, Addr<Connection>>,
+    failures: Vec<Instant>,
+    leaf_wait: Duration,
+    stopping: bool,
+}
+
+/// Ourselves: all connections have said their last words.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flushed;
+
+/// Runs the daemon until it is told to stop; the exit code.
+pub fn run(boot: Boot) -> std::io::Result<i32> {
+    let system = System::new();
+    system.block_on(async {
+        Supervisor {
+            boot,
+            threads: Threads::start(),
+            generation: 0,
+            actors: None,
+            listener: None,
+            control: None,
+            connections: BTreeMap::new(),
+            failures: Vec::new(),
+            leaf_wait: LEAF_WAIT,
+            stopping: false,
+        }
+        .start();
+    });
+    system.run_with_code()
+}
+
+impl Supervisor {
+    fn above(ctx: &Context<Self>) -> Above {
+        let me = ctx.address();
+        Above {
+            exited: to(&me),
+            open: to(&me),
+            close: to(&me),
+            config: to(&me),
+            reload: to(&me),
+            shutdown: to(&me),
+        }
+    }
+
+    /// Builds all actors, at the start and after a failure.
+    fn build(&mut self, ctx: &mut Context<Self>) {
+        let above = Self::above(ctx);
+        let boot = &mut self.boot;
+        let plans = Plans {
+            generation: self.generation,
+            settings: &boot.loaded.settings,
+            book: std::mem::take(&mut boot.book),
+            book_db: std::mem::replace(&mut boot.book_db, BookDb::memory()),
+            home: boot.home.clone(),
+            identity: boot.identity.clone(),
+            crypto: boot.crypto.clone(),
+            shared: boot.shared.clone(),
+            view: boot.view.clone(),
+            voice: boot.voice.clone(),
+            seed: boot.seed.wrapping_add(self.generation),
+        };
+        self.actors = Some(Generation::build(plans, &above, &self.threads.disk));
+        self.start_listener(ctx);
+        self.start_control(ctx);
+    }
+
+    fn start_listener(&mut self, ctx: &mut Context<Self>) {
+        let Some(actors) = &self.actors else { return };
+        let (arrived, exited) = (actors.arrivals(), to(&ctx.address()));
+        let lifeline = Lifeline::new(exited, Child::Listener, self.generation);
+        match self.boot.socket.try_clone() {
+            Ok(socket) => {
+                let arbiter = &self.threads.net[0];
+                let start = |_: &mut Context<Listener>| Listener::new(socket, arrived, lifeline);
+                self.listener = Some(Listener::start_in_arbiter(&arbiter.handle(), start));
+            }
+            // The lifeline reports the end of what never began; it is tried again.
+            Err(error) => log::error!("cannot start listening: {error}"),
+        }
+    }
+
+    fn start_control(&mut self, ctx: &mut Context<Self>) {
+        let Some(actors) = &self.actors else { return };
+        let exited = to(&ctx.address());
+        let parts = ControlParts {
+            services: actors.services(&Self::above(ctx)),
+            view: self.boot.view.subscribe(),
+            lifeline: Lifeline::new(exited, Child::Control, self.generation),
+        };
+        self.control = Some((self.boot.control)(parts, &self.threads.web));
+    }
+
+    /// A leaf has ended: start it again after a wait that doubles each time.
+    fn restart_leaf(&mut self, child: Child, ctx: &mut Context<Self>) {
+        let (wait, generation) = (self.leaf_wait, self.generation);
+        self.leaf_wait = (self.leaf_wait * 2).min(LEAF_WAIT_MAX);
+        log::warn!("{child:?} ended; starting it again in {} ms", wait.as_millis());
+        ctx.run_later(wait, move |supervisor, ctx| {
+            if supervisor.stopping || supervisor.generation != generation {
+                return;
+            }
+            match child {
+                Child::Listener => supervisor.start_listener(ctx),
+                _ => supervisor.start_control(ctx),
+            }
+        });
+    }
+
+    /// An actor that others build on has failed: drop its generation and build the next from disk.
+    fn next_generation(&mut self, failed: Child, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        self.failures.retain(|at| now.duration_since(*at) < FAILURE_WINDOW);
+        self.failures.push(now);
+        if self.failures.len() >= FAILURES_MAX {
+            log::error!("{failed:?} failed, the third failure within a minute: giving up");
+            return exit(EXIT_INTERNAL);
+        }
+        log::error!("{failed:?} failed; building all actors again");
+        self.generation += 1;
+        self.hang_up(Bye::Protocol);
+        self.connections.clear();
+        if let Some(old) = self.actors.take() {
+            old.stop();
+        }
+        if let Some(listener) = self.listener.take() {
+            deliver(&to(&listener), Stop);
+        }
+        if let Some(control) = self.control.take() {
+            deliver(&control.stop, Stop);
+        }
+        // The old actors must let go of the database first.
+        ctx.run_later(LEAF_WAIT, |supervisor, ctx| {
+            if let Err(error) = supervisor.read_book() {
+                log::error!("{error}");
+                return exit(EXIT_INTERNAL);
+            }
+            supervisor.build(ctx);
+        });
+    }
+
+    /// What the last generation saved; the next one is a boot of its own.
+    fn read_book(&mut self) -> Result<(), crate::store::book_db::BookError> {
+        if let Some(state) = &self.boot.state {
+            let (book_db, book, aside) = BookDb::open(state)?;
+            if let Some(aside) = aside {
+                log::warn!("{aside}");
+            }
+            self.boot.book = book;
+            self.boot.book_db = book_db;
+        }
+        let unix_ms = self.boot.identity.start_ms + self.boot.shared.clock.now().as_ms();
+        let epoch = unix_ms.max(self.boot.identity.epoch + 1).min(EPOCH_MAX);
+        self.boot.identity.epoch = epoch;
+        self.boot.book.epoch = epoch;
+        Ok(())
+    }
+
+    fn hang_up(&self, why: Bye) {
+        for connection in self.connections.values() {
+            let bye = ByeFrame { why, cards: Default::default() };
+            deliver(&to(connection), Hangup { bye });
+        }
+    }
+
+    /// Each step is logged; nothing here is needed for correctness, for starting is recovering.
+    fn begin_stop(&mut self, why: &str, forget: bool, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.stopping, true) {
+            return;
+        }
+        log::info!("stopping: {why}");
+        ctx.run_later(STOP, |_, _| {
+            log::warn!("stopping took too long; ending now");
+            exit(0);
+        });
+        if let Some(listener) = self.listener.take() {
+            deliver(&to(&listener), Stop);
+        }
+        if let Some(control) = &self.control {
+            (control.drain)();
+        }
+        let Some((registry, topology)) = self.actors.as_ref().map(Generation::speakers) else {
+            return exit(0);
+        };
+        log::info!("stopping: saying goodbye on {} connections", self.connections.len());
+        let goodbye = Generation::say_goodbye(registry, topology, forget).into_actor(self);
+        ctx.spawn(goodbye.map(|(), supervisor, ctx| {
+            supervisor.hang_up(Bye::Leaving);
+            let me = ctx.address();
+            if supervisor.connections.is_empty() {
+                deliver(&to(&me), Flushed);
+            } else {
+                ctx.run_later(FLUSH, move |_, _| deliver(&to(&me), Flushed));
+            }
+        }));
+    }
+}
+
+/// Ends the process with `code` once the current turn is over.
+fn exit(code: i32) {
+    System::current().stop_with_code(code);
+}
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        self.build(ctx);
+        let me = ctx.address();
+        ctx.spawn(signals(me).into_actor(self));
+    }
+}
+
+/// Turns signals into messages: the first TERM or INT stops in order, a second one at once; HUP reloads.
+async fn signals(supervisor: Addr<Supervisor>) {
+    let streams = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut term), Ok(mut int), Ok(mut hup)) = streams else {
+        log::warn!("signals cannot be heard: stop this daemon by `node stop`");
+        return;
+    };
+    let mut told = false;
+    loop {
+        let why = tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+            _ = hup.recv() => {
+                match supervisor.send(Reload).await {
+                    Ok(Err(refused)) => log::error!("settings not reloaded: {refused}"),
+                    Ok(Ok(_)) | Err(_) => {}
+                }
+                continue;
+            }
+        };
+        if std::mem::replace(&mut told, true) {
+            log::warn!("{why} again: ending at once");
+            exit(EXIT_INTERRUPTED);
+        }
+        deliver(&to(&supervisor), Shutdown { why, leave: false });
+    }
+}
+
+impl Handler<Exited> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, message: Exited, ctx: &mut Context<Self>) {
+        let Exited { child, generation, crashed } = message;
+        if generation != self.generation {
+            return;
+        }
+        if let Child::Connection(conn) = child {
+            self.connections.remove(&conn);
+            if crashed && let Some(actors) = &self.actors {
+                log::error!("connection {conn} crashed");
+                let how = Ended::Broken("its connection crashed".into());
+                actors.connection_crashed(Closed { conn, how });
+            }
+            if self.stopping && self.connections.is_empty() {
+                deliver(&to(&ctx.address()), Flushed);
+            }
+            return;
+        }
+        match child {
+            _ if self.stopping => {}
+            Child::Listener | Child::Control => self.restart_leaf(child, ctx),
+            _ => self.next_generation(child, ctx),
+        }
+    }
+}
+
+impl Handler<Flushed> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Flushed, ctx: &mut Context<Self>) {
+        let Some(actors) = self.actors.take() else { return };
+        log::info!("stopping: links closed, {} left", self.connections.len());
+        let disk = actors.disk();
+        let stopped = async move {
+            // Queues behind the last save, so the book is on disk when this is answered.
+            let _ = disk.send(Stop).await;
+        };
+        let control = self.control.take();
+        ctx.spawn(stopped.into_actor(self).map(move |(), _, _| {
+            if let Some(control) = &control {
+                deliver(&control.stop, Stop);
+            }
+            log::info!("stopped");
+            exit(0);
+        }));
+    }
+}
+
+impl Handler<Open> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Open { conn, origin, card }: Open, ctx: &mut Context<Self>) {
+        let Some(actors) = &self.actors else { return };
+        let exited = to(&ctx.address());
+        let lifeline = Lifeline::new(exited, Child::Connection(conn), self.generation);
+        let ports = actors.ports.clone();
+        let lanes = self.threads.net.len() as u64;
+        let turn = usize::try_from(conn % lanes).unwrap_or(0);
+        let arbiter = self.threads.net[turn].handle();
+        let start =
+            move |_: &mut Context<Connection>| Connection::new(conn, origin, card, ports, lifeline);
+        self.connections.insert(conn, Connection::start_in_arbiter(&arbiter, start));
+    }
+}
+
+impl Handler<Close> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Close { conn, bye }: Close, _: &mut Context<Self>) {
+        if let Some(connection) = self.connections.get(&conn) {
+            deliver(&to(connection), Hangup { bye });
+        }
+    }
+}
+
+impl Handler<Shutdown> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Shutdown { why, leave }: Shutdown, ctx: &mut Context<Self>) {
+        self.begin_stop(why, leave, ctx);
+    }
+}
+
+impl Handler<ConfigWanted> for Supervisor {
+    type Result = MessageResult<ConfigWanted>;
+
+    fn handle(&mut self, _: ConfigWanted, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(setting_rows(&self.boot.loaded))
+    }
+}
+
+/// The effective settings as shown.
+pub fn setting_rows(loaded: &Loaded) -> Vec<SettingRow> {
+    let row = |line: crate::settings::Line| SettingRow {
+        key: line.key.to_owned(),
+        value: serde_json::to_value(&line.value).unwrap_or_default(),
+        origin: line.origin.unwrap_or_default(),
+    };
+    loaded.describe(true).into_iter().map(row).collect()
+}
+
+impl Handler<Reload> for Supervisor {
+    type Result = ResponseFuture<Result<Reloaded, Refused>>;
+
+    fn handle(&mut self, _: Reload, _: &mut Context<Self>) -> Self::Result {
+        let result = match load(&self.boot.sources) {
+            Err(problems) => Err(Refused { why: problems.to_string() }),
+            Ok(loaded) => {
+                let changes = diff(&self.boot.loaded, &loaded);
+                let keys = |changes: &[crate::settings::Change]| {
+                    changes.iter().map(|c| c.key.to_owned()).collect::<Vec<_>>()
+                };
+                let (applied, needs_restart) =
+                    (keys(&changes.applied), keys(&changes.needs_restart));
+                log::info!(
+                    "settings reloaded: {} applied, {} need a restart {needs_restart:?}",
+                    applied.len(),
+                    needs_restart.len()
+                );
+                let settings = Arc::new(loaded.settings.clone());
+                self.boot.loaded = loaded;
+                if let Some(actors) = &mut self.actors {
+                    actors.configure(&settings);
+                }
+                Ok(Reloaded { applied, needs_restart })
+            }
+        };
+        Box::pin(async { result })
+    }
+}

@@ -1,0 +1,212 @@
+//! The Topology: drives [`crate::mesh::topology`], publishes the graph, prints what is said to everyone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actix::{Actor, ActorContext, Context, Handler, Recipient};
+use tokio::sync::watch;
+
+use super::lifeline::Lifeline;
+use super::messages::{
+    CardChanged, Configure, Dropped, EpochChanged, Goodbye, GossipFrom, GraphChanged, Learned,
+    LinkChange, LinkChanged, Measured, Reachable, Refused, RootDiffers, Shout, Stop,
+};
+use super::policy;
+use super::post::post;
+use super::turn::{Driver, Turn, arm};
+use super::voice::Voice;
+use crate::mesh::topology::{Effect, Event, Topology as TopologyCore};
+use crate::mesh::view::View;
+use crate::mesh::{NodeId, Ver};
+use crate::net::lanes::Link;
+use crate::net::session::Shared;
+use crate::wire::Frame;
+use crate::wire::bounded::Text;
+
+/// Messages that wait; behind them the links are not read.
+const MAILBOX: usize = 256;
+
+/// Whom the Topology tells.
+pub struct Ports {
+    /// PeerRegistry and Heartbeat.
+    pub graph: [Recipient<GraphChanged>; 2],
+    /// Heartbeat.
+    pub dropped: Recipient<Dropped>,
+    /// PeerRegistry.
+    pub card: Recipient<CardChanged>,
+    /// PeerRegistry.
+    pub epoch: Recipient<EpochChanged>,
+    /// Everyone who shows the graph.
+    pub view: watch::Sender<Arc<View>>,
+    /// Standard output.
+    pub voice: Voice,
+    /// The root digest for heartbeats.
+    pub shared: Arc<Shared>,
+}
+
+/// The actor.
+pub struct Topology {
+    turn: Turn<TopologyCore>,
+    ports: Ports,
+    links: BTreeMap<NodeId, Link>,
+    card_told: Ver,
+    lifeline: Lifeline,
+}
+
+impl Topology {
+    /// A topology without links; its core has signed its own records already.
+    pub fn new(turn: Turn<TopologyCore>, ports: Ports, lifeline: Lifeline) -> Topology {
+        let card_told = turn.core.card().ver();
+        ports.view.send_replace(turn.core.view().clone());
+        ports.shared.root.store(turn.core.root(), Ordering::Relaxed);
+        Topology { turn, ports, links: BTreeMap::new(), card_told, lifeline }
+    }
+
+    /// Hellos carry our newest card.
+    fn tell_card(&mut self) {
+        let card = self.turn.core.card();
+        if card.ver() != self.card_told {
+            self.card_told = card.ver();
+            post(&self.ports.card, CardChanged(card));
+        }
+    }
+}
+
+impl Actor for Topology {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        arm(self, ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.lifeline.release();
+    }
+}
+
+impl Driver for Topology {
+    type Core = TopologyCore;
+
+    fn turn(&mut self) -> &mut Turn<TopologyCore> {
+        &mut self.turn
+    }
+
+    fn perform(&mut self, effect: Effect, _: &mut Context<Self>) {
+        match effect {
+            Effect::Send { peer, gossip } => {
+                // What does not fit is repaired by the next digest.
+                if let Some(link) = self.links.get(&peer)
+                    && let Err(error) = link.try_send(&Frame::Gossip(gossip))
+                {
+                    log::debug!("gossip to {} not sent: {error}", peer.short());
+                }
+            }
+            Effect::Root(root) => self.ports.shared.root.store(root, Ordering::Relaxed),
+            Effect::Changed(view) => {
+                for to in &self.ports.graph {
+                    post(to, GraphChanged(view.clone()));
+                }
+                self.ports.view.send_replace(view);
+                self.tell_card();
+            }
+            Effect::Dropped { peer } => post(&self.ports.dropped, Dropped(peer)),
+            Effect::Heard(said) => self.ports.voice.say(&said),
+            Effect::Epoch(epoch) => post(&self.ports.epoch, EpochChanged(epoch)),
+            Effect::Notice(text) => log::warn!("{text}"),
+        }
+    }
+}
+
+impl Handler<LinkChanged> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, LinkChanged { peer, change }: LinkChanged, ctx: &mut Context<Self>) {
+        match change {
+            LinkChange::Up { link, dir, rtt_us, card } => {
+                self.links.insert(peer, link);
+                self.handle_event("LinkUp", Event::LinkUp { peer, dir, rtt_us, card }, ctx);
+            }
+            LinkChange::Down(_) => {
+                self.links.remove(&peer);
+                self.handle_event("LinkDown", Event::LinkDown { peer }, ctx);
+            }
+        }
+    }
+}
+
+impl Handler<GossipFrom> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, GossipFrom { peer, gossip }: GossipFrom, ctx: &mut Context<Self>) {
+        self.handle_event("FromPeer", Event::FromPeer { peer, gossip }, ctx);
+    }
+}
+
+impl Handler<RootDiffers> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, RootDiffers { peer }: RootDiffers, ctx: &mut Context<Self>) {
+        self.handle_event("RootDiffers", Event::RootDiffers { peer }, ctx);
+    }
+}
+
+impl Handler<Measured> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, Measured { peer, rtt_us }: Measured, ctx: &mut Context<Self>) {
+        self.handle_event("Measured", Event::Measured { peer, rtt_us }, ctx);
+    }
+}
+
+impl Handler<Reachable> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, Reachable(addrs): Reachable, ctx: &mut Context<Self>) {
+        self.handle_event("Reachable", Event::Reachable { addrs }, ctx);
+    }
+}
+
+impl Handler<Learned> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, Learned(record): Learned, ctx: &mut Context<Self>) {
+        self.handle_event("Learned", Event::Learned { record }, ctx);
+    }
+}
+
+impl Handler<Shout> for Topology {
+    type Result = Result<usize, Refused>;
+
+    fn handle(&mut self, Shout { text }: Shout, ctx: &mut Context<Self>) -> Self::Result {
+        let text = Text::new(text)
+            .map_err(|e| Refused { why: format!("the text is too long: {e} (bytes)") })?;
+        self.handle_event("Shout", Event::Shout { text }, ctx);
+        Ok(self.links.len())
+    }
+}
+
+impl Handler<Configure> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, Configure(settings): Configure, ctx: &mut Context<Self>) {
+        self.handle_event("Configure", Event::Configure(policy::topology(&settings)), ctx);
+    }
+}
+
+impl Handler<Goodbye> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, _: Goodbye, ctx: &mut Context<Self>) {
+        self.handle_event("Leave", Event::Leave, ctx);
+    }
+}
+
+impl Handler<Stop> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}

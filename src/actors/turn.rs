@@ -1,0 +1,92 @@
+//! Drives any pure core from an actor: hand it an event, perform its effects, keep one timer.
+
+use std::time::{Duration, Instant};
+
+use actix::{Actor, AsyncContext, Context, SpawnHandle};
+
+use crate::mesh::{Core, Time};
+use crate::net::session::Clock;
+
+/// A turn longer than this keeps everyone else on the main thread waiting.
+const LONG: Duration = Duration::from_millis(5);
+
+/// A core, the clock it is told, and its one timer.
+pub struct Turn<C> {
+    /// The core.
+    pub core: C,
+    clock: Clock,
+    timer: Option<(Time, SpawnHandle)>,
+}
+
+impl<C: Core> Turn<C> {
+    /// A core that has not been woken yet.
+    pub fn new(core: C, clock: Clock) -> Turn<C> {
+        Turn { core, clock, timer: None }
+    }
+}
+
+/// An actor around one core.
+pub trait Driver: Actor<Context = Context<Self>> {
+    /// The core.
+    type Core: Core;
+    /// Where it is.
+    fn turn(&mut self) -> &mut Turn<Self::Core>;
+    /// Does what the core asks for.
+    fn perform(&mut self, effect: <Self::Core as Core>::Effect, ctx: &mut Context<Self>);
+
+    /// Hands the core an event. `name` is for the log, if it takes long.
+    fn handle_event(
+        &mut self,
+        name: &'static str,
+        event: <Self::Core as Core>::Event,
+        ctx: &mut Context<Self>,
+    ) {
+        let begun = Instant::now();
+        let mut out = Vec::new();
+        let turn = self.turn();
+        let now = turn.clock.now();
+        turn.core.handle(now, event, &mut out);
+        settle(self, name, begun, out, ctx);
+    }
+}
+
+fn settle<A: Driver>(
+    actor: &mut A,
+    name: &'static str,
+    begun: Instant,
+    out: Vec<<A::Core as Core>::Effect>,
+    ctx: &mut Context<A>,
+) {
+    for effect in out {
+        actor.perform(effect, ctx);
+    }
+    arm(actor, ctx);
+    let took = begun.elapsed();
+    if took > LONG {
+        log::debug!("a turn of {name} took {:.1} ms", took.as_secs_f64() * 1000.0);
+    }
+}
+
+/// Makes sure the core is woken when it wants to be. A timer that is too early is left: waking a core
+/// before its time does nothing.
+pub fn arm<A: Driver>(actor: &mut A, ctx: &mut Context<A>) {
+    let turn = actor.turn();
+    let Some(next) = turn.core.next_wake() else { return };
+    if let Some((armed, handle)) = turn.timer {
+        if armed <= next {
+            return;
+        }
+        ctx.cancel_future(handle);
+    }
+    let wait = next.since(turn.clock.now());
+    let handle = ctx.run_later(wait, |actor: &mut A, ctx| {
+        let begun = Instant::now();
+        let mut out = Vec::new();
+        let turn = actor.turn();
+        turn.timer = None;
+        let now = turn.clock.now();
+        turn.core.wake(now, &mut out);
+        settle(actor, "a timer", begun, out, ctx);
+    });
+    actor.turn().timer = Some((next, handle));
+}

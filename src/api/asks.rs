@@ -1,0 +1,124 @@
+//! The smaller shapes: what is asked with a POST, and what is answered to it.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::shapes::HexId;
+use crate::actors::messages;
+
+/// Asks for something about one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskWho {
+    /// Id, prefix of an id, label or `IP:port`.
+    pub who: String,
+}
+
+/// `POST connect`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskConnect {
+    /// `IP:port` or `host:port`.
+    pub addr: String,
+}
+
+/// `POST shout`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskShout {
+    /// At most 16 KiB.
+    pub text: String,
+}
+
+/// Answer to `ping`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ping {
+    /// Who answered.
+    pub id: HexId,
+    /// After how many microseconds.
+    pub rtt_us: u32,
+}
+
+/// Answer to `connect`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connected {
+    /// Who is there.
+    pub id: HexId,
+    /// The address that was dialled.
+    pub addr: SocketAddr,
+}
+
+/// Answer to `disconnect`, `pin`, `unpin`, `ban` and `unban`: it was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Steered {
+    /// To whom; none when only a label was unpinned, with no node behind it.
+    pub id: Option<HexId>,
+}
+
+/// Answer to `shout`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shouted {
+    /// How many links it went out on.
+    pub links: usize,
+}
+
+/// Answer to `stop` and `leave`: the daemon has begun to stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// Always true.
+    pub stopping: bool,
+}
+
+/// Answer to `reload`: keys of settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// In force now.
+    pub applied: Vec<String>,
+    /// In force after a restart.
+    pub needs_restart: Vec<String>,
+}
+
+impl From<messages::Reloaded> for Reload {
+    fn from(done: messages::Reloaded) -> Reload {
+        Reload { applied: done.applied, needs_restart: done.needs_restart }
+    }
+}
+
+/// Answer to `config`: the settings in force, in the order of `default.toml`, secrets redacted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// The settings.
+    pub settings: Vec<Setting>,
+}
+
+/// One setting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Its key, dotted.
+    pub key: String,
+    /// Its value.
+    pub value: serde_json::Value,
+    /// The layer it came from, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+}
+
+impl Config {
+    /// The shape of `rows`, with or without where each came from.
+    pub fn of(rows: Vec<messages::SettingRow>, with_origin: bool) -> Config {
+        let setting = |row: messages::SettingRow| Setting {
+            key: row.key,
+            value: row.value,
+            origin: with_origin.then_some(row.origin),
+        };
+        Config { settings: rows.into_iter().map(setting).collect() }
+    }
+}
+
+/// Answer to `/readyz`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Whether it can be used.
+    pub ready: bool,
+}

@@ -1,0 +1,199 @@
+//! What the API answers when it cannot do what was asked: a status, and an error a person can act on.
+
+use std::fmt;
+
+use actix::MailboxError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError, error::JsonPayloadError};
+use serde::{Deserialize, Serialize};
+
+use super::guard::harden;
+use super::shapes::{HexId, Shaped};
+use super::who::WhoError;
+use crate::actors::messages::Refused;
+
+/// What went wrong, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The request itself is wrong.
+    Usage,
+    /// No token, the wrong one, or a page of another origin.
+    Denied,
+    /// No such node or route.
+    NotFound,
+    /// Several nodes fit.
+    Ambiguous,
+    /// Understood, and not done.
+    Refused,
+    /// Not ready, or shutting down.
+    Unavailable,
+    /// Not answered in time; it may still happen.
+    Timeout,
+    /// A mistake of the daemon; also what a newer daemon's unknown codes are read as.
+    #[serde(other)]
+    Internal,
+}
+
+/// The error itself, as it travels in `error`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// For programs.
+    pub code: Code,
+    /// What did not happen.
+    pub what: String,
+    /// Why; may hold text of peers, hostile until escaped.
+    pub why: String,
+    /// What to do instead.
+    #[serde(rename = "try")]
+    pub remedy: String,
+    /// The nodes that fit, when several do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
+}
+
+/// A node that could have been meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Its id.
+    pub id: HexId,
+    /// Its label, hostile text until escaped.
+    pub label: String,
+}
+
+/// The body of every answer that is not 200.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The error.
+    pub error: Problem,
+}
+
+/// A [`Problem`] with its HTTP status.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    status: StatusCode,
+    problem: Problem,
+}
+
+impl Failure {
+    /// A failure with all its words.
+    pub fn new(
+        status: StatusCode,
+        code: Code,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Failure {
+        let (what, why, remedy) = (what.into(), why.into(), remedy.into());
+        Failure { status, problem: Problem { code, what, why, remedy, candidates: Vec::new() } }
+    }
+
+    /// The request is wrong: 400.
+    pub fn usage(why: impl Into<String>, remedy: &str) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, Code::Usage, "cannot read the request", why, remedy)
+    }
+
+    /// The text does not name one node: 404 or 409.
+    pub fn who(text: &str, error: WhoError) -> Failure {
+        let what = format!("cannot tell who \"{text}\" is");
+        let mut failure = match &error {
+            WhoError::Nobody => Failure::new(
+                StatusCode::NOT_FOUND,
+                Code::NotFound,
+                what,
+                error.to_string(),
+                "node peers lists everyone known",
+            ),
+            WhoError::Ambiguous(_) => Failure::new(
+                StatusCode::CONFLICT,
+                Code::Ambiguous,
+                what,
+                error.to_string(),
+                "name it by its id: the first 8 digits do, if no other id begins so",
+            ),
+        };
+        failure.problem.candidates = error
+            .candidates()
+            .into_iter()
+            .map(|(label, id)| Candidate { id: HexId(id), label })
+            .collect();
+        failure
+    }
+
+    /// Understood and not done: 409.
+    pub fn refused(what: &str, refused: Refused) -> Failure {
+        Failure::new(StatusCode::CONFLICT, Code::Refused, what, refused.why, "")
+    }
+
+    /// An actor did not answer: 503.
+    pub fn mailbox(service: &str, error: MailboxError) -> Failure {
+        let (code, why) = match error {
+            MailboxError::Closed => {
+                (Code::Unavailable, format!("the {service} is being started again"))
+            }
+            MailboxError::Timeout => {
+                (Code::Timeout, format!("the {service} did not answer in time"))
+            }
+        };
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Failure::new(status, code, "no answer from inside the daemon", why, "ask again in a moment")
+    }
+
+    /// The whole request took too long: 503.
+    pub fn slow() -> Failure {
+        Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Code::Timeout,
+            "gave up waiting",
+            "the request was not done within 5 seconds; it may still happen",
+            "node status and node peers show what came of it",
+        )
+    }
+
+    /// The daemon is shutting down: 503.
+    pub fn stopping() -> Failure {
+        Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Code::Unavailable,
+            "not taking requests any more",
+            "the daemon is shutting down",
+            "start it again",
+        )
+    }
+
+    /// The body is wrong: 400, 413 or 415.
+    pub fn body(error: &JsonPayloadError) -> Failure {
+        let mut failure = Failure::usage(error.to_string(), "send one JSON object, at most 1 MiB");
+        failure.status = match error {
+            JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
+            JsonPayloadError::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        failure
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.problem.what, self.problem.why)
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let body = Shaped::new(ErrorBody { error: self.problem.clone() });
+        let mut response = HttpResponse::build(self.status).json(body);
+        harden(response.headers_mut());
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

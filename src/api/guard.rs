@@ -1,0 +1,170 @@
+//! Who may ask: checked once, before any route is looked at.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, HeaderMap,
+    HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError, web};
+use subtle::ConstantTimeEq;
+
+use super::failure::{Code, Failure};
+use super::server::Context;
+
+/// Longest body, bytes.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Longest time from the head of a request to its answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// The only two paths that need no token.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+
+/// The secret a caller must show. Never printed.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// The token with this text (the content of `control.token`, blanks around it left out).
+    pub fn new(text: &str) -> Token {
+        Token(text.trim().to_owned())
+    }
+
+    /// Whether `shown` is this token; takes as long whichever digit is wrong. An empty token fits nothing.
+    fn fits(&self, shown: &[u8]) -> bool {
+        !self.0.is_empty() && bool::from(self.0.as_bytes().ct_eq(shown))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(redacted)")
+    }
+}
+
+/// Says to the API that the daemon is shutting down: from then on it answers 503.
+#[derive(Clone, Debug, Default)]
+pub struct Drain(Arc<AtomicBool>);
+
+impl Drain {
+    /// Begins to refuse; cannot be undone.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has begun.
+    pub fn begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The names a request may call us by. A page that made its own name lead to our address (DNS rebinding)
+/// sends that name, and is found out.
+#[derive(Clone, Debug)]
+pub struct Hosts(Vec<String>);
+
+impl Hosts {
+    /// The loopback names with the port of `addr`, and `addr` itself.
+    pub fn of(addr: SocketAddr) -> Hosts {
+        let port = addr.port();
+        let names = ["127.0.0.1", "[::1]", "localhost"];
+        let mut hosts: Vec<String> = names.iter().map(|n| format!("{n}:{port}")).collect();
+        hosts.push(addr.to_string());
+        Hosts(hosts)
+    }
+
+    fn has_host(&self, host: &str) -> bool {
+        self.0.iter().any(|ours| ours.eq_ignore_ascii_case(host))
+    }
+
+    fn has_origin(&self, origin: &str) -> bool {
+        origin.strip_prefix("http://").is_some_and(|host| self.has_host(host))
+    }
+}
+
+/// Lets a request through, or answers why not; bounds its time; sets the headers every answer has.
+pub async fn guard(
+    context: web::Data<Context>,
+    req: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if let Err(failure) = admit(&context, &req) {
+        log::debug!("refused {} {}: {failure}", req.method(), req.path());
+        return Ok(req.into_response(failure.error_response()));
+    }
+    let answer = actix_web::rt::time::timeout(REQUEST_TIMEOUT, next.call(req)).await;
+    let mut response = answer.map_err(|_| Failure::slow())??;
+    harden(response.headers_mut());
+    Ok(response)
+}
+
+/// Headers of every answer: nothing is sniffed, cached, framed or run.
+pub fn harden(headers: &mut HeaderMap) {
+    let set: [(HeaderName, &str); 4] = [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in set {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// The rules, in order; the first that is broken answers.
+fn admit(context: &Context, req: &ServiceRequest) -> Result<(), Failure> {
+    if !only(req.headers(), HOST).is_some_and(|host| context.hosts.has_host(host)) {
+        return Err(Failure::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            Code::Denied,
+            "this is not the place you asked for",
+            "the Host header does not name this daemon's loopback address and port",
+            "ask 127.0.0.1, [::1] or localhost, with the port in control.addr",
+        ));
+    }
+    let foreign = req.headers().contains_key(ORIGIN)
+        && !only(req.headers(), ORIGIN).is_some_and(|origin| context.hosts.has_origin(origin));
+    if foreign {
+        let why = "the request comes from a web page of another origin";
+        return Err(denied(StatusCode::FORBIDDEN, why));
+    }
+    if OPEN.contains(&req.path()) {
+        return Ok(());
+    }
+    let shown = only(req.headers(), AUTHORIZATION).and_then(|h| h.strip_prefix("Bearer "));
+    if !shown.is_some_and(|token| context.facts.token.fits(token.as_bytes())) {
+        let why = "the request carries no token of this daemon";
+        return Err(denied(StatusCode::UNAUTHORIZED, why));
+    }
+    if context.drain.begun() {
+        return Err(Failure::stopping());
+    }
+    let length = only(req.headers(), CONTENT_LENGTH).and_then(|l| l.parse::<u64>().ok());
+    if length.is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
+        return Err(Failure::body(&actix_web::error::JsonPayloadError::Overflow {
+            limit: BODY_BYTES_MAX,
+        }));
+    }
+    Ok(())
+}
+
+fn denied(status: StatusCode, why: &str) -> Failure {
+    let remedy = "send Authorization: Bearer with the content of control.token";
+    Failure::new(status, Code::Denied, "not allowed", why, remedy)
+}
+
+/// The header's value, if it was sent exactly once.
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name);
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,307 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::trouble::Trouble;
+
+/// Joins your machines into one private, encrypted, self-healing network, with no server in it.
+///
+/// Without a verb it runs the daemon in the foreground. With one it asks or steers a daemon that runs:
+/// the one of -c and -p, else the one KITH_CONTROL (with KITH_TOKEN) or KITH_STATE name, else the only one
+/// running here.
+#[derive(Debug, Parser)]
+#[command(name = "node", version, verbatim_doc_comment, after_help = EXITS)]
+pub struct Cli {
+    /// Flags that stand before or behind a verb.
+    #[command(flatten)]
+    pub flags: Flags,
+    /// What to do; nothing means: run.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+const EXITS: &str =
+    "Exit status: 0 done, 1 failed, 2 usage or settings, 3 no daemon, 4 timed out, 70 internal.";
+
+/// Flags that stand before or behind a verb.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Flags {
+    /// Directory with network/default.toml and network/PROFILE.toml
+    #[arg(short, long, value_name = "DIR", global = true)]
+    pub config: Option<PathBuf>,
+    /// Which profile of it
+    #[arg(short, long, value_name = "NAME", global = true, value_parser = profile)]
+    pub profile: Option<String>,
+    /// Set one setting, over all files: network.controller.listen.port=9001 (repeatable)
+    #[arg(short, long, value_name = "KEY=VALUE", global = true)]
+    pub set: Vec<String>,
+    /// Address of the control API to ask, as the daemon prints it at its start
+    #[arg(long, value_name = "IP:PORT", global = true, help_heading = "Which daemon")]
+    pub control: Option<String>,
+    /// Its token; better in KITH_TOKEN, since other users can see flags
+    #[arg(long, value_name = "TOKEN", global = true, help_heading = "Which daemon")]
+    pub token: Option<String>,
+    /// What the daemon runs with.
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// Short forms of settings, for running.
+#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[command(next_help_heading = "For running")]
+pub struct Running {
+    /// Seconds between two pings to everyone
+    #[arg(long, value_name = "SECONDS")]
+    pub period: Option<f64>,
+    /// Port to listen on; 0 is any free one
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Join the network of this node: IP:port or host:port (repeatable)
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
+    pub connect: Vec<String>,
+    /// PEM file with an Ed25519 private key
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// PEM file with its certificate
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+}
+
+/// How a verb that shows something shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+pub struct Show {
+    /// Print JSON, exactly as the control API gives it
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// As [`Show`], for what changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+pub struct ShowLive {
+    /// Print JSON, exactly as the control API gives it (one line for each change with --watch)
+    #[arg(long)]
+    pub json: bool,
+    /// Keep showing: redrawn each second on a terminal, printed anew when something changed elsewhere
+    #[arg(short, long)]
+    pub watch: bool,
+}
+
+/// What `graph` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// d2lang.com
+    D2,
+    /// Graphviz
+    Dot,
+    /// mermaid.js.org
+    Mermaid,
+    /// The JSON of the control API
+    Json,
+    /// A picture
+    Svg,
+}
+
+impl GraphFormat {
+    /// As the API's query names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GraphFormat::D2 => "d2",
+            GraphFormat::Dot => "dot",
+            GraphFormat::Mermaid => "mermaid",
+            GraphFormat::Json => "json",
+            GraphFormat::Svg => "svg",
+        }
+    }
+}
+
+/// What to ask or tell a daemon. WHO is an id, its first 8 or more digits, a label, or IP:port.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Verb {
+    /// Show how the daemon is
+    Status {
+        /// How.
+        #[command(flatten)]
+        show: ShowLive,
+    },
+    /// List the other nodes: state, link, round-trip time
+    Peers {
+        /// How.
+        #[command(flatten)]
+        show: ShowLive,
+    },
+    /// Show all nodes and links of the network
+    Graph {
+        /// Print the graph for another program
+        #[arg(short, long, value_name = "FORMAT", conflicts_with_all = ["json", "watch"])]
+        format: Option<GraphFormat>,
+        /// How.
+        #[command(flatten)]
+        show: ShowLive,
+    },
+    /// Show the cheapest path to a node
+    Path {
+        /// Id, its beginning, label, or IP:port
+        who: String,
+        /// How.
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Measure the round trip to a linked node now
+    Ping {
+        /// Id, its beginning, label, or IP:port
+        who: String,
+        /// How.
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Show what was seen of a node, behind the last verdicts on it
+    Why {
+        /// Id, its beginning, label, or IP:port
+        who: String,
+        /// How.
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Dial an address now
+    Connect {
+        /// IP:port or host:port
+        addr: String,
+    },
+    /// Close the link to a node and do not dial it again
+    Disconnect {
+        /// Id, its beginning, label, or IP:port
+        who: String,
+    },
+    /// Trust a node by hand
+    Pin {
+        /// Id, its beginning, label, or IP:port
+        who: String,
+    },
+    /// Forget what is pinned for a node or a label
+    Unpin {
+        /// Id, its beginning, label, or IP:port
+        who: String,
+    },
+    /// Close the link to a node and refuse it from now on
+    Ban {
+        /// Id, its beginning, label, or IP:port
+        who: String,
+    },
+    /// Let a banned node in again
+    Unban {
+        /// Id, its beginning, label, or IP:port
+        who: String,
+    },
+    /// Say goodbye to the network, then stop the daemon
+    Leave,
+    /// Stop the daemon
+    Stop,
+    /// Make the daemon read its settings again
+    Reload,
+    /// Check the settings; tells all that is wrong with them
+    Check,
+    /// Print the settings in force
+    Config {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Say where each comes from
+        #[arg(long)]
+        origin: bool,
+        /// Ask the running daemon instead of reading the files
+        #[arg(long)]
+        running: bool,
+    },
+    /// Write a profile to begin with
+    Init {
+        /// The directory to give to -c later
+        dir: PathBuf,
+    },
+    /// Say something to everyone
+    Shout {
+        /// What; at most 16 KiB
+        #[arg(required = true)]
+        text: Vec<String>,
+    },
+}
+
+/// A profile's name is also a file's and a directory's.
+fn profile(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() || text.len() > 64 || text.starts_with('.') || !text.chars().all(plain) {
+        return Err("a profile's name has 1 to 64 letters, digits, -, _ or . (not first)".into());
+    }
+    Ok(text.into())
+}
+
+/// Refuses flags for running beside a verb that runs nothing: they would be without effect.
+pub(super) fn fits(cli: &Cli) -> Result<(), Trouble> {
+    let reads_settings =
+        matches!(cli.verb, None | Some(Verb::Check) | Some(Verb::Config { running: false, .. }));
+    if reads_settings || cli.flags.running == Running::default() {
+        return Ok(());
+    }
+    Err(Trouble::usage(
+        "this verb asks a daemon that runs already",
+        "--period, --port, --connect, --key and --cert are for running one",
+        "leave them out; node connect ADDR makes a running daemon dial",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::super::{Exit, parse};
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, Exit> {
+        parse(line.split(' ').map(Into::into))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_older_systems_lines_are_read() {
+        let cli = read("node --period 5 --port 8080").expect("p2p-gossip's line");
+        assert_eq!((cli.flags.running.period, cli.flags.running.port), (Some(5.0), Some(8080)));
+        let cli = read("node --period 3 --port 8081 --connect 127.0.0.1:8080").expect("joins");
+        assert_eq!(cli.flags.running.connect, ["127.0.0.1:8080"]);
+        let cli = read("node -c config -p alice -s \"network.controller.d2\"=true -s a=1");
+        assert_eq!(cli.expect("area-net's line").flags.set.len(), 2);
+    }
+
+    #[test]
+    fn flags_stand_before_or_behind_the_verb() {
+        for line in ["node -c config -p bob peers --json", "node peers --json -c config -p bob"] {
+            let cli = read(line).expect(line);
+            assert_eq!(cli.flags.profile.as_deref(), Some("bob"));
+            let show = ShowLive { json: true, watch: false };
+            assert_eq!(cli.verb, Some(Verb::Peers { show }));
+        }
+        let cli = read("node --connect 127.0.0.1:1 --connect 127.0.0.1:2,host:3").expect("three");
+        assert_eq!(cli.flags.running.connect.len(), 3);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in [
+            "node nosuchverb",
+            "node path",
+            "node --port 99999",
+            "node --port 8080 peers",
+            "node graph --format gif",
+            "node -p ../../etc peers",
+            "node -p .hidden",
+            "node shout",
+        ] {
+            assert_eq!(read(line).err(), Some(Exit::Usage), "{line}");
+        }
+        assert_eq!(read("node --version").err(), Some(Exit::Done));
+    }
+}

@@ -1,0 +1,117 @@
+//! Every verb against the real API over fake actors.
+
+use std::sync::{Arc, mpsc};
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::super::args::{ShowLive, Verb};
+use super::super::look::Look;
+use super::super::{read, steer};
+use super::*;
+use crate::api::Drain;
+use crate::api::samples::view;
+use crate::api::shapes::{Graph, Shaped, Status};
+use crate::api::tests::{Fake, TOKEN, facts, services};
+
+/// Starts an API on a thread of its own, for as long as the test process lives.
+fn api(fake: Fake) -> Client {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        actix::System::new().block_on(async move {
+            let view = watch::channel(Arc::new(view())).1;
+            let listen = ([127, 0, 0, 1], 0).into();
+            let serving =
+                crate::api::serve(listen, services(&fake), facts(), view, Drain::default())
+                    .unwrap();
+            tell.send(serving.addr).unwrap();
+            serving.server.await.unwrap();
+        });
+    });
+    let addr = told.recv().unwrap();
+    Client::to(Daemon { addr, token: TOKEN.into(), start: "node".into() })
+}
+
+#[test]
+fn shapes_arrive_as_they_were_sent() {
+    let client = api(Fake::default());
+    let graph: Shaped<Graph> = client.get("graph").unwrap();
+    assert_eq!((graph.schema, graph.body), (1, Graph::from(&view())));
+    let status: Shaped<Status> = client.get("status").unwrap();
+    assert_eq!(status.body.label, "alice");
+    let first = client.get::<Value>("status").unwrap();
+    let first: Vec<&String> = first.as_object().unwrap().keys().take(3).collect();
+    assert_eq!(first, ["schema", "id", "label"], "in the order the API gives them");
+}
+
+#[test]
+fn verbs_that_change_reach_the_daemon() {
+    let fake = Fake::default();
+    let client = api(fake.clone());
+    let who = || "bob".to_owned();
+    for (verb, asked) in [
+        (Verb::Connect { addr: "127.0.0.1:1".into() }, "connect 127.0.0.1:1"),
+        (Verb::Disconnect { who: who() }, "disconnect 22222222"),
+        (Verb::Pin { who: who() }, "pin 22222222 true"),
+        (Verb::Unpin { who: who() }, "pin 22222222 false"),
+        (Verb::Ban { who: who() }, "ban 22222222 true"),
+        (Verb::Unban { who: who() }, "ban 22222222 false"),
+        (Verb::Shout { text: vec!["a".into(), "b".into()] }, "shout 3"),
+        (Verb::Reload, "reload"),
+    ] {
+        steer::steer(&client, &verb).unwrap_or_else(|t| panic!("{verb:?} {t:?}"));
+        assert_eq!(fake.asked.lock().unwrap().last().unwrap(), asked);
+    }
+    *fake.refuse.lock().unwrap() = true;
+    let refused = steer::steer(&client, &Verb::Pin { who: who() }).unwrap_err();
+    assert_eq!(refused.report(), Exit::Failed);
+}
+
+#[test]
+fn verbs_that_show_find_their_answer() {
+    let client = api(Fake::default());
+    let show = ShowLive::default();
+    let once = super::super::args::Show { json: true };
+    let who = || "carol".to_owned();
+    for verb in [
+        Verb::Status { show },
+        Verb::Peers { show },
+        Verb::Graph { format: None, show },
+        Verb::Graph { format: Some(super::super::args::GraphFormat::D2), show },
+        Verb::Path { who: who(), show: Default::default() },
+        Verb::Path { who: who(), show: once },
+        Verb::Why { who: who(), show: Default::default() },
+        Verb::Ping { who: who(), show: Default::default() },
+        Verb::Config { json: false, origin: true, running: true },
+    ] {
+        assert_eq!(read::show(&client, &verb, Look::default()), Some(Ok(())), "{verb:?}");
+    }
+    let odd = Verb::Why { who: "no one/[::1]:1".into(), show: once };
+    let nobody = read::show(&client, &odd, Look::default()).unwrap().unwrap_err();
+    assert_eq!(nobody.report(), Exit::Failed);
+    assert_eq!(read::show(&client, &Verb::Stop, Look::default()), None);
+}
+
+#[test]
+fn each_way_to_get_no_answer_has_its_exit_status() {
+    let daemon = |addr| Daemon { addr, token: "wrong".into(), start: "node -p bob".into() };
+    let exit = |client: &Client| client.get::<Value>("status").unwrap_err().report();
+    let good = api(Fake::default());
+    assert_eq!(exit(&Client::to(daemon(good.daemon.addr))), Exit::Failed, "another token");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap();
+    drop(taken);
+    assert_eq!(exit(&Client::to(daemon(addr))), Exit::NoDaemon, "nothing listens");
+
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Client::to(daemon(mute.local_addr().unwrap()));
+    assert_eq!(exit(&client), Exit::TimedOut, "accepts and says nothing");
+}
+
+#[test]
+fn a_segment_can_hold_anything() {
+    assert_eq!(segment("a/b c?é"), "a%2Fb%20c%3F%C3%A9");
+    assert_eq!(segment("[::1]:8090"), "%5B%3A%3A1%5D%3A8090");
+    assert_eq!(segment(".."), "%2E%2E");
+}

@@ -1,0 +1,202 @@
+//! Which daemon a verb talks to.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::Flags;
+use super::trouble::{Exit, Trouble};
+
+/// Longest time to see whether something listens on a loopback address.
+const LISTENS_TIMEOUT: Duration = Duration::from_millis(300);
+/// A token is far shorter than this, bytes; an address too.
+const FILE_BYTES_MAX: u64 = 4096;
+
+/// Where a daemon is asked, and the secret it wants to see.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Daemon {
+    /// Loopback address of its control API.
+    pub addr: SocketAddr,
+    /// Its token.
+    pub token: String,
+    /// The command that starts it, for the error when it does not run.
+    pub start: String,
+}
+
+/// The state directory that `-c` and `-p` lead to: `profiles/<profile>` with `-c`, else
+/// `$XDG_DATA_HOME/kith/<profile>`; none without either, since state is in memory then.
+pub fn state_dir(flags: &Flags) -> Option<PathBuf> {
+    match (&flags.config, &flags.profile) {
+        (None, None) => None,
+        (Some(_), profile) => {
+            Some(Path::new("profiles").join(profile.as_deref().unwrap_or("default")))
+        }
+        (None, Some(profile)) => Some(data_dir()?.join(profile)),
+    }
+}
+
+/// `$XDG_DATA_HOME/kith`, by default below the home directory.
+fn data_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_DATA_HOME").filter(|dir| dir.is_absolute());
+    Some(base.or_else(|| Some(set("HOME")?.join(".local/share")))?.join("kith"))
+}
+
+/// The daemon that the flags, else the environment, else what runs here point at.
+pub fn find(flags: &Flags) -> Result<Daemon, Trouble> {
+    let env = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let token = flags.token.clone().or_else(|| env("KITH_TOKEN"));
+    let chosen = flags.config.is_some() || flags.profile.is_some();
+    if let Some(addr) = flags.control.clone().or_else(|| env("KITH_CONTROL").filter(|_| !chosen)) {
+        return named(&addr, token);
+    }
+    if let Some(dir) = state_dir(flags) {
+        return at(&dir, &start_line(flags));
+    }
+    if let Some(dir) = env("KITH_STATE") {
+        return at(Path::new(&dir), "node");
+    }
+    only_one(running())
+}
+
+/// The daemon at an address given by hand.
+fn named(addr: &str, token: Option<String>) -> Result<Daemon, Trouble> {
+    let what = "cannot tell which daemon is meant";
+    let addr = loopback(addr).ok_or_else(|| {
+        let why = format!("{addr} is not a loopback IP:port");
+        Trouble::usage(what, &why, "the daemon prints its control address when it starts")
+    })?;
+    let token = token.ok_or_else(|| {
+        Trouble::usage(what, "an address without its token", "set KITH_TOKEN, or give --token")
+    })?;
+    Ok(Daemon { addr, token, start: "node".into() })
+}
+
+/// A token must never leave the machine in the clear.
+fn loopback(text: &str) -> Option<SocketAddr> {
+    text.trim().parse().ok().filter(|addr: &SocketAddr| addr.ip().is_loopback())
+}
+
+/// The daemon with this state directory.
+fn at(dir: &Path, start: &str) -> Result<Daemon, Trouble> {
+    read(dir, start).map_err(|why| no_daemon(&format!("{why} in {}", dir.display()), start))
+}
+
+/// The two files a running daemon leaves in its state directory.
+fn read(dir: &Path, start: &str) -> Result<Daemon, String> {
+    let content = |name: &str| match fs::metadata(dir.join(name)) {
+        Ok(about) if about.len() <= FILE_BYTES_MAX => fs::read_to_string(dir.join(name))
+            .map_err(|error| format!("cannot read {name}: {error}")),
+        Ok(_) => Err(format!("{name} is far too long")),
+        Err(error) => Err(format!("there is no {name} ({error})")),
+    };
+    let addr =
+        loopback(&content("control.addr")?).ok_or("control.addr holds no loopback address")?;
+    let token = content("control.token")?.trim().to_owned();
+    Ok(Daemon { addr, token, start: start.into() })
+}
+
+/// State directories with a daemon that listens, with what it is called by.
+fn running() -> Vec<(PathBuf, Daemon)> {
+    let roots = [(Some("profiles".into()), "-c config -p"), (data_dir(), "-p")];
+    let mut found = Vec::new();
+    for (root, flag) in roots {
+        let entries = root.and_then(|root| fs::read_dir(root).ok()).into_iter().flatten();
+        for dir in entries.flatten().map(|entry| entry.path()) {
+            let profile = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if let Ok(daemon) = read(&dir, &format!("node {flag} {profile}"))
+                && TcpStream::connect_timeout(&daemon.addr, LISTENS_TIMEOUT).is_ok()
+            {
+                found.push((dir, daemon));
+            }
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    found
+}
+
+fn only_one(mut running: Vec<(PathBuf, Daemon)>) -> Result<Daemon, Trouble> {
+    match running.len() {
+        0 => Err(no_daemon("none was named, and none with a state directory runs here", "node")),
+        1 => Ok(running.remove(0).1),
+        many => {
+            let dirs: Vec<String> =
+                running.iter().map(|(dir, _)| dir.display().to_string()).collect();
+            let why = format!("{many} run here: {}", dirs.join(", "));
+            Err(Trouble::usage("cannot tell which daemon is meant", &why, "name one by -c and -p"))
+        }
+    }
+}
+
+/// Nothing runs where it was looked for.
+pub fn no_daemon(why: &str, start: &str) -> Trouble {
+    let remedy = format!(
+        "start it with: {start}    (one without a state directory is found by --control and \
+         KITH_TOKEN)"
+    );
+    Trouble::new(Exit::NoDaemon, "no daemon to ask", why.into(), &remedy)
+}
+
+/// The line that starts the daemon these flags name.
+fn start_line(flags: &Flags) -> String {
+    let mut line = String::from("node");
+    if let Some(dir) = &flags.config {
+        line += &format!(" -c {}", dir.display());
+    }
+    if let Some(profile) = &flags.profile {
+        line += &format!(" -p {profile}");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_directory_follows_from_the_flags() {
+        let flags = |config: Option<&str>, profile: Option<&str>| Flags {
+            config: config.map(Into::into),
+            profile: profile.map(Into::into),
+            ..Flags::default()
+        };
+        assert_eq!(state_dir(&flags(None, None)), None);
+        let alice = state_dir(&flags(Some("config"), Some("alice")));
+        assert_eq!(alice, Some("profiles/alice".into()));
+        let alone = state_dir(&flags(None, Some("alice"))).expect("a home");
+        assert!(alone.ends_with("kith/alice"));
+    }
+
+    #[test]
+    fn the_token_is_never_sent_off_this_machine() {
+        for addr in ["192.0.2.1:80", "0.0.0.0:80", "example.com:80", "127.0.0.1", ""] {
+            assert!(named(addr, Some("t".into())).is_err(), "{addr}");
+        }
+        assert!(named("[::1]:80", None).is_err());
+        assert_eq!(named("[::1]:80", Some("t".into())).ok().map(|d| d.addr.port()), Some(80));
+    }
+
+    #[test]
+    fn a_state_directory_without_a_daemon_says_how_to_start_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let Err(trouble) = at(dir.path(), "node -p alice") else { panic!() };
+        assert_eq!(trouble.report(), Exit::NoDaemon);
+        fs::write(dir.path().join("control.addr"), "127.0.0.1:4000\n").unwrap();
+        fs::write(dir.path().join("control.token"), "abc\n").unwrap();
+        let daemon = at(dir.path(), "node").ok().unwrap();
+        assert_eq!((daemon.addr.port(), daemon.token.as_str()), (4000, "abc"));
+        fs::write(dir.path().join("control.addr"), "192.0.2.1:4000\n").unwrap();
+        assert!(at(dir.path(), "node").is_err());
+    }
+
+    #[test]
+    fn one_of_several_is_never_guessed() {
+        let daemon =
+            Daemon { addr: ([127, 0, 0, 1], 1).into(), token: "t".into(), start: "".into() };
+        let both = vec![("a".into(), daemon.clone()), ("b".into(), daemon.clone())];
+        assert_eq!(only_one(both).err().map(|t| t.report()), Some(Exit::Usage));
+        assert_eq!(only_one(vec![]).err().map(|t| t.report()), Some(Exit::NoDaemon));
+        assert!(only_one(vec![("a".into(), daemon)]).is_ok());
+    }
+}

@@ -1,0 +1,61 @@
+//! The command line: every verb is one call of the control API, shown as a table or as JSON.
+//!
+//! Knows the API's shapes and how to find a daemon; must not know an actor, a core or a socket of the
+//! mesh. Reading list: [`args`] (what can be said), `daemon` (which daemon is meant), `client` (asking
+//! it), `table` (showing the answer), [`offline`] (what needs no daemon).
+
+pub mod args;
+mod client;
+mod daemon;
+mod look;
+pub mod offline;
+mod read;
+mod steer;
+mod table;
+mod trouble;
+mod watch;
+
+pub use args::{Cli, Flags, Verb};
+pub use daemon::state_dir;
+pub use offline::Effective;
+pub use trouble::{Exit, Trouble};
+
+use clap::Parser;
+
+/// Reads the command line. What clap has to say (help, version, a mistake) it has said when this is `Err`.
+pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Exit> {
+    let cli = Cli::try_parse_from(words).map_err(|said| {
+        // Nobody is left to tell when even this cannot be printed.
+        let _ = said.print();
+        if said.use_stderr() { Exit::Usage } else { Exit::Done }
+    })?;
+    args::fits(&cli).map_err(|trouble| trouble.report())?;
+    Ok(cli)
+}
+
+/// Does one verb, prints what came of it, and says how the process ends. `effective` reads the settings
+/// that a command line leads to; only the verbs that need no daemon call it.
+pub fn run(flags: &Flags, verb: &Verb, effective: Effective) -> Exit {
+    match perform(flags, verb, effective) {
+        Ok(()) => Exit::Done,
+        Err(trouble) => trouble.report(),
+    }
+}
+
+fn perform(flags: &Flags, verb: &Verb, effective: Effective) -> Result<(), Trouble> {
+    let look = look::Look::of_stdout();
+    match verb {
+        Verb::Check => offline::check(flags, effective),
+        Verb::Config { json, origin, running: false } => {
+            offline::config(flags, effective, *json, *origin, look)
+        }
+        Verb::Init { dir } => offline::init(flags, dir),
+        verb => {
+            let client = client::Client::to(daemon::find(flags)?);
+            match read::show(&client, verb, look) {
+                Some(result) => result,
+                None => steer::steer(&client, verb),
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The verbs that show something.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::args::{ShowLive, Verb};
+use super::client::{Client, parse, segment};
+use super::look::{Look, print};
+use super::trouble::Trouble;
+use super::watch::{Frame, PERIOD, watch};
+use super::{offline, table};
+use crate::api::asks::{AskWho, Config, Ping};
+use crate::api::shapes::{Graph, Path, Peers, Shaped, Status, Why};
+
+/// Shows what the verb asks for; nothing if it is not a verb that shows.
+pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Trouble>> {
+    Some(match verb {
+        Verb::Status { show } => {
+            live(client, "status", *show, look, |s: Status, _| Ok(table::status(&s, look)))
+        }
+        Verb::Peers { show } => live(client, "peers", *show, look, |peers: Peers, now| {
+            let Shaped { body: status, .. } = client.get("status")?;
+            Ok(table::peers(&status, &peers, now, look))
+        }),
+        Verb::Graph { format: Some(format), .. } => export(client, format.as_str()),
+        Verb::Graph { format: None, show } => {
+            live(client, "graph", *show, look, |g: Graph, now| Ok(table::graph(&g, now, look)))
+        }
+        Verb::Path { who, show } => {
+            let text = client.text(&format!("path/{}", segment(who)));
+            once(text, show.json, |way: Path| {
+                let Shaped { body: graph, .. } = client.get("graph")?;
+                Ok(table::path(&way, &graph))
+            })
+        }
+        Verb::Why { who, show } => {
+            let text = client.text(&format!("why/{}", segment(who)));
+            once(text, show.json, |why: Why| Ok(table::why(&why, now_ms(), look)))
+        }
+        Verb::Ping { who, show } => {
+            let text = client.post_text("ping", &AskWho { who: who.clone() });
+            once(text, show.json, |ping: Ping| Ok(table::ping(who, &ping)))
+        }
+        Verb::Config { json, origin, .. } => {
+            let text = client.text(&format!("config?origin={origin}"));
+            once(text, *json, |config: Config| Ok(offline::table(&config, look)))
+        }
+        _ => return None,
+    })
+}
+
+/// Shows once, or for ever.
+fn live<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    show: ShowLive,
+    look: Look,
+    table: impl Fn(T, u64) -> Result<String, Trouble>,
+) -> Result<(), Trouble> {
+    let draw = |body| table(body, now_ms());
+    if !show.watch {
+        return once(client.text(path), show.json, draw);
+    }
+    let frame = || {
+        let text = client.text(path)?;
+        let answer: Value = parse(&text)?;
+        let shown = match show.json {
+            true => format!("{answer}\n"),
+            false => draw(parse::<Shaped<T>>(&text)?.body)?,
+        };
+        Ok(Frame { answer, shown })
+    };
+    // JSON is for programs, and they do not look at a screen.
+    watch(look.terminal && !show.json, PERIOD, frame, |text: &str| match show.json {
+        true => print(text),
+        false => print(&format!("{text}\n")),
+    })
+}
+
+/// Prints an answer as JSON, or as `table` makes it.
+fn once<T: DeserializeOwned>(
+    answer: Result<String, Trouble>,
+    json: bool,
+    table: impl FnOnce(T) -> Result<String, Trouble>,
+) -> Result<(), Trouble> {
+    let text = answer?;
+    if json {
+        return print(&pretty(&parse(&text)?));
+    }
+    let Shaped { body, .. } = parse(&text)?;
+    print(&table(body)?)
+}
+
+fn export(client: &Client, format: &str) -> Result<(), Trouble> {
+    let text = client.text(&format!("graph?format={format}"))?;
+    if format == "json" {
+        return print(&pretty(&parse(&text)?));
+    }
+    print(&text)
+}
+
+/// The API's JSON, its fields in the order it gave them.
+pub fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,227 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::actors::messages::{LinkPhase, PeerRow};
+use crate::api::path::cheapest;
+use crate::api::samples::{id, view};
+use crate::api::shapes::Evidence;
+
+const NOW_MS: u64 = 1_700_000_065_000;
+
+fn us() -> Status {
+    Status {
+        id: HexId(id(1)),
+        label: "alice".into(),
+        version: "0.1.0".into(),
+        uptime_s: 301,
+        listen: vec![([127, 0, 0, 1], 9001).into()],
+        state_dir: Some("profiles/alice".into()),
+        nodes_alive: 6,
+        links: 1,
+        handshakes: 0,
+        joined: true,
+        health: Health::Ok,
+        problems: vec![],
+        counters: BTreeMap::from([("frames_dropped".into(), 3)]),
+    }
+}
+
+fn them() -> Peers {
+    let bob = PeerRow {
+        id: Some(id(2)),
+        label: "bob".into(),
+        link: LinkPhase::Up,
+        direction: Some(Direction::Out),
+        rtt_us: Some(321),
+        addr: Some(([127, 0, 0, 1], 9002).into()),
+        since_ms: NOW_MS - 3_000_000,
+        pinned: true,
+        banned: false,
+        problem: None,
+    };
+    let new = PeerRow {
+        id: None,
+        label: String::new(),
+        link: LinkPhase::Connecting,
+        direction: None,
+        rtt_us: None,
+        addr: Some("[::1]:8095".parse().unwrap()),
+        since_ms: NOW_MS,
+        pinned: false,
+        problem: Some("key changed behind label \"x\x1b\"".into()),
+        ..bob.clone()
+    };
+    Peers::merge(&[bob, new], &view())
+}
+
+#[test]
+fn status_begins_with_ourselves() {
+    insta::assert_snapshot!(status(&us(), Look::default()), @r#"
+    alice (11111111) is ok
+    version         0.1.0
+    up              5 min
+    listens         127.0.0.1:9001
+    state           profiles/alice
+    network         6 nodes alive, 1 link
+    frames_dropped  3
+    "#);
+    let mut sick = us();
+    sick.health = Health::Degraded;
+    sick.problems = vec!["no link\nyet".into()];
+    sick.state_dir = None;
+    sick.listen.clear();
+    sick.counters.clear();
+    insta::assert_snapshot!(status(&sick, Look::default()), @r#"
+    alice (11111111) is degraded
+      ! no link\nyet
+    version  0.1.0
+    up       5 min
+    listens  nowhere
+    state    in memory only
+    network  6 nodes alive, 1 link
+    "#);
+}
+
+#[test]
+fn peers_are_one_a_line() {
+    insta::assert_snapshot!(peers(&us(), &them(), NOW_MS, Look::default()), @r#"
+    alice (11111111) is ok
+    6 nodes alive, 1 link, up 5 min
+
+    LABEL  ID        STATE    LINK        DIR  RTT ms  ADDRESS         SINCE
+    -      -         unknown  connecting  -         -  [::1]:8095      0 s     key changed behind label "x\u{1b}"
+    -      77777777  alive    down        -         -  -               65 s
+    bob    22222222  alive    up          out    0.32  127.0.0.1:9002  50 min  pinned
+    carol  33333333  suspect  down        -         -  127.0.0.1:9003  65 s
+    dave   44444444  failed   down        -         -  127.0.0.1:9004  65 s
+    twin   55555555  alive    down        -         -  127.0.0.1:9005  65 s
+    twin   66666666  alive    down        -         -  127.0.0.1:9006  65 s
+    "#);
+    let alone = peers(&us(), &Peers { peers: vec![] }, NOW_MS, Look::default());
+    insta::assert_snapshot!(alone, @r#"
+    alice (11111111) is ok
+    6 nodes alive, 1 link, up 5 min
+
+    no other node is known; node connect IP:PORT joins one
+    "#);
+}
+
+#[test]
+fn the_graph_is_its_nodes_and_its_links() {
+    let mut graph_shape = Graph::from(&view());
+    insta::assert_snapshot!(graph(&graph_shape, NOW_MS, Look::default()), @r#"
+    LABEL  ID        STATE    ADDRESS         SINCE
+    alice  11111111  alive    127.0.0.1:9001  65 s   self
+    bob    22222222  alive    127.0.0.1:9002  65 s
+    carol  33333333  suspect  127.0.0.1:9003  65 s
+    dave   44444444  failed   127.0.0.1:9004  65 s
+    twin   55555555  alive    127.0.0.1:9005  65 s
+    twin   66666666  alive    127.0.0.1:9006  65 s
+    -      77777777  alive    -               65 s
+
+    FROM              TO                RTT ms  LINK
+    alice (11111111)  bob (22222222)      0.32  confirmed
+    bob (22222222)    carol (33333333)   45.00  confirmed
+    carol (33333333)  twin (55555555)        -  half-open
+    "#);
+    graph_shape.links.clear();
+    assert!(graph(&graph_shape, NOW_MS, Look::default()).ends_with("\nno links\n"));
+}
+
+#[test]
+fn a_path_is_one_line() {
+    let way = cheapest(&view(), id(3)).unwrap();
+    insta::assert_snapshot!(path(&way, &Graph::from(&view())), @r#"
+    alice (11111111) -> bob (22222222) -> carol (33333333)
+    2 hops, 45.32 ms
+    "#);
+    let here = cheapest(&view(), id(1)).unwrap();
+    insta::assert_snapshot!(path(&here, &Graph::from(&view())), @r#"
+    alice (11111111)
+    that is this node itself, 0.00 ms
+    "#);
+}
+
+#[test]
+fn why_shows_its_evidence() {
+    let text = "its socket was closed without a goodbye".into();
+    let mut dave = Why {
+        id: HexId(id(4)),
+        label: "dave".into(),
+        state: NodeState::Failed,
+        evidence: vec![Evidence { at_ms: NOW_MS - 5000, text }],
+    };
+    insta::assert_snapshot!(why(&dave, NOW_MS, Look::default()), @r#"
+    dave (44444444) is failed
+
+    SEEN     WHAT
+    5 s ago  its socket was closed without a goodbye
+    "#);
+    dave.evidence.clear();
+    insta::assert_snapshot!(why(&dave, NOW_MS, Look::default()), @r#"
+    dave (44444444) is failed
+    nothing was seen of it here
+    "#);
+}
+
+#[test]
+fn a_ping_is_one_line() {
+    let answer = Ping { id: HexId(id(2)), rtt_us: 1_239 };
+    assert_eq!(ping("bob", &answer), "bob (22222222) answered in 1.23 ms\n");
+}
+
+#[test]
+fn hostile_labels_never_reach_the_terminal() {
+    let evil = "\x1b[2J\u{202e}\n\u{9b}31m";
+    let mut graph_shape = Graph::from(&view());
+    let mut they = them();
+    graph_shape.nodes.iter_mut().for_each(|n| n.label = evil.into());
+    they.peers.iter_mut().for_each(|p| {
+        p.label = evil.into();
+        p.problem = Some(evil.into());
+    });
+    let us = Status { label: evil.into(), problems: vec![evil.into()], ..us() };
+    let way = cheapest(&view(), id(3)).unwrap();
+    let mut about = Why {
+        id: HexId(id(4)),
+        label: evil.into(),
+        state: NodeState::Failed,
+        evidence: vec![Evidence { at_ms: 1, text: evil.into() }],
+    };
+    about.label = evil.into();
+    for text in [
+        status(&us, Look::default()),
+        peers(&us, &they, NOW_MS, Look::default()),
+        graph(&graph_shape, NOW_MS, Look::default()),
+        path(&way, &graph_shape),
+        why(&about, NOW_MS, Look::default()),
+        ping(evil, &Ping { id: HexId(id(2)), rtt_us: 1 }),
+    ] {
+        let hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(hostile), "{text:?}");
+        assert!(text.contains("\\u{1b}"));
+    }
+}
+
+#[test]
+fn colours_are_there_only_when_wanted() {
+    let colour = Look { terminal: true, colour: true };
+    assert!(peers(&us(), &them(), NOW_MS, colour).contains("\x1b["));
+    let plain = Look { terminal: true, colour: false };
+    assert!(!peers(&us(), &them(), NOW_MS, plain).contains('\x1b'));
+}
+
+#[test]
+fn ages_are_in_their_largest_unit() {
+    for (ms, shown) in [
+        (0, "0 s"),
+        (119_999, "119 s"),
+        (120_000, "2 min"),
+        (7_200_000, "2 h"),
+        (172_800_000, "2 d"),
+    ] {
+        assert_eq!(age(ms), shown);
+    }
+    assert_eq!(ago(0, NOW_MS), "-");
+    assert_eq!(ago(NOW_MS + 5, NOW_MS), "0 s", "another clock may be ahead");
+}

@@ -1,0 +1,145 @@
+//! How a verb fails: what, why, what to try, and the exit status.
+
+use std::io::{ErrorKind, Write};
+
+use crate::api::failure::{Code, Problem};
+use crate::text::escape_to;
+
+/// Most columns of one line of an error.
+const LINE_COLUMNS_MAX: usize = 400;
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// It was done.
+    Done = 0,
+    /// It was not done.
+    Failed = 1,
+    /// The command line or a setting is wrong.
+    Usage = 2,
+    /// No daemon to ask.
+    NoDaemon = 3,
+    /// No answer in time.
+    TimedOut = 4,
+    /// Our own mistake.
+    Internal = 70,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> std::process::ExitCode {
+        (exit as u8).into()
+    }
+}
+
+/// Why a verb was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    exit: Exit,
+    what: String,
+    why: Vec<String>,
+    remedy: String,
+}
+
+impl Trouble {
+    /// With all its words; those that are empty are not printed.
+    pub fn new(exit: Exit, what: impl Into<String>, why: String, remedy: &str) -> Trouble {
+        Trouble { exit, what: what.into(), why: vec![why], remedy: remedy.into() }
+    }
+
+    /// The command line or a setting is wrong.
+    pub fn usage(what: &str, why: &str, remedy: &str) -> Trouble {
+        Trouble::new(Exit::Usage, what, why.into(), remedy)
+    }
+
+    /// Several reasons at once.
+    pub fn settings(why: Vec<String>) -> Trouble {
+        let what = "the settings are wrong".into();
+        let remedy = "config/network/default.toml explains every setting".into();
+        Trouble { exit: Exit::Usage, what, why, remedy }
+    }
+
+    /// What the daemon said.
+    pub fn told(problem: Problem) -> Trouble {
+        let exit = match problem.code {
+            Code::Usage => Exit::Usage,
+            Code::Timeout => Exit::TimedOut,
+            Code::Internal => Exit::Internal,
+            Code::Denied | Code::NotFound | Code::Ambiguous | Code::Refused | Code::Unavailable => {
+                Exit::Failed
+            }
+        };
+        let remedy = match problem.code {
+            Code::Denied => {
+                "name the right daemon with -c and -p, or its token in KITH_TOKEN".into()
+            }
+            _ => problem.remedy,
+        };
+        let fits = problem.candidates.iter();
+        let fits = fits.map(|c| format!("{} has the id {}", c.label, c.id.0));
+        let why = std::iter::once(problem.why).chain(fits).collect();
+        Trouble { exit, what: problem.what, why, remedy }
+    }
+
+    /// Nothing to print to any more: a closed pipe is the reader's way to say "enough".
+    pub fn output(error: &std::io::Error) -> Trouble {
+        if error.kind() == ErrorKind::BrokenPipe {
+            return Trouble::new(Exit::Done, "", String::new(), "");
+        }
+        Trouble::new(Exit::Failed, "cannot print", error.to_string(), "")
+    }
+
+    /// The lines to print; all text may come from others, so all of it is escaped.
+    fn lines(&self) -> String {
+        let because = self.why.iter().map(|why| ("because", why));
+        let all =
+            std::iter::once(("error", &self.what)).chain(because).chain([("try", &self.remedy)]);
+        all.filter(|(_, text)| !text.is_empty())
+            .map(|(word, text)| format!("{word}: {}\n", escape_to(text, LINE_COLUMNS_MAX)))
+            .collect()
+    }
+
+    /// Prints it to stderr; how the process ends.
+    pub fn report(&self) -> Exit {
+        // With stderr closed there is nobody to tell; the exit status still tells.
+        let _ = std::io::stderr().write_all(self.lines().as_bytes());
+        self.exit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::failure::Candidate;
+    use crate::api::samples::id;
+    use crate::api::shapes::HexId;
+
+    #[test]
+    fn an_error_says_what_why_and_what_to_try() {
+        let problem = Problem {
+            code: Code::Ambiguous,
+            what: "cannot tell who \"twin\x1b[2J\" is".into(),
+            why: "2 nodes fit".into(),
+            remedy: "name it by its id".into(),
+            candidates: vec![
+                Candidate { id: HexId(id(5)), label: "twin".into() },
+                Candidate { id: HexId(id(6)), label: "twin\n".into() },
+            ],
+        };
+        let trouble = Trouble::told(problem);
+        assert_eq!(trouble.exit, Exit::Failed);
+        insta::assert_snapshot!(trouble.lines(), @r#"
+    error: cannot tell who "twin\u{1b}[2J" is
+    because: 2 nodes fit
+    because: twin has the id 5555555555555555555555555555555555555555555555555555555555555555
+    because: twin\n has the id 6666666666666666666666666666666666666666666666666666666666666666
+    try: name it by its id
+    "#);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_trouble() {
+        let trouble = Trouble::output(&ErrorKind::BrokenPipe.into());
+        assert_eq!((trouble.lines().as_str(), trouble.exit), ("", Exit::Done));
+    }
+}

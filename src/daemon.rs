@@ -1,0 +1,325 @@
+//! Puts a daemon together from settings and runs it. Knows every room; nothing knows it but `main`.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use socket2::{Domain, Socket, Type};
+use tokio::sync::watch;
+
+use crate::actors::messages::SettingRow;
+use crate::actors::supervisor::{Boot, run as run_actors, setting_rows};
+use crate::actors::{Voice, policy};
+use crate::api::control::{Plan, starter};
+use crate::api::{Facts, Token};
+use crate::cli::{Exit, Flags, Trouble};
+use crate::mesh::book::Book;
+use crate::mesh::peers::Home;
+use crate::mesh::record::{Crypto, EPOCH_MAX};
+use crate::mesh::topology::{Identity as Said, Topology};
+use crate::net::session::{Clock, Shared};
+use crate::net::tls::Tls;
+use crate::settings::{Loaded, LogFormat, Settings, Sources, load, process_environment};
+use crate::store::book_db::BookDb;
+use crate::store::identity::Identity;
+use crate::store::state_dir::StateDir;
+use crate::wire::bounded::Text;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Where a command line's settings come from.
+pub fn sources(flags: &Flags) -> Sources {
+    let mut given: Vec<(String, String, toml::Value)> = Vec::new();
+    let mut give = |flag: &str, key: &str, value: toml::Value| {
+        given.push((flag.to_owned(), key.to_owned(), value));
+    };
+    let running = &flags.running;
+    if let Some(period) = running.period {
+        give("--period", "network.period", toml::Value::Float(period));
+    }
+    if let Some(port) = running.port {
+        give("--port", "network.controller.listen.port", i64::from(port).into());
+    }
+    if !running.connect.is_empty() {
+        let addrs = running.connect.iter().cloned().map(toml::Value::String).collect();
+        give("--connect", "network.controller.target.connect", toml::Value::Array(addrs));
+    }
+    for (flag, key, path) in
+        [("--key", "network.key", &running.key), ("--cert", "network.cert", &running.cert)]
+    {
+        if let Some(path) = path {
+            give(flag, key, path.to_string_lossy().into_owned().into());
+        }
+    }
+    Sources {
+        config_dir: flags.config.clone(),
+        profile: flags.profile.clone(),
+        env: process_environment(),
+        flags: given,
+        sets: flags.set.clone(),
+    }
+}
+
+/// The settings a command line leads to, or all that is wrong with them.
+pub fn effective(flags: &Flags) -> Result<Vec<SettingRow>, Vec<String>> {
+    let loaded = load(&sources(flags)).map_err(|problems| words(&problems))?;
+    Ok(setting_rows(&loaded))
+}
+
+fn words(problems: &crate::settings::Problems) -> Vec<String> {
+    problems.0.iter().map(ToString::to_string).collect()
+}
+
+/// Runs the daemon in the foreground until it is told to stop.
+pub fn run(flags: &Flags) -> Exit {
+    match boot(flags) {
+        Ok(boot) => match run_actors(boot) {
+            Ok(0) => Exit::Done,
+            // 70 and 130 have no variant of their own: they leave as they are.
+            Ok(code) => std::process::exit(code),
+            Err(error) => failed("the daemon cannot run", &error, "").report(),
+        },
+        Err(trouble) => trouble.report(),
+    }
+}
+
+fn failed(what: &str, why: &dyn std::fmt::Display, remedy: &str) -> Trouble {
+    Trouble::new(Exit::Failed, what, why.to_string(), remedy)
+}
+
+/// An error and everything that caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Everything that can go wrong before the daemon runs goes wrong here.
+fn boot(flags: &Flags) -> Result<Boot, Trouble> {
+    let sources = sources(flags);
+    let loaded = load(&sources).map_err(|problems| Trouble::settings(words(&problems)))?;
+    let settings = &loaded.settings;
+    begin_log(settings);
+    let state = open_state(&loaded)?;
+    let identity = identity(settings, state.as_deref())?;
+    let (book_db, mut book) = open_book(state.as_deref())?;
+    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let start_ms = u64::try_from(unix_ms).unwrap_or(0);
+    book.epoch = start_ms.max(book.epoch.saturating_add(1)).min(EPOCH_MAX);
+    let (socket, listen) = listen(settings)?;
+    let id = identity.id();
+    let said = Said {
+        network: bounded(&settings.network.name),
+        label: bounded(&settings.label),
+        relay: settings.relay.volunteer,
+        epoch: book.epoch,
+        start_ms,
+    };
+    let tls = Tls::new(&identity).map_err(|e| failed("TLS cannot be set up", &chain(&e), ""))?;
+    let shared = Arc::new(Shared {
+        tls,
+        network: said.network.clone(),
+        secret: settings.network.secret.expose().as_bytes().to_vec(),
+        clock: Clock::new(),
+        root: AtomicU64::new(0),
+    });
+    let crypto: Arc<dyn Crypto + Send + Sync> = Arc::new(identity);
+    let nobody = Topology::new(said.clone(), policy::topology(settings), crypto.clone());
+    let (view, _) = watch::channel(nobody.view().clone());
+    let voice = Voice::new().map_err(|e| failed("cannot start a thread", &e, ""))?;
+    let control = control(&loaded, state.clone(), &said, id, listen)?;
+    log::info!(
+        "node {} ({}) listens on {listen}",
+        crate::text::escape(&settings.label),
+        id.short()
+    );
+    let home = Home {
+        me: id,
+        start_ms,
+        listen,
+        advertise: settings.network.controller.listen.advertise.clone(),
+        seeds: seeds(&loaded.targets),
+    };
+    let seed = u64::from_le_bytes(id.0[..8].try_into().unwrap_or_default()) ^ start_ms;
+    Ok(Boot {
+        sources,
+        crypto,
+        shared,
+        state,
+        book,
+        book_db,
+        home,
+        identity: said,
+        socket,
+        voice,
+        view,
+        control: starter(control),
+        seed,
+        loaded,
+    })
+}
+
+fn begin_log(settings: &Settings) {
+    let filter = env_logger::Env::default().default_filter_or("info,actix_server=warn");
+    let mut builder = env_logger::Builder::from_env(filter);
+    if settings.log.format == LogFormat::Json {
+        builder.format(|out, record| {
+            let line = serde_json::json!({
+                "time": out.timestamp_millis().to_string(),
+                "level": record.level().as_str(),
+                "target": record.target(),
+                "message": record.args().to_string(),
+            });
+            writeln!(out, "{line}")
+        });
+    } else {
+        builder.format_timestamp_millis().format_target(false);
+    }
+    // Only tests in one process could have set a logger before; theirs then stays.
+    let _ = builder.try_init();
+}
+
+fn open_state(loaded: &Loaded) -> Result<Option<Arc<StateDir>>, Trouble> {
+    let Some(dir) = &loaded.state_dir else { return Ok(None) };
+    StateDir::open(dir).map(|dir| Some(Arc::new(dir))).map_err(|error| {
+        let remedy = "stop that daemon, or choose another directory: -s state.dir=DIR";
+        failed("cannot use the state directory", &chain(&error), remedy)
+    })
+}
+
+fn identity(settings: &Settings, state: Option<&StateDir>) -> Result<Identity, Trouble> {
+    let network = &settings.network;
+    let cert = (!network.cert.as_os_str().is_empty()).then_some(network.cert.as_path());
+    let made = if !network.key.as_os_str().is_empty() {
+        Identity::from_pem(&network.key, cert)
+    } else if let Some(state) = state {
+        Identity::load_or_create(state)
+    } else {
+        Identity::generate()
+    };
+    made.map_err(|error| Trouble::new(Exit::Usage, "no identity", chain(&error), ""))
+}
+
+fn open_book(state: Option<&StateDir>) -> Result<(BookDb, Book), Trouble> {
+    let Some(state) = state else { return Ok((BookDb::memory(), Book::default())) };
+    let (db, book, aside) = BookDb::open(state).map_err(|error| {
+        failed("cannot open the address book", &chain(&error), "free space on the disk, or move it")
+    })?;
+    if let Some(aside) = aside {
+        log::warn!("{aside}");
+    }
+    Ok((db, book))
+}
+
+/// Listens for the mesh. A free port taken by somebody else is fatal: who knows this node dials it there.
+fn listen(settings: &Settings) -> Result<(TcpListener, SocketAddr), Trouble> {
+    let listen = &settings.network.controller.listen;
+    let wanted = SocketAddr::new(listen.addr, listen.port);
+    let bind = |addr: SocketAddr| -> std::io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        if addr.is_ipv6() && addr.ip().is_unspecified() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], listen.port));
+    let bound = bind(wanted).or_else(|error| {
+        // A machine without IPv6 can still listen everywhere.
+        let no_v6 = wanted.is_ipv6() && wanted.ip().is_unspecified();
+        if no_v6 && error.kind() != std::io::ErrorKind::AddrInUse {
+            bind(everywhere)
+        } else {
+            Err(error)
+        }
+    });
+    let socket = bound.map_err(|error| {
+        let other = listen.port.checked_add(1).unwrap_or(1024);
+        let remedy = match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!("-s network.controller.listen.port={other}"),
+            _ => "-s network.controller.listen.addr=ADDRESS with an address of this machine".into(),
+        };
+        failed(&format!("cannot listen on {wanted}"), &error, &remedy)
+    })?;
+    let addr = socket.local_addr().map_err(|e| failed("cannot listen", &e, ""))?;
+    Ok((socket, addr))
+}
+
+fn control(
+    loaded: &Loaded,
+    state: Option<Arc<StateDir>>,
+    said: &Said,
+    id: crate::mesh::NodeId,
+    listen: SocketAddr,
+) -> Result<Plan, Trouble> {
+    let memory_only = state.is_none();
+    // Even a daemon that keeps nothing must be found by the verbs.
+    let dir = match state {
+        Some(dir) => dir,
+        None => Arc::new(StateDir::open(crate::store::runtime_dir(std::process::id())).map_err(
+            |e| {
+                failed(
+                    "cannot make a directory for the control API",
+                    &chain(&e),
+                    "set XDG_RUNTIME_DIR",
+                )
+            },
+        )?),
+    };
+    let token =
+        dir.token().map_err(|e| failed("cannot write the control token", &chain(&e), ""))?;
+    Ok(Plan {
+        listen: loaded.settings.control.listen,
+        facts: Facts {
+            id,
+            label: said.label.to_string(),
+            listen: vec![listen],
+            state_dir: loaded.state_dir.clone(),
+            started: Instant::now(),
+            token: Token::new(&token),
+        },
+        dir: Some(dir),
+        graph_files: loaded.settings.network.controller.d2 && !memory_only,
+    })
+}
+
+/// Addresses to dial first; names are looked up once, at the start.
+fn seeds(targets: &[String]) -> Vec<SocketAddr> {
+    let mut seeds: Vec<SocketAddr> = Vec::new();
+    for target in targets {
+        match target.to_socket_addrs() {
+            Ok(addrs) => seeds.extend(addrs),
+            Err(error) => log::warn!(
+                "{} cannot be looked up: {error}; when it can: node connect",
+                crate::text::escape(target)
+            ),
+        }
+    }
+    seeds.sort_unstable();
+    seeds.dedup();
+    seeds
+}
+
+/// The settings check both against the same bound.
+fn bounded<const MAX: usize>(text: &str) -> Text<MAX> {
+    Text::new(text).unwrap_or_default()
+}
+
+/// Where the state of a daemon started with these flags is; for the verbs.
+pub fn state_dir(flags: &Flags) -> Option<PathBuf> {
+    load(&sources(flags)).ok().and_then(|loaded| loaded.state_dir)
+}

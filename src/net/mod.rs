@@ -1,0 +1,9 @@
+//! Sockets and what protects them: how a TCP stream becomes a link to somebody whose id is certain.
+//!
+//! Knows TLS and bytes on streams, and takes its identity from [`crate::store`]. Knows no actor, no
+//! graph and no settings: who may link is decided elsewhere, from the id this room proves.
+
+pub mod lanes;
+pub mod proof;
+pub mod session;
+pub mod tls;

@@ -1,0 +1,436 @@
+//! One connection from its first byte to its last: TCP, TLS, hello, frames.
+//!
+//! Everything is bounded: the handshake in time, every frame in bytes, what waits to be written in its
+//! lane. Pongs are answered here, so that a busy actor cannot make a live node look dead.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use super::lanes::{Item, Lanes};
+use super::proof::{Role, proof, proof_fits};
+use super::tls::{Tls, exporter, identity_mismatch, peer_id, server_name};
+use crate::mesh::gossip::Beat;
+use crate::mesh::peers::{Bye, Ended};
+use crate::mesh::record::{Crypto, Record, Signed};
+use crate::mesh::{NodeId, Time};
+use crate::wire::bounded::Text;
+use crate::wire::{
+    ByeFrame, Frame, Hello, LENGTH_BYTES, PAYLOAD_BYTES_MAX, UNTRUSTED_BYTES_MAX, VERSION, decode,
+    encode, frame_len,
+};
+
+/// Bytes the kernel may hold unsent: a heartbeat waits behind no more than this.
+const NOTSENT_LOWAT: u32 = 64 * 1024;
+/// How long a closing link may still write what waits.
+const FLUSH: Duration = Duration::from_secs(2);
+/// How much is read from TLS at once; grows only while a longer frame comes in.
+const READ_BYTES: usize = 4 * 1024;
+
+/// The daemon's clock: microseconds since it began.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Instant);
+
+impl Clock {
+    /// A clock that begins now.
+    #[expect(clippy::new_without_default, reason = "a default that reads the clock would surprise")]
+    pub fn new() -> Clock {
+        Clock(Instant::now())
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Time {
+        Time(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+/// What every connection of a daemon shares.
+#[derive(Debug)]
+pub struct Shared {
+    /// Our TLS settings.
+    pub tls: Tls,
+    /// Our name of the network.
+    pub network: Text<64>,
+    /// The network's secret; empty means none.
+    pub secret: Vec<u8>,
+    /// The clock.
+    pub clock: Clock,
+    /// The digest of all we know; heartbeats carry it.
+    pub root: AtomicU64,
+}
+
+/// Where a connection comes from.
+#[derive(Debug)]
+pub enum Origin {
+    /// We dial.
+    Dial {
+        /// Where.
+        addr: SocketAddr,
+        /// Who must answer; anyone if none.
+        expect: Option<NodeId>,
+    },
+    /// Somebody dialled us.
+    Accepted(std::net::TcpStream),
+}
+
+/// A connection whose peer is known.
+pub struct Session {
+    /// Who it is.
+    pub peer: NodeId,
+    /// Its card as it said it.
+    pub card: Record,
+    /// First measure of the round trip, microseconds; 0 if there is none.
+    pub rtt_us: u32,
+    /// Our own end's address.
+    pub local: SocketAddr,
+    reader: FrameReader<ReadHalf<TlsStream<TcpStream>>>,
+    writer: WriteHalf<TlsStream<TcpStream>>,
+}
+
+/// What comes in on a link.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A heartbeat, answered already if need be.
+    Heard {
+        /// When it was read.
+        at: Time,
+        /// The round trip it tells of, microseconds.
+        rtt_us: Option<u32>,
+        /// Its root digest is not ours.
+        differs: bool,
+    },
+    /// Anything else.
+    Frame(Frame),
+}
+
+/// Goes through TCP, TLS and hello. Bounded in time by the caller.
+pub async fn establish(
+    shared: &Shared,
+    origin: Origin,
+    card: &Record,
+    crypto: &(dyn Crypto + Send + Sync),
+) -> Result<Session, Ended> {
+    let (stream, role, local, rtt_us) = match origin {
+        Origin::Dial { addr, expect } => {
+            let begun = Instant::now();
+            let tcp = TcpStream::connect(addr).await.map_err(|e| dial_error(&e))?;
+            let rtt_us = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX).max(1);
+            let local = prepare(&tcp)?;
+            let connector = TlsConnector::from(shared.tls.client(expect));
+            let tls = connector.connect(server_name(), tcp).await.map_err(|e| tls_error(&e))?;
+            (TlsStream::from(tls), Role::Dialler, local, rtt_us)
+        }
+        Origin::Accepted(socket) => {
+            let tcp = TcpStream::from_std(socket).map_err(|e| Ended::Broken(e.to_string()))?;
+            let local = prepare(&tcp)?;
+            let acceptor = TlsAcceptor::from(shared.tls.server());
+            let tls = acceptor.accept(tcp).await.map_err(|e| tls_error(&e))?;
+            (TlsStream::from(tls), Role::Acceptor, local, 0)
+        }
+    };
+    greet(shared, stream, role, local, rtt_us, card, crypto).await
+}
+
+/// Exchanges hellos over a finished TLS handshake.
+async fn greet(
+    shared: &Shared,
+    stream: TlsStream<TcpStream>,
+    role: Role,
+    local: SocketAddr,
+    rtt_us: u32,
+    card: &Record,
+    crypto: &(dyn Crypto + Send + Sync),
+) -> Result<Session, Ended> {
+    let broken = |e: &dyn std::fmt::Display| Ended::Broken(e.to_string());
+    let (peer, key) = peer_id(stream.get_ref().1).map_err(|e| broken(&e))?;
+    let bound = match &stream {
+        TlsStream::Client(s) => exporter(s.get_ref().1),
+        TlsStream::Server(s) => exporter(s.get_ref().1),
+    };
+    let bound = bound.map_err(|e| broken(&e))?;
+    let secret = (!shared.secret.is_empty()).then_some(&shared.secret);
+    let hello = Hello {
+        version: VERSION,
+        network: shared.network.clone(),
+        proof: secret.map(|s| proof(s, &bound, role, card.id(), peer)),
+        rtt_us,
+        card: (**card.signed()).clone(),
+    };
+    let hello = encode(&Frame::Hello(Box::new(hello))).map_err(|e| broken(&e))?;
+    let (reader, mut writer) = tokio::io::split(stream);
+    writer.write_all(&hello).await.map_err(|_| Ended::Lost)?;
+    writer.flush().await.map_err(|_| Ended::Lost)?;
+    let mut reader = FrameReader::new(reader, UNTRUSTED_BYTES_MAX);
+    let theirs = match reader.next().await? {
+        Frame::Hello(hello) => hello,
+        Frame::Bye(bye) => return Err(said(bye, crypto)),
+        _ => return Err(Ended::Broken("it did not begin with a hello".into())),
+    };
+    let fits = |proof: &[u8; 32]| {
+        secret.is_some_and(|s| proof_fits(proof, s, &bound, role, card.id(), peer))
+    };
+    let known = secret.is_none() || theirs.proof.as_ref().is_some_and(fits);
+    if theirs.version != VERSION {
+        let text = format!("it speaks version {} of the protocol, not {VERSION}", theirs.version);
+        return Err(Ended::Broken(text));
+    }
+    if theirs.network != shared.network || !known {
+        say_bye(&mut writer, Bye::WrongNetwork).await;
+        return Err(Ended::WrongNetwork);
+    }
+    let card = Arc::new(theirs.card).open(crypto).map_err(|e| broken(&e))?;
+    if card.id() != peer || card.card().is_none_or(|c| c.key != key) {
+        return Err(Ended::Broken("its card is somebody else's".into()));
+    }
+    let rtt_us = if role == Role::Dialler { rtt_us } else { theirs.rtt_us };
+    Ok(Session { peer, card, rtt_us, local, reader, writer })
+}
+
+impl Session {
+    /// The dialler says that it wants the link.
+    pub async fn say_ready(&mut self) -> Result<(), Ended> {
+        let ready = encode(&Frame::Ready).map_err(|e| Ended::Broken(e.to_string()))?;
+        self.writer.write_all(&ready).await.map_err(|_| Ended::Lost)?;
+        self.writer.flush().await.map_err(|_| Ended::Lost)
+    }
+
+    /// The acceptor waits until the dialler wants the link.
+    pub async fn await_ready(&mut self, crypto: &(dyn Crypto + Send + Sync)) -> Result<(), Ended> {
+        match self.reader.next().await? {
+            Frame::Ready => Ok(()),
+            Frame::Bye(bye) => Err(said(bye, crypto)),
+            _ => Err(Ended::Broken("it spoke before it was ready".into())),
+        }
+    }
+
+    /// Closes before the link began.
+    pub async fn decline(mut self, bye: ByeFrame) {
+        if let Ok(bytes) = encode(&Frame::Bye(bye)) {
+            let farewell = async {
+                self.writer.write_all(&bytes).await?;
+                self.writer.shutdown().await
+            };
+            // The link is refused whether or not the other end hears why.
+            let _ = tokio::time::timeout(FLUSH, farewell).await;
+        }
+    }
+
+    /// Splits into the two halves that run side by side.
+    pub fn split(self) -> (LinkReader, LinkWriter) {
+        let mut reader = self.reader;
+        reader.max = PAYLOAD_BYTES_MAX + 1;
+        (LinkReader { reader, rtt_us: 0 }, LinkWriter { writer: self.writer })
+    }
+}
+
+/// The reading half of a link.
+pub struct LinkReader {
+    reader: FrameReader<ReadHalf<TlsStream<TcpStream>>>,
+    rtt_us: u32,
+}
+
+impl LinkReader {
+    /// The next thing that comes in. Pings are answered through `lanes` before this returns.
+    pub async fn next(
+        &mut self,
+        shared: &Shared,
+        lanes: &Lanes,
+        crypto: &(dyn Crypto + Send + Sync),
+    ) -> Result<Incoming, Ended> {
+        let frame = self.reader.next().await?;
+        let at = shared.clock.now();
+        let ours = shared.root.load(Ordering::Relaxed);
+        match frame {
+            Frame::Beat(Beat::Ping { sent_us, rtt_us, root }) => {
+                // A full urgent lane means that the peer does not read: the pong would not reach it.
+                let _ = lanes.send(&Frame::Beat(Beat::Pong { sent_us, root: ours }));
+                let news = rtt_us != 0 && rtt_us != self.rtt_us;
+                self.rtt_us = rtt_us;
+                Ok(Incoming::Heard { at, rtt_us: news.then_some(rtt_us), differs: root != ours })
+            }
+            Frame::Beat(Beat::Pong { sent_us, root }) => {
+                let rtt = at.0.checked_sub(sent_us).and_then(|us| u32::try_from(us).ok());
+                Ok(Incoming::Heard { at, rtt_us: rtt, differs: root != ours })
+            }
+            Frame::Bye(bye) => Err(said(bye, crypto)),
+            Frame::Hello(_) | Frame::Ready => Err(Ended::Broken("it greeted twice".into())),
+            frame => Ok(Incoming::Frame(frame)),
+        }
+    }
+}
+
+/// The writing half of a link.
+pub struct LinkWriter {
+    writer: WriteHalf<TlsStream<TcpStream>>,
+}
+
+impl LinkWriter {
+    /// Writes what the lanes hold until they are closed and empty, or the stream fails. A stream that
+    /// takes nothing for `stalled` while frames are refused is given up.
+    pub async fn run(mut self, shared: &Shared, lanes: &Lanes, stalled: Duration) -> Ended {
+        while let Some(item) = lanes.next().await {
+            let bytes = match item {
+                Item::Bytes(bytes) => bytes,
+                Item::Ping { rtt_us } => {
+                    let root = shared.root.load(Ordering::Relaxed);
+                    let sent_us = shared.clock.now().0;
+                    match encode(&Frame::Beat(Beat::Ping { sent_us, rtt_us, root })) {
+                        Ok(bytes) => bytes,
+                        Err(e) => return Ended::Broken(e.to_string()),
+                    }
+                }
+            };
+            let write = async {
+                self.writer.write_all(&bytes).await?;
+                if lanes.is_empty() { self.writer.flush().await } else { Ok(()) }
+            };
+            tokio::pin!(write);
+            loop {
+                match tokio::time::timeout(stalled, &mut write).await {
+                    Ok(Ok(())) => break,
+                    Ok(Err(_)) => return Ended::Lost,
+                    Err(_) if lanes.stuck_for() >= stalled => return Ended::Stalled,
+                    Err(_) => {}
+                }
+            }
+        }
+        // Everything is said; whether close_notify still arrives changes nothing.
+        let _ = tokio::time::timeout(FLUSH, self.writer.shutdown()).await;
+        Ended::Ours
+    }
+}
+
+async fn say_bye<W: AsyncWrite + Unpin>(writer: &mut W, why: Bye) {
+    if let Ok(bytes) = encode(&Frame::Bye(ByeFrame { why, cards: Default::default() })) {
+        // The connection ends either way.
+        let _ = writer.write_all(&bytes).await;
+        let _ = writer.shutdown().await;
+    }
+}
+
+/// What a goodbye means here; cards in it that do not verify are left out.
+fn said(bye: ByeFrame, crypto: &(dyn Crypto + Send + Sync)) -> Ended {
+    let open =
+        |signed: Signed| Arc::new(signed).open(crypto).ok().filter(|r: &Record| r.card().is_some());
+    Ended::Said(bye.why, bye.cards.into_vec().into_iter().filter_map(open).collect())
+}
+
+/// Sets the socket up for short waits; our own end's address.
+fn prepare(tcp: &TcpStream) -> Result<SocketAddr, Ended> {
+    let set = || {
+        tcp.set_nodelay(true)?;
+        SockRef::from(tcp).set_tcp_notsent_lowat(NOTSENT_LOWAT)?;
+        tcp.local_addr()
+    };
+    set().map_err(|e: io::Error| Ended::Broken(e.to_string()))
+}
+
+fn dial_error(error: &io::Error) -> Ended {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Ended::Refused,
+        io::ErrorKind::TimedOut => Ended::TimedOut,
+        io::ErrorKind::ConnectionReset => Ended::Lost,
+        _ => Ended::Broken(format!("cannot connect: {error}")),
+    }
+}
+
+fn tls_error(error: &io::Error) -> Ended {
+    if let Some((_, found)) = identity_mismatch(error) {
+        return Ended::WrongIdentity { found };
+    }
+    match error.kind() {
+        io::ErrorKind::InvalidData => Ended::Broken(format!("TLS failed: {error}")),
+        _ => Ended::Lost,
+    }
+}
+
+/// Takes whole frames out of a stream, however the bytes come.
+struct FrameReader<R> {
+    stream: R,
+    buffer: Vec<u8>,
+    filled: usize,
+    /// Longest frame (kind and payload) accepted now.
+    max: usize,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    fn new(stream: R, max: usize) -> FrameReader<R> {
+        FrameReader { stream, buffer: Vec::new(), filled: 0, max }
+    }
+
+    /// The next frame. Safe to drop between frames only; a link is read by one loop.
+    async fn next(&mut self) -> Result<Frame, Ended> {
+        self.fill(LENGTH_BYTES).await?;
+        let mut header = [0; LENGTH_BYTES];
+        header.copy_from_slice(&self.buffer[..LENGTH_BYTES]);
+        let broken = |e: crate::wire::FrameError| Ended::Broken(e.to_string());
+        let len = frame_len(header, self.max).map_err(broken)?;
+        let end = LENGTH_BYTES + len;
+        self.fill(end).await?;
+        let frame = decode(&self.buffer[LENGTH_BYTES..end]).map_err(broken);
+        self.buffer.copy_within(end..self.filled, 0);
+        self.filled -= end;
+        if self.filled == 0 && self.buffer.len() > READ_BYTES {
+            // An idle link keeps no large buffer.
+            self.buffer = Vec::new();
+        }
+        frame
+    }
+
+    /// Reads until at least `want` bytes are there.
+    async fn fill(&mut self, want: usize) -> Result<(), Ended> {
+        while self.filled < want {
+            let room = want.max(self.filled + READ_BYTES);
+            if self.buffer.len() < room {
+                self.buffer.resize(room, 0);
+            }
+            match self.stream.read(&mut self.buffer[self.filled..]).await {
+                Ok(0) | Err(_) => return Err(Ended::Lost),
+                Ok(n) => self.filled += n,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready_and_ask() -> Vec<u8> {
+        let ask = Frame::Beat(Beat::Ask { target: NodeId([5; 32]) });
+        [encode(&Frame::Ready).expect("encodes"), encode(&ask).expect("encodes")].concat()
+    }
+
+    #[tokio::test]
+    async fn frames_come_out_whole_however_the_bytes_come() {
+        for step in [1, 2, 3, 7, 1000] {
+            let (mut tx, rx) = tokio::io::duplex(64);
+            let mut reader = FrameReader::new(rx, UNTRUSTED_BYTES_MAX);
+            let send = async {
+                for chunk in ready_and_ask().chunks(step) {
+                    tx.write_all(chunk).await.expect("written");
+                }
+            };
+            let (first, ()) = tokio::join!(reader.next(), send);
+            assert_eq!(first, Ok(Frame::Ready));
+            assert!(matches!(reader.next().await, Ok(Frame::Beat(Beat::Ask { .. }))));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_over_its_bound_ends_the_stream_before_it_is_read() {
+        let (mut tx, rx) = tokio::io::duplex(64);
+        let mut reader = FrameReader::new(rx, UNTRUSTED_BYTES_MAX);
+        tx.write_all(&[0xff, 0xff, 0xff, 0xff]).await.expect("written");
+        assert!(matches!(reader.next().await, Err(Ended::Broken(_))));
+        assert!(reader.buffer.len() <= 2 * READ_BYTES);
+    }
+}

@@ -1,0 +1,296 @@
+//! Frames: a big-endian u32 length, one byte of kind, and a payload.
+//!
+//! The length counts kind and payload. It is checked before anything is allocated: at most 4 KiB until the
+//! peer is authenticated, at most 64 KiB and one byte after.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use crate::mesh::gossip::{Beat, Gossip};
+use crate::mesh::peers::Bye;
+use crate::mesh::record::Signed;
+use crate::wire::bounded::{List, Text};
+
+/// Version of the protocol spoken here; the other end must speak the same.
+pub const VERSION: u16 = 1;
+/// Bytes of the length in front of a frame.
+pub const LENGTH_BYTES: usize = 4;
+/// Bytes of length and kind.
+pub const HEADER_BYTES: usize = LENGTH_BYTES + 1;
+/// Longest payload.
+pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// Longest frame (kind and payload) before the peer is authenticated.
+pub const UNTRUSTED_BYTES_MAX: usize = 4 * 1024;
+
+/// The first thing either end says inside TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`VERSION`].
+    pub version: u16,
+    /// Name of the network.
+    pub network: Text<64>,
+    /// HMAC over the TLS exporter, when the network has a secret.
+    pub proof: Option<[u8; 32]>,
+    /// Round trip the dialler measured while connecting, microseconds; 0 from the acceptor.
+    pub rtt_us: u32,
+    /// The sender's card; its author must be who TLS says.
+    pub card: Signed,
+}
+
+/// The last thing either end says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByeFrame {
+    /// Why.
+    pub why: Bye,
+    /// Cards of others, when there is no room here.
+    pub cards: List<Signed, 32>,
+}
+
+/// Everything that crosses a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Who I am.
+    Hello(Box<Hello>),
+    /// The dialler wants this link. Nothing but [`Frame::Bye`] may come before it from the dialler.
+    Ready,
+    /// I close this link.
+    Bye(ByeFrame),
+    /// Heartbeats.
+    Beat(Beat),
+    /// Records, digests, pings.
+    Gossip(Gossip),
+}
+
+/// Which of a link's outgoing queues a frame waits in. The highest that has one goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Heartbeats and control.
+    Urgent,
+    /// Gossip and packets.
+    Normal,
+    /// Blocks of files.
+    Bulk,
+}
+
+/// Why bytes are not a frame. The link that sent them is closed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The length is zero: not even a kind.
+    #[error("a frame of length 0")]
+    Empty,
+    /// The length is over its bound.
+    #[error("a frame of {len} bytes, {max} are the most")]
+    TooLong {
+        /// What was announced.
+        len: usize,
+        /// What is allowed.
+        max: usize,
+    },
+    /// No frame has this kind.
+    #[error("an unknown kind of frame: {0}")]
+    UnknownKind(u8),
+    /// The payload cannot be read.
+    #[error("a frame of kind {0} that cannot be read")]
+    Malformed(u8),
+}
+
+const HELLO: u8 = 1;
+const READY: u8 = 2;
+const BYE: u8 = 3;
+const BEAT: u8 = 4;
+const GOSSIP: u8 = 5;
+
+impl Frame {
+    /// The lane it travels in.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Frame::Hello(_) | Frame::Ready | Frame::Bye(_) | Frame::Beat(_) => Lane::Urgent,
+            Frame::Gossip(_) => Lane::Normal,
+        }
+    }
+
+    fn kind(&self) -> u8 {
+        match self {
+            Frame::Hello(_) => HELLO,
+            Frame::Ready => READY,
+            Frame::Bye(_) => BYE,
+            Frame::Beat(_) => BEAT,
+            Frame::Gossip(_) => GOSSIP,
+        }
+    }
+}
+
+/// The whole frame, length included. An error means the frame is larger than any frame may be; nothing
+/// that the mesh says is.
+pub fn encode(frame: &Frame) -> Result<Bytes, FrameError> {
+    let mut buffer = BytesMut::with_capacity(128);
+    buffer.put_u32(0);
+    buffer.put_u8(frame.kind());
+    let writer = Extend(buffer);
+    let written = match frame {
+        Frame::Hello(hello) => postcard::serialize_with_flavor(hello, writer),
+        Frame::Ready => Ok(writer.0),
+        Frame::Bye(bye) => postcard::serialize_with_flavor(bye, writer),
+        Frame::Beat(beat) => postcard::serialize_with_flavor(beat, writer),
+        Frame::Gossip(gossip) => postcard::serialize_with_flavor(gossip, writer),
+    };
+    let mut buffer = written.map_err(|_| FrameError::Malformed(frame.kind()))?;
+    let len = buffer.len() - LENGTH_BYTES;
+    let max = PAYLOAD_BYTES_MAX + 1;
+    match u32::try_from(len) {
+        Ok(short) if len <= max => buffer[..LENGTH_BYTES].copy_from_slice(&short.to_be_bytes()),
+        _ => return Err(FrameError::TooLong { len, max }),
+    }
+    Ok(buffer.freeze())
+}
+
+/// Checks an announced length (of kind and payload) before room is made for it.
+pub fn frame_len(header: [u8; LENGTH_BYTES], max: usize) -> Result<usize, FrameError> {
+    let len = usize::try_from(u32::from_be_bytes(header)).unwrap_or(usize::MAX);
+    match len {
+        0 => Err(FrameError::Empty),
+        len if len > max => Err(FrameError::TooLong { len, max }),
+        len => Ok(len),
+    }
+}
+
+/// Reads kind and payload. Never panics, and allocates no more than the payload could fill.
+pub fn decode(frame: &[u8]) -> Result<Frame, FrameError> {
+    let (kind, payload) = frame.split_first().ok_or(FrameError::Empty)?;
+    match *kind {
+        HELLO => read(*kind, payload).map(|hello| Frame::Hello(Box::new(hello))),
+        READY if payload.is_empty() => Ok(Frame::Ready),
+        READY => Err(FrameError::Malformed(READY)),
+        BYE => read(*kind, payload).map(Frame::Bye),
+        BEAT => read(*kind, payload).map(Frame::Beat),
+        GOSSIP => read(*kind, payload).map(Frame::Gossip),
+        other => Err(FrameError::UnknownKind(other)),
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(kind: u8, payload: &[u8]) -> Result<T, FrameError> {
+    match postcard::take_from_bytes(payload) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(FrameError::Malformed(kind)),
+    }
+}
+
+/// Lets postcard write behind the header that is there already.
+struct Extend(BytesMut);
+
+impl postcard::ser_flavors::Flavor for Extend {
+    type Output = BytesMut;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.put_u8(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.put_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<BytesMut> {
+        Ok(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mesh::gossip::{BUCKETS, BucketSet, Versions};
+    use crate::mesh::record::Kind;
+    use crate::mesh::{NodeId, Ver};
+    use crate::wire::bounded::Blob;
+
+    fn signed(kind: Kind) -> Signed {
+        let body = Blob::new(vec![1, 2, 3]).expect("fits");
+        Signed { kind, key: [9; 32], body, sig: Blob::new(vec![7; 64]).expect("fits") }
+    }
+
+    fn samples() -> Vec<Frame> {
+        let (id, ver) = (NodeId([3; 32]), Ver { epoch: 1_800_000_000_000, seq: 9 });
+        let network = Text::new("kith").expect("fits");
+        let card = signed(Kind::Card);
+        let hello = Hello { version: VERSION, network, proof: Some([1; 32]), rtt_us: 60, card };
+        let versions = Versions { id, card: ver, links: ver };
+        let beats = [
+            Beat::Ping { sent_us: 1, rtt_us: 2, root: 3 },
+            Beat::Pong { sent_us: 1, root: 3 },
+            Beat::Ask { target: id },
+            Beat::Answer { target: id, age_ms: Some(5) },
+        ];
+        let gossip = [
+            Gossip::Records(List::first_of([signed(Kind::Links)])),
+            Gossip::Digest(List::first_of([u64::MAX; BUCKETS])),
+            Gossip::Versions { buckets: BucketSet::default(), have: List::first_of([versions]) },
+            Gossip::Want(List::first_of([(id, Kind::Card)])),
+            Gossip::Cast(signed(Kind::Cast)),
+        ];
+        let mut all = vec![Frame::Hello(Box::new(hello)), Frame::Ready];
+        all.push(Frame::Bye(ByeFrame {
+            why: Bye::Full,
+            cards: List::first_of([signed(Kind::Card)]),
+        }));
+        all.extend(beats.map(Frame::Beat));
+        all.extend(gossip.map(Frame::Gossip));
+        all
+    }
+
+    #[test]
+    fn every_frame_survives_the_wire() {
+        for frame in samples() {
+            let bytes = encode(&frame).expect("encodes");
+            let header = bytes[..LENGTH_BYTES].try_into().expect("4 bytes");
+            assert_eq!(frame_len(header, PAYLOAD_BYTES_MAX + 1), Ok(bytes.len() - LENGTH_BYTES));
+            assert_eq!(decode(&bytes[LENGTH_BYTES..]), Ok(frame));
+        }
+    }
+
+    #[test]
+    fn a_frame_cut_or_followed_by_anything_is_refused() {
+        for frame in samples() {
+            let bytes = encode(&frame).expect("encodes");
+            let body = &bytes[LENGTH_BYTES..];
+            for end in 0..body.len() {
+                assert!(decode(&body[..end]).is_err(), "{frame:?} cut at {end}");
+            }
+            assert!(decode(&[body, &[0]].concat()).is_err(), "{frame:?} with a byte more");
+        }
+    }
+
+    #[test]
+    fn lengths_are_checked_before_room_is_made() {
+        let max = UNTRUSTED_BYTES_MAX;
+        assert_eq!(frame_len([0; 4], max), Err(FrameError::Empty));
+        assert_eq!(frame_len([0, 0, 0x10, 0], max), Ok(4096));
+        assert_eq!(frame_len([0, 0, 0x10, 1], max), Err(FrameError::TooLong { len: 4097, max }));
+        let len = 0xffff_ffff;
+        assert_eq!(frame_len([0xff; 4], max), Err(FrameError::TooLong { len, max }));
+        assert_eq!(decode(&[0, 1]), Err(FrameError::UnknownKind(0)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn no_bytes_make_decode_panic(bytes in prop::collection::vec(any::<u8>(), 0..4096)) {
+            let _ = decode(&bytes);
+        }
+
+        #[test]
+        fn no_flipped_bit_makes_decode_panic(which in 0..12usize, at in any::<prop::sample::Index>(), bit in 0..8u8) {
+            let samples = samples();
+            let mut bytes = encode(&samples[which % samples.len()]).expect("encodes").to_vec();
+            let at = at.index(bytes.len() - LENGTH_BYTES) + LENGTH_BYTES;
+            bytes[at] ^= 1 << bit;
+            if let Ok(frame) = decode(&bytes[LENGTH_BYTES..]) {
+                // What can be read can be written again.
+                prop_assert!(encode(&frame).is_ok());
+            }
+        }
+    }
+}
