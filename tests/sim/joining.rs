@@ -18,7 +18,7 @@ fn a_cold_start_of_20_comes_to_rest_in_seconds() {
         times.add(w.run_until(Duration::from_secs(15), STEP, World::at_rest));
         w.bounded(20 * 60, 20 * 40);
     }
-    times.check("cold start of 20", Duration::from_secs(3), Duration::from_secs(5));
+    times.check("cold start of 20", Duration::from_secs(2), Duration::from_secs(3));
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_cold_start_of_50_comes_to_rest_in_seconds() {
         times.add(w.run_until(Duration::from_secs(20), STEP, World::at_rest));
         w.bounded(50 * 150, 50 * 60);
     }
-    times.check("cold start of 50", Duration::from_secs(5), Duration::from_secs(8));
+    times.check("cold start of 50", Duration::from_secs(3), Duration::from_secs(4));
 }
 
 #[test]
