@@ -26,7 +26,8 @@ install_needs() {
 
 results=()
 summary() {
-    say '' 'step                    seconds  result'
+    say ''
+    say 'step                    seconds  result'
     printf '%s\n' "${results[@]}"
 }
 
