@@ -33,10 +33,8 @@ while (($#)); do
 done
 [[ -t 0 && -t 1 ]] || seconds=${seconds:-10}
 
-declare -A pid=() control=() log_begin=()
 names=() followers=()
 temp=$(mktemp -d)
-home=$ROOT
 
 finish() {
     trap - EXIT INT TERM HUP
@@ -64,38 +62,6 @@ listen = { addr = "::1", port = 0 }
 target = { connect = ["[::1]:8090"] }
 END
     done
-}
-
-log_of() { say "$home/profiles/$1/node.log"; }
-
-start() {
-    mkdir -p "$home/profiles/$1"
-    : >"$temp/$1.started"
-    touch "$(log_of "$1")"
-    log_begin[$1]=$(($(wc -c <"$(log_of "$1")") + 1))
-    # A background child of bash ignores SIGINT, so Ctrl-C reaches the nodes only through finish.
-    (cd "$home" && exec "${TETHER[@]}" "$NODE" -c config -p "$1") </dev/null >>"$(log_of "$1")" 2>&1 &
-    pid[$1]=$!
-}
-
-# Wait until the node answers /readyz; false if it died first.
-wait_ready() {
-    local file=$home/profiles/$1/control.addr deadline=$((SECONDS + 20))
-    while alive "${pid[$1]}" && ((SECONDS < deadline)); do
-        # An older file is the address of an earlier run.
-        if [[ $file -nt $temp/$1.started ]]; then
-            control[$1]=$(<"$file")
-            ready "${control[$1]}" && return
-        fi
-        sleep 0.02
-    done
-    return 1
-}
-
-ask() { # NAME VERB...
-    local name=$1
-    shift
-    (cd "$home" && "$NODE" -c config -p "$name" "$@")
 }
 
 show_death() {
