@@ -9,6 +9,7 @@ use super::super::args::{ShowLive, Verb};
 use super::super::look::Look;
 use super::super::{read, steer};
 use super::*;
+use crate::api::Drain;
 use crate::api::samples::view;
 use crate::api::shapes::{Graph, Shaped, Status};
 use crate::api::tests::{Fake, TOKEN, facts, services};
@@ -20,7 +21,9 @@ fn api(fake: Fake) -> Client {
         actix::System::new().block_on(async move {
             let view = watch::channel(Arc::new(view())).1;
             let listen = ([127, 0, 0, 1], 0).into();
-            let serving = crate::api::serve(listen, services(&fake), facts(), view).unwrap();
+            let serving =
+                crate::api::serve(listen, services(&fake), facts(), view, Drain::default())
+                    .unwrap();
             tell.send(serving.addr).unwrap();
             serving.server.await.unwrap();
         });
