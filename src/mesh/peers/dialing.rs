@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::settle::in_words;
+use super::words::in_words;
 use super::{Bye, Conn, Down, Effect, Ended, Member, Peers, STABLE};
 use crate::mesh::record::Direction;
 use crate::mesh::view::{State, View};

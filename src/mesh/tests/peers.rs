@@ -425,7 +425,8 @@ fn a_dying_process_that_still_accepts_is_asked_again_in_a_moment() {
     let now = Time::from_ms(1000);
     comes_in(&mut peers, now, card(2, 1));
     let conn = 1;
-    let [(redial, _)] = dialled(&tell(&mut peers, now, Event::Closed { conn, how: Ended::Lost }))[..]
+    let [(redial, _)] =
+        dialled(&tell(&mut peers, now, Event::Closed { conn, how: Ended::Lost }))[..]
     else {
         panic!("dialled at once")
     };
