@@ -15,7 +15,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 
 use super::book::Book;
 use super::budget::Budget;
