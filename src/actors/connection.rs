@@ -15,14 +15,21 @@ use super::messages::{
 };
 use super::post::{deliver, post};
 use crate::mesh::ConnId;
+use crate::mesh::budget::Budget;
 use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::{Crypto, Record};
 use crate::net::lanes::{LaneLimits, Lanes, Link};
-use crate::net::session::{Incoming, LinkReader, LinkWriter, Origin, Session, Shared, establish};
+use crate::net::session::{
+    Clock, Incoming, LinkReader, LinkWriter, Origin, Session, Shared, establish,
+};
 use crate::wire::{ByeFrame, Frame};
 
 /// How long the last words of a broken link may take, and how long the other end's are waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Heartbeats taken from a link at once, and in a second over time. An honest one brings a handful; a link
+/// that brings more is read more slowly, so that it cannot crowd the heartbeats of others out.
+const BEATS_BURST: u32 = 256;
+const BEATS_PER_SECOND: u32 = 256;
 
 /// What every connection of one generation uses.
 pub struct Ports {
@@ -194,8 +201,16 @@ async fn read(
     ports: &Ports,
     lanes: &Lanes,
 ) -> Ended {
+    let mut beats = Budget::new(BEATS_BURST, BEATS_PER_SECOND);
     loop {
-        match reader.next(&ports.shared, lanes, &*ports.crypto).await {
+        let next = reader.next(&ports.shared, lanes, &*ports.crypto).await;
+        if lanes.is_closing() && next.is_ok() {
+            continue;
+        }
+        if matches!(next, Ok(Incoming::Heard { .. } | Incoming::Frame(Frame::Beat(_)))) {
+            pace(&mut beats, ports.shared.clock).await;
+        }
+        match next {
             Ok(Incoming::Heard { at, rtt_us, differs }) => {
                 post(&ports.heard, Heard { peer, at, rtt_us });
                 if differs {
@@ -212,5 +227,14 @@ async fn read(
             Ok(Incoming::Frame(_)) => return Ended::Broken("it greeted twice".into()),
             Err(how) => return how,
         }
+    }
+}
+
+/// Waits until one more heartbeat may be taken.
+async fn pace(beats: &mut Budget, clock: Clock) {
+    while !beats.take(clock.now(), 1) {
+        // A millisecond more, because the timer may be a little early.
+        let wait = beats.next_at(1).since(clock.now()) + Duration::from_millis(1);
+        tokio::time::sleep(wait).await;
     }
 }

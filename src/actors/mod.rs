@@ -1,6 +1,7 @@
 //! The actors: thin shells that turn messages into events for one pure core each, and its effects into
 //! messages. Actors never import one another, only [`messages`]; `supervisor` alone starts and wires them.
 
+pub mod boot;
 mod connection;
 mod disk;
 mod generation;
@@ -12,6 +13,7 @@ pub mod policy;
 mod post;
 mod registry;
 pub mod services;
+mod signals;
 pub mod supervisor;
 mod topology;
 mod turn;

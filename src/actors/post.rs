@@ -1,7 +1,13 @@
 //! The two ways to send without waiting. `do_send` ignores a mailbox's bound; it is banned elsewhere.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message, Recipient};
+
+/// Losses are told this often at most: whoever floods us must not flood the log, too.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Sends if there is room; a message without room is logged and lost. Its documentation says what that
 /// costs.
@@ -11,8 +17,21 @@ where
     M::Result: Send,
 {
     if let Err(error) = to.try_send(message) {
-        log::warn!("{} was lost: {error}", std::any::type_name::<M>());
+        tell(std::any::type_name::<M>(), &error);
     }
+}
+
+fn tell(message: &str, error: &dyn std::fmt::Display) {
+    /// When a loss was told last, and how many were not told since.
+    static LOST: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
+    let mut lost = LOST.lock().unwrap_or_else(PoisonError::into_inner);
+    if lost.0.is_some_and(|at| at.elapsed() < TELL_EVERY) {
+        lost.1 += 1;
+        return;
+    }
+    let untold = std::mem::replace(&mut *lost, (Some(Instant::now()), 0)).1;
+    drop(lost);
+    log::warn!("{message} was lost: {error} ({untold} more since the last such line)");
 }
 
 /// Sends past the mailbox's bound: for messages about the life of links and actors, which must never be

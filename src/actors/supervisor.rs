@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, MessageResult,
-    Recipient, ResponseFuture, System, WrapFuture,
+    ResponseFuture, System, WrapFuture,
 };
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
+use super::boot::{Boot, ControlHandle, ControlParts};
 use super::connection::Connection;
 use super::generation::{Above, Generation, Plans};
 use super::lifeline::Lifeline;
@@ -24,18 +23,12 @@ use super::messages::{
     SettingRow, Shutdown, Stop,
 };
 use super::post::{deliver, to};
-use super::services::Services;
-use super::voice::Voice;
+use super::signals::signals;
 use crate::mesh::ConnId;
-use crate::mesh::book::Book;
-use crate::mesh::peers::{Bye, Ended, Home};
-use crate::mesh::record::{Crypto, EPOCH_MAX};
-use crate::mesh::topology::Identity;
-use crate::mesh::view::View;
-use crate::net::session::Shared;
-use crate::settings::{Loaded, Sources, diff, load};
+use crate::mesh::peers::{Bye, Ended};
+use crate::mesh::record::EPOCH_MAX;
+use crate::settings::{Loaded, diff, in_force, load};
 use crate::store::book_db::BookDb;
-use crate::store::state_dir::StateDir;
 use crate::wire::ByeFrame;
 
 /// How long links may take to say their last words.
@@ -45,6 +38,8 @@ const STOP: Duration = Duration::from_secs(5);
 /// Wait before a leaf is started again; doubles up to [`LEAF_WAIT_MAX`].
 const LEAF_WAIT: Duration = Duration::from_millis(200);
 const LEAF_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A leaf that ends after having run this long is started again as soon as the first one was.
+const LEAF_STABLE: Duration = Duration::from_secs(60);
 /// This many failed generations within [`FAILURE_WINDOW`] end the process.
 const FAILURES_MAX: usize = 3;
 const FAILURE_WINDOW: Duration = Duration::from_secs(60);
@@ -52,59 +47,6 @@ const FAILURE_WINDOW: Duration = Duration::from_secs(60);
 pub const EXIT_INTERNAL: i32 = 70;
 /// Exit code after a second signal.
 pub const EXIT_INTERRUPTED: i32 = 130;
-
-/// What Control is started with.
-pub struct ControlParts {
-    /// Who answers what.
-    pub services: Services,
-    /// The graph as it is.
-    pub view: watch::Receiver<Arc<View>>,
-    /// Tells when it has ended.
-    pub lifeline: Lifeline,
-}
-
-/// How Control is told to stop.
-pub struct ControlHandle {
-    /// From now on the API answers 503.
-    pub drain: Box<dyn Fn() + Send>,
-    /// End.
-    pub stop: Recipient<Stop>,
-}
-
-/// Starts Control on an arbiter. Control is in the room above; whoever builds the daemon brings it.
-pub type StartControl = Box<dyn Fn(ControlParts, &Arbiter) -> ControlHandle + Send>;
-
-/// Everything the daemon is built from.
-pub struct Boot {
-    /// The settings, and where they came from.
-    pub loaded: Loaded,
-    /// For reading them again.
-    pub sources: Sources,
-    /// Signs and checks records.
-    pub crypto: Arc<dyn Crypto + Send + Sync>,
-    /// What all connections share.
-    pub shared: Arc<Shared>,
-    /// The state directory, locked; none when only in memory.
-    pub state: Option<Arc<StateDir>>,
-    /// What the last run remembered, with this boot's epoch in it.
-    pub book: Book,
-    /// Where it is kept.
-    pub book_db: BookDb,
-    /// Where we are and whom to dial first.
-    pub home: Home,
-    /// Who we are.
-    pub identity: Identity,
-    /// Listens already.
-    pub socket: std::net::TcpListener,
-    /// Standard output.
-    pub voice: Voice,
-    /// The graph before anything is known.
-    pub view: watch::Sender<Arc<View>>,
-    /// Starts Control.
-    pub control: StartControl,
-    /// Seed of all chance.
-    pub seed: u64,
-}
 
 /// The threads beside the main one.
 struct Threads {
@@ -135,7 +77,9 @@ pub struct Supervisor {
     control: Option<ControlHandle>,
     connections: BTreeMap<ConnId, Addr<Connection>>,
     failures: Vec<Instant>,
+    /// The next wait before a leaf is started again, and when one was last waited for.
     leaf_wait: Duration,
+    leaf_ended: Option<Instant>,
     stopping: bool,
 }
 
@@ -147,7 +91,23 @@ struct Flushed;
 /// Runs the daemon until it is told to stop; the exit code.
 pub fn run(boot: Boot) -> std::io::Result<i32> {
     let system = System::new();
-    system.block_on(async {
+    system.block_on(async { Supervisor::new(boot).start() });
+    system.run_with_code()
+}
+
+/// The Supervisor ends with the daemon. If it ends before, nobody is left to restart anything.
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if let Some(system) = System::try_current() {
+            // Without effect once the system stops already.
+            system.stop_with_code(EXIT_INTERNAL);
+        }
+    }
+}
+
+impl Supervisor {
+    /// A supervisor that builds everything when it starts.
+    pub fn new(boot: Boot) -> Supervisor {
         Supervisor {
             boot,
             threads: Threads::start(),
@@ -158,14 +118,11 @@ pub fn run(boot: Boot) -> std::io::Result<i32> {
             connections: BTreeMap::new(),
             failures: Vec::new(),
             leaf_wait: LEAF_WAIT,
+            leaf_ended: None,
             stopping: false,
         }
-        .start();
-    });
-    system.run_with_code()
-}
+    }
 
-impl Supervisor {
     fn above(ctx: &Context<Self>) -> Above {
         let me = ctx.address();
         Above {
@@ -228,6 +185,9 @@ impl Supervisor {
 
     /// A leaf has ended: start it again after a wait that doubles each time.
     fn restart_leaf(&mut self, child: Child, ctx: &mut Context<Self>) {
+        if self.leaf_ended.replace(Instant::now()).is_some_and(|at| at.elapsed() >= LEAF_STABLE) {
+            self.leaf_wait = LEAF_WAIT;
+        }
         let (wait, generation) = (self.leaf_wait, self.generation);
         self.leaf_wait = (self.leaf_wait * 2).min(LEAF_WAIT_MAX);
         log::warn!("{child:?} ended; starting it again in {} ms", wait.as_millis());
@@ -291,6 +251,16 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Puts in force what a running daemon can take of newly read settings.
+    fn take_settings(&mut self, loaded: Loaded) -> Result<(), Refused> {
+        let loaded = in_force(&self.boot.loaded, loaded);
+        self.boot.loaded = loaded.map_err(|problems| Refused { why: problems.to_string() })?;
+        if let Some(actors) = &mut self.actors {
+            actors.configure(&Arc::new(self.boot.loaded.settings.clone()));
+        }
+        Ok(())
+    }
+
     fn hang_up(&self, why: Bye) {
         for connection in self.connections.values() {
             let bye = ByeFrame { why, cards: Default::default() };
@@ -342,39 +312,8 @@ impl Actor for Supervisor {
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.build(ctx);
         let me = ctx.address();
-        ctx.spawn(signals(me).into_actor(self));
-    }
-}
-
-/// Turns signals into messages: the first TERM or INT stops in order, a second one at once; HUP reloads.
-async fn signals(supervisor: Addr<Supervisor>) {
-    let streams = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    );
-    let (Ok(mut term), Ok(mut int), Ok(mut hup)) = streams else {
-        log::warn!("signals cannot be heard: stop this daemon by `node stop`");
-        return;
-    };
-    let mut told = false;
-    loop {
-        let why = tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = int.recv() => "SIGINT",
-            _ = hup.recv() => {
-                match supervisor.send(Reload).await {
-                    Ok(Err(refused)) => log::error!("settings not reloaded: {refused}"),
-                    Ok(Ok(_)) | Err(_) => {}
-                }
-                continue;
-            }
-        };
-        if std::mem::replace(&mut told, true) {
-            log::warn!("{why} again: ending at once");
-            exit(EXIT_INTERRUPTED);
-        }
-        deliver(&to(&supervisor), Shutdown { why, leave: false });
+        let interrupted = || exit(EXIT_INTERRUPTED);
+        ctx.spawn(signals(to(&me), to(&me), interrupted).into_actor(self));
     }
 }
 
@@ -499,12 +438,7 @@ impl Handler<Reload> for Supervisor {
                     applied.len(),
                     needs_restart.len()
                 );
-                let settings = Arc::new(loaded.settings.clone());
-                self.boot.loaded = loaded;
-                if let Some(actors) = &mut self.actors {
-                    actors.configure(&settings);
-                }
-                Ok(Reloaded { applied, needs_restart })
+                self.take_settings(loaded).map(|()| Reloaded { applied, needs_restart })
             }
         };
         Box::pin(async { result })

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::shapes::{self, Shaped};
 use super::{Drain, Facts, Serving, export, serve};
+use crate::actors::boot::{ControlHandle, ControlParts, StartControl};
 use crate::actors::messages::Stop;
-use crate::actors::supervisor::{ControlHandle, ControlParts, StartControl};
 use crate::actors::{Lifeline, to};
 use crate::mesh::view::View;
 use crate::store::state_dir::{Durability, StateDir};

@@ -5,7 +5,7 @@
 //! core takes an event and the time and pushes effects; the actors and the simulator drive the same code.
 
 pub mod book;
-mod budget;
+pub mod budget;
 mod cast;
 pub mod dice;
 pub mod gossip;

@@ -67,7 +67,7 @@ impl Topology {
     }
 
     /// Takes what a neighbour said.
-    pub(super) fn from_peer(
+    pub(super) fn take_gossip(
         &mut self,
         now: Time,
         peer: NodeId,

@@ -539,7 +539,7 @@ impl Core for Topology {
                 }
             }
             Event::Measured { peer, rtt_us } => self.measured(now, peer, rtt_us),
-            Event::FromPeer { peer, gossip } => self.from_peer(now, peer, gossip, out),
+            Event::FromPeer { peer, gossip } => self.take_gossip(now, peer, gossip, out),
             Event::RootDiffers { peer } => self.root_differs(now, peer, out),
             Event::Learned { record } => self.take(now, record, out),
             Event::Reachable { addrs } => {

@@ -66,7 +66,8 @@ struct Queues {
     lanes: [VecDeque<Item>; 3],
     bytes: [usize; 3],
     /// No frame is taken any more; what waits is still written, bulk apart.
-    closing: bool,
+    /// Since when.
+    closing: Option<Instant>,
     /// Since when a lane has been refusing frames without the writer moving.
     stuck: Option<Instant>,
 }
@@ -87,7 +88,7 @@ impl Lanes {
             queues: Mutex::new(Queues {
                 lanes: Default::default(),
                 bytes: [0; 3],
-                closing: false,
+                closing: None,
                 stuck: None,
             }),
             changed: Notify::new(),
@@ -102,7 +103,7 @@ impl Lanes {
     fn push(&self, lane: Lane, item: Item) -> Result<(), SendError> {
         let i = lane as usize;
         let mut queues = self.queues();
-        if queues.closing {
+        if queues.closing.is_some() {
             return Err(SendError::Closed);
         }
         if queues.bytes[i] + item.len() > self.limits[i] {
@@ -133,13 +134,23 @@ impl Lanes {
     pub fn close(&self, bye: ByeFrame) {
         let goodbye = encode(&Frame::Bye(bye)).map(Item::Bytes);
         let mut queues = self.queues();
-        if !queues.closing {
-            queues.closing = true;
+        if queues.closing.is_none() {
+            queues.closing = Some(Instant::now());
             queues.lanes[Lane::Bulk as usize].clear();
             queues.lanes[Lane::Normal as usize].extend(goodbye);
         }
         drop(queues);
         self.changed.notify_one();
+    }
+
+    /// Whether the link is closing: what still comes in on it does not count any more.
+    pub fn is_closing(&self) -> bool {
+        self.queues().closing.is_some()
+    }
+
+    /// How long the link has been closing.
+    pub(super) fn closing_for(&self) -> Duration {
+        self.queues().closing.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// How long frames have been refused without the writer moving.
@@ -168,7 +179,7 @@ impl Lanes {
                 return Some(Some(item));
             }
         }
-        queues.closing.then_some(None)
+        queues.closing.map(|_| None)
     }
 
     /// Whether anything waits right now.

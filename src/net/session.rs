@@ -219,6 +219,9 @@ impl Session {
             };
             // The link is refused whether or not the other end hears why.
             let _ = tokio::time::timeout(FLUSH, farewell).await;
+            // Closing with unread bytes resets the stream and would destroy what was just said.
+            let rest = async { while self.reader.next().await.is_ok() {} };
+            let _ = tokio::time::timeout(FLUSH, rest).await;
         }
     }
 
@@ -273,7 +276,8 @@ pub struct LinkWriter {
 
 impl LinkWriter {
     /// Writes what the lanes hold until they are closed and empty, or the stream fails. A stream that
-    /// takes nothing for `stalled` while frames are refused is given up.
+    /// takes nothing for `stalled` while frames are refused is given up, and so is one that does not take
+    /// its last words within [`FLUSH`]: a peer that reads nothing must not keep a closed link.
     pub async fn run(mut self, shared: &Shared, lanes: &Lanes, stalled: Duration) -> Ended {
         while let Some(item) = lanes.next().await {
             let bytes = match item {
@@ -293,9 +297,10 @@ impl LinkWriter {
             };
             tokio::pin!(write);
             loop {
-                match tokio::time::timeout(stalled, &mut write).await {
+                match tokio::time::timeout(stalled.min(FLUSH / 4), &mut write).await {
                     Ok(Ok(())) => break,
                     Ok(Err(_)) => return Ended::Lost,
+                    Err(_) if lanes.closing_for() >= FLUSH => return Ended::Ours,
                     Err(_) if lanes.stuck_for() >= stalled => return Ended::Stalled,
                     Err(_) => {}
                 }

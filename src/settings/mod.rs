@@ -28,6 +28,6 @@ mod tests;
 pub use load::{Line, Loaded, Sources, load, process_environment};
 pub use place::state_dir;
 pub use problem::{Problem, Problems};
-pub use reload::{Change, Reloaded, diff};
+pub use reload::{Change, Reloaded, diff, in_force};
 pub use shape::*;
 pub use values::{Period, Seconds, Secret};

@@ -4,7 +4,8 @@ use serde::Serialize;
 use toml::Value;
 
 use super::load::Loaded;
-use super::merge::redacted;
+use super::merge::{redacted, typed};
+use super::problem::Problems;
 use super::table::{OnReload, ROWS};
 
 /// One setting that changed, secrets redacted.
@@ -54,6 +55,20 @@ pub fn diff(old: &Loaded, new: &Loaded) -> Reloaded {
     reloaded
 }
 
+/// What is in force after a reload: the new values of what a running daemon can take, and the old ones of
+/// what waits for the next start.
+pub fn in_force(old: &Loaded, mut new: Loaded) -> Result<Loaded, Problems> {
+    for row in ROWS.iter().filter(|row| row.on_reload == OnReload::Restart) {
+        if let Some(won) = old.effective.get(row.key) {
+            new.effective.insert(row.key, won.clone());
+        }
+    }
+    new.settings = typed(&new.effective).map_err(|problem| Problems(vec![problem]))?;
+    new.targets.clone_from(&old.targets);
+    new.state_dir.clone_from(&old.state_dir);
+    Ok(new)
+}
+
 /// Whether the addresses differ although the settings they come from do not.
 fn file_changed(old: &Loaded, new: &Loaded) -> bool {
     let connect = |loaded: &Loaded| loaded.settings.network.controller.target.connect.clone();
@@ -81,17 +96,27 @@ mod tests {
         ]);
         let reloaded = diff(&old, &new);
         let keys = |changes: &[Change]| changes.iter().map(|c| c.key).collect::<Vec<_>>();
-        assert_eq!(
-            keys(&reloaded.applied),
-            ["network.controller.peers.heartbeat_period", "log.format"]
-        );
+        assert_eq!(keys(&reloaded.applied), ["network.controller.peers.heartbeat_period"]);
         assert_eq!(
             keys(&reloaded.needs_restart),
-            ["network.secret", "network.controller.listen.port"]
+            ["network.secret", "network.controller.listen.port", "log.format"]
         );
         assert_eq!(reloaded.applied[0].old, Value::Float(1.0));
         assert_eq!(reloaded.applied[0].new, Value::Float(0.5));
         assert_eq!(reloaded.needs_restart[0].new, Value::from("(secret)"));
+    }
+
+    #[test]
+    fn what_waits_for_a_restart_is_not_in_force_and_is_told_again() {
+        let old = loaded(&["network.period=5"]);
+        let new = loaded(&["network.period=7", "network.controller.listen.port=9000"]);
+        let now = in_force(&old, new.clone()).unwrap();
+        assert_eq!(now.settings.network.controller.listen.port, 8100);
+        assert_eq!(now.origin("network.controller.listen.port"), Some("default"));
+        assert_eq!(now.settings.network.period, new.settings.network.period);
+        let again = diff(&now, &new);
+        assert!(again.applied.is_empty());
+        assert_eq!(again.needs_restart.len(), 1);
     }
 
     #[test]
@@ -109,7 +134,7 @@ mod tests {
         let old = loaded(&[&set]);
         std::fs::write(&path, "[\"a:1\"]").unwrap();
         let reloaded = diff(&old, &loaded(&[&set]));
-        assert_eq!(reloaded.applied.len(), 1);
-        assert_eq!(reloaded.applied[0].new, Value::from(vec!["a:1"]));
+        assert_eq!(reloaded.needs_restart.len(), 1);
+        assert_eq!(reloaded.needs_restart[0].new, Value::from(vec!["a:1"]));
     }
 }

@@ -49,7 +49,7 @@ pub(super) const ROWS: &[Row] = &[
     row("network.deny", Ids { most: 4096 }, Applied),
     row("network.key", Path, Restart),
     row("network.cert", Path, Restart),
-    row("network.controller.d2", Flag, Applied),
+    row("network.controller.d2", Flag, Restart),
     row("network.controller.peer_file_dump_interval", seconds(0.1, 3600.0), Applied),
     // A link state lists at most 1,024 links (mesh::record::LINKS_MAX).
     row("network.controller.incoming.max_conn_count", count(1024), Applied),
@@ -68,8 +68,8 @@ pub(super) const ROWS: &[Row] = &[
     row("network.controller.listen.port", Whole { least: 0, most: 65_535 }, Restart),
     // A card holds at most 8 addresses (mesh::record::ADDRS_MAX).
     row("network.controller.listen.advertise", Addresses { most: 8 }, Restart),
-    row("network.controller.target.path", Path, Applied),
-    row("network.controller.target.connect", Targets { most: 256 }, Applied),
+    row("network.controller.target.path", Path, Restart),
+    row("network.controller.target.connect", Targets { most: 256 }, Restart),
     row("network.topology.mode", Choice(&["full"]), Restart),
     row("network.graph.nodes_max", count(65_536), Applied),
     row("network.graph.records_per_second", count(100_000), Applied),
@@ -80,9 +80,9 @@ pub(super) const ROWS: &[Row] = &[
     row("network.link.bulk_bytes_max", Whole { least: 65_600, most: 1_073_741_824 }, Applied),
     row("network.link.stalled_timeout", seconds(0.1, 300.0), Applied),
     row("control.listen", Loopback, Restart),
-    row("log.format", Choice(&["text", "json"]), Applied),
+    row("log.format", Choice(&["text", "json"]), Restart),
     row("state.dir", Path, Restart),
-    row("relay.volunteer", Flag, Applied),
+    row("relay.volunteer", Flag, Restart),
 ];
 
 /// Older spellings and the keys they mean now.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kith::mesh::NodeId;
-use kith::mesh::record::Direction;
 use kith::mesh::view::{State, View};
 
 use crate::host::Process;
@@ -208,11 +207,5 @@ impl World {
         if counts.wakes > wakes_max {
             self.broken(format!("{} timer turns in {seconds} s: a core spins", counts.wakes));
         }
-    }
-
-    /// The direction of a host's link to another, as its own graph has it.
-    pub fn direction(&self, host: usize, peer: usize) -> Option<Direction> {
-        let (_, side) = self.link(host, &self.hosts[peer].id)?;
-        Some(if side == 0 { Direction::Out } else { Direction::In })
     }
 }

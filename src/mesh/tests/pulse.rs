@@ -65,11 +65,11 @@ impl Bench {
     fn perform(&mut self, out: Vec<Effect>) {
         for effect in out {
             match effect {
-                Effect::Send { peer, beat: Beat::Ping { .. } } => {
-                    if self.answering.contains(&self.number(&peer)) {
-                        let heard = Event::Heard { peer, at: self.now, rtt_us: Some(1000) };
-                        self.tell(heard);
-                    }
+                Effect::Send { peer, beat: Beat::Ping { .. } }
+                    if self.answering.contains(&self.number(&peer)) =>
+                {
+                    let heard = Event::Heard { peer, at: self.now, rtt_us: Some(1000) };
+                    self.tell(heard);
                 }
                 Effect::Send { peer, beat: Beat::Ask { target } } => {
                     let beat = Beat::Answer { target, age_ms: self.word };

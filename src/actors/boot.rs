@@ -1,0 +1,73 @@
+//! What the Supervisor is given to start a daemon from.
+
+use std::sync::Arc;
+
+use actix::{Arbiter, Recipient};
+use tokio::sync::watch;
+
+use super::lifeline::Lifeline;
+use super::messages::Stop;
+use super::services::Services;
+use super::voice::Voice;
+use crate::mesh::book::Book;
+use crate::mesh::peers::Home;
+use crate::mesh::record::Crypto;
+use crate::mesh::topology::Identity;
+use crate::mesh::view::View;
+use crate::net::session::Shared;
+use crate::settings::{Loaded, Sources};
+use crate::store::book_db::BookDb;
+use crate::store::state_dir::StateDir;
+
+/// What Control is started with.
+pub struct ControlParts {
+    /// Who answers what.
+    pub services: Services,
+    /// The graph as it is.
+    pub view: watch::Receiver<Arc<View>>,
+    /// Tells when it has ended.
+    pub lifeline: Lifeline,
+}
+
+/// How Control is told to stop.
+pub struct ControlHandle {
+    /// From now on the API answers 503.
+    pub drain: Box<dyn Fn() + Send>,
+    /// End.
+    pub stop: Recipient<Stop>,
+}
+
+/// Starts Control on an arbiter. Control is in the room above; whoever builds the daemon brings it.
+pub type StartControl = Box<dyn Fn(ControlParts, &Arbiter) -> ControlHandle + Send>;
+
+/// Everything the daemon is built from.
+pub struct Boot {
+    /// The settings, and where they came from.
+    pub loaded: Loaded,
+    /// For reading them again.
+    pub sources: Sources,
+    /// Signs and checks records.
+    pub crypto: Arc<dyn Crypto + Send + Sync>,
+    /// What all connections share.
+    pub shared: Arc<Shared>,
+    /// The state directory, locked; none when only in memory.
+    pub state: Option<Arc<StateDir>>,
+    /// What the last run remembered, with this boot's epoch in it.
+    pub book: Book,
+    /// Where it is kept.
+    pub book_db: BookDb,
+    /// Where we are and whom to dial first.
+    pub home: Home,
+    /// Who we are.
+    pub identity: Identity,
+    /// Listens already.
+    pub socket: std::net::TcpListener,
+    /// Standard output.
+    pub voice: Voice,
+    /// The graph before anything is known.
+    pub view: watch::Sender<Arc<View>>,
+    /// Starts Control.
+    pub control: StartControl,
+    /// Seed of all chance.
+    pub seed: u64,
+}
