@@ -129,6 +129,7 @@ serf_stamp() {
 serf_start() {
     local i=${1#n} enter
     at_host "$1"
+    : >"$DIR/$1.events"
     "${enter[@]}" "$SERF" agent -node="$1" -bind="$(address "$1"):$((20000 + i))" -rpc-addr="127.0.0.1:$((30000 + i))" \
         -retry-join="$(address n1):20001" -retry-interval=1s </dev/null 2>&1 > >(serf_stamp >"$DIR/$1.events") &
     pid[$1]=$!
@@ -217,6 +218,7 @@ start_all() {
         "${SYSTEM}_start" "n$i"
     done
     measure cold_start "$begin" full '' ''
+    record cold_cpu_ms $(($(cpu_ticks) * 10 / N)) # a tick is 10 ms
 }
 
 make_hosts() {
@@ -238,9 +240,8 @@ make_hosts() {
 split() {
     local i
     for ((i = 1; i <= N; i++)); do
-        nsenter --net="/run/netns/n$i" nft "add table ip cut; add chain ip cut in
-            { type filter hook input priority 0; }; add rule ip cut in
-            ip saddr 10.77.$((3 - $(half "n$i"))).0/24 drop"
+        nsenter --net="/run/netns/n$i" nft "table ip cut { chain cut {
+            type filter hook input priority 0; ip saddr 10.77.$((3 - $(half "n$i"))).0/24 drop; }; }"
     done
 }
 unsplit() {
@@ -282,7 +283,7 @@ mesh_round() {
     bytes=$(wire_bytes) ticks=$(cpu_ticks)
     sleep "$IDLE"
     record idle_bytes $((($(wire_bytes) - bytes) / IDLE / N))
-    record idle_cpu_us $((($(cpu_ticks) - ticks) * 10000 / IDLE / N)) # a tick is 10 ms
+    record idle_cpu_us $((($(cpu_ticks) - ticks) * 10000 / IDLE / N))
     for name in "${nodes[@]}"; do
         record memory_kib "$(awk '$1 == "Pss:" { print $2 }' "/proc/${pid[$name]}/smaps_rollup")"
     done
@@ -339,6 +340,7 @@ table() {
     done <<'END'
 join|join, s|1000|3
 cold_start|cold start, s|1000|3
+cold_cpu_ms|cold start, CPU s per node|1000|3
 crash|crash known by all, s|1000|3
 silent_death|silent death known, s|1000|3
 parted|split noticed by all, s|1000|3
@@ -422,7 +424,7 @@ for n in "${SIZES[@]}"; do
             dir=$temp/$n-$r-$system
             mkdir "$dir"
             begin=$SECONDS
-            namespaced --round "$system" "$n" "$dir"
+            namespaced --round "$system" "$n" "$dir" || die "this round of $system failed"
             warn "N=$n round $r $system took $((SECONDS - begin)) s, load $(cut -d' ' -f1 /proc/loadavg)"
             rm -rf "$dir"
         done

@@ -88,6 +88,7 @@ log_of() { say "$home/profiles/$1/node.log"; }
 
 start() {
     mkdir -p "$home/profiles/$1"
+    chmod 700 "$home/profiles/$1" # its key will lie here
     : >"$temp/$1.started"
     touch "$(log_of "$1")"
     log_begin[$1]=$(($(wc -c <"$(log_of "$1")") + 1))
