@@ -259,6 +259,15 @@ pub struct Handshaken {
     pub local: SocketAddr,
 }
 
+/// PeerRegistry: the other end of a link we dialled speaks, so it has kept the link, too. Losing it delays
+/// the answer to whoever asked for the dial until the link ends.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Confirmed {
+    /// Which.
+    pub conn: ConnId,
+}
+
 /// Whether a handshaken connection becomes a link.
 #[derive(Debug)]
 pub enum Verdict {

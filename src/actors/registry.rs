@@ -1,7 +1,7 @@
 //! The PeerRegistry: drives [`crate::mesh::peers`].
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use actix::{
@@ -12,15 +12,15 @@ use tokio::sync::oneshot;
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    Arrived, CardChanged, Close, Closed, Configure, Connect, Disconnect, EpochChanged, Evidence,
-    Goodbye, GraphChanged, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, Note,
-    Open, PeerRow, PeersWanted, Reachable, Refused, RegistryStatus, SaveBook, SetBanned, SetPinned,
-    Silent, StatusWanted, Stop, UnpinLabel, Verdict, WhyWanted,
+    Arrived, CardChanged, Close, Closed, Configure, Confirmed, Connect, Disconnect, EpochChanged,
+    Evidence, Goodbye, GraphChanged, Handshaken, Health, Learned, LinkChange, LinkChanged,
+    Measured, Note, Open, PeerRow, PeersWanted, Reachable, Refused, RegistryStatus, SaveBook,
+    SetBanned, SetPinned, Silent, StatusWanted, Stop, UnpinLabel, Verdict, WhyWanted,
 };
 use super::policy;
 use super::post::{deliver, post};
 use super::turn::{Driver, Turn, arm};
-use crate::mesh::peers::{Bye, Command, Effect, Event, Peers};
+use crate::mesh::peers::{Bye, Command, Effect, Ended, Event, Peers, in_words};
 use crate::mesh::record::{Direction, Record};
 use crate::mesh::{ConnId, NodeId};
 use crate::net::lanes::Link;
@@ -51,6 +51,12 @@ pub struct Ports {
     pub save: Recipient<SaveBook>,
 }
 
+/// Stands for the address in words about how a link ended; only a dial that was refused needs one.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Where the outcome of a dial is told.
+type Ticket = oneshot::Sender<Result<NodeId, String>>;
+
 /// The actor.
 pub struct Registry {
     turn: Turn<Peers>,
@@ -63,7 +69,9 @@ pub struct Registry {
     links: BTreeMap<ConnId, (Link, Record)>,
     /// What was decided in this turn about the connection that asked.
     verdict: Option<(ConnId, Verdict)>,
-    tickets: BTreeMap<u64, oneshot::Sender<Result<NodeId, String>>>,
+    tickets: BTreeMap<u64, Ticket>,
+    /// Dials that were asked for and are through here, and not yet at the other end.
+    unconfirmed: BTreeMap<ConnId, (Ticket, NodeId)>,
     next_ticket: u64,
     save_every: Duration,
     save_planned: bool,
@@ -87,6 +95,7 @@ impl Registry {
             links: BTreeMap::new(),
             verdict: None,
             tickets: BTreeMap::new(),
+            unconfirmed: BTreeMap::new(),
             next_ticket: 0,
             save_every,
             save_planned: false,
@@ -118,6 +127,15 @@ impl Registry {
             _ => List::default(),
         };
         ByeFrame { why, cards }
+    }
+
+    /// Tells whoever asked for this connection that there is a link, or how it ended before there was.
+    fn confirm(&mut self, conn: ConnId, ended: Option<&Ended>) {
+        if let Some((waiting, id)) = self.unconfirmed.remove(&conn) {
+            let result = ended.map_or(Ok(id), |how| Err(in_words(how, NOWHERE)));
+            // Whoever asked may have gone away.
+            drop(waiting.send(result));
+        }
     }
 
     fn command(
@@ -201,9 +219,14 @@ impl Driver for Registry {
                 self.plan_save(wait, ctx);
             }
             Effect::Connected { ticket, result } => {
-                if let Some(waiting) = self.tickets.remove(&ticket) {
+                let Some(waiting) = self.tickets.remove(&ticket) else { return };
+                match (result, &self.verdict) {
+                    // The other end decides after us.
+                    (Ok(id), Some((conn, _))) => {
+                        self.unconfirmed.insert(*conn, (waiting, id));
+                    }
                     // Whoever asked may have gone away.
-                    let _ = waiting.send(result);
+                    (result, _) => drop(waiting.send(result)),
                 }
             }
             Effect::Notice(text) => log::warn!("{text}"),
@@ -246,10 +269,20 @@ impl Handler<Handshaken> for Registry {
             Some((_, Verdict::Keep)) => MessageResult(Verdict::Keep),
             Some((_, declined)) => {
                 self.links.remove(&conn);
+                // Declined, and yet what was asked for: another link to the same node stays.
+                self.confirm(conn, None);
                 MessageResult(declined)
             }
             None => MessageResult(Verdict::Decline(self.last_words(Bye::Leaving))),
         }
+    }
+}
+
+impl Handler<Confirmed> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Confirmed { conn }: Confirmed, _: &mut Context<Self>) {
+        self.confirm(conn, None);
     }
 }
 
@@ -259,6 +292,7 @@ impl Handler<Closed> for Registry {
     fn handle(&mut self, Closed { conn, how }: Closed, ctx: &mut Context<Self>) {
         log::debug!("connection {conn} ended: {how:?}");
         self.links.remove(&conn);
+        self.confirm(conn, Some(&how));
         self.handle_event("Closed", Event::Closed { conn, how }, ctx);
     }
 }
@@ -357,7 +391,7 @@ impl Handler<Connect> for Registry {
     type Result = ResponseFuture<Result<NodeId, Refused>>;
 
     fn handle(&mut self, Connect { addr }: Connect, ctx: &mut Context<Self>) -> Self::Result {
-        if self.tickets.len() >= TICKETS_MAX {
+        if self.tickets.len() + self.unconfirmed.len() >= TICKETS_MAX {
             let why = "too many dials are waited for already; try again in a moment".into();
             return Box::pin(async { Err(Refused { why }) });
         }

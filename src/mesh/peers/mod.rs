@@ -25,6 +25,7 @@ use super::view::View;
 use super::{ConnId, Core, NodeId, Time};
 
 pub use rows::{Evidence, Phase, Row};
+pub use settle::in_words;
 
 /// How long a lost link may be dialled again before anyone is told that it is gone.
 const LIMBO: Duration = Duration::from_millis(300);

@@ -413,7 +413,7 @@ impl Peers {
 }
 
 /// How a connection ended, for people.
-pub(super) fn in_words(how: &Ended, addr: SocketAddr) -> String {
+pub fn in_words(how: &Ended, addr: SocketAddr) -> String {
     match how {
         Ended::Refused => format!("nobody listens at {addr}"),
         Ended::TimedOut => "no answer in time".into(),
