@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -23,51 +22,19 @@ use crate::mesh::record::{Crypto, EPOCH_MAX};
 use crate::mesh::topology::{Identity as Said, Topology};
 use crate::net::session::{Clock, Shared};
 use crate::net::tls::Tls;
-use crate::settings::{Loaded, LogFormat, Settings, Sources, load, process_environment};
+use crate::settings::{Loaded, LogFormat, Settings, load};
 use crate::store::book_db::BookDb;
 use crate::store::identity::Identity;
+use crate::store::runtime;
 use crate::store::state_dir::StateDir;
 use crate::wire::bounded::Text;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Where a command line's settings come from.
-pub fn sources(flags: &Flags) -> Sources {
-    let mut given: Vec<(String, String, toml::Value)> = Vec::new();
-    let mut give = |flag: &str, key: &str, value: toml::Value| {
-        given.push((flag.to_owned(), key.to_owned(), value));
-    };
-    let running = &flags.running;
-    if let Some(period) = running.period {
-        give("--period", "network.period", toml::Value::Float(period));
-    }
-    if let Some(port) = running.port {
-        give("--port", "network.controller.listen.port", i64::from(port).into());
-    }
-    if !running.connect.is_empty() {
-        let addrs = running.connect.iter().cloned().map(toml::Value::String).collect();
-        give("--connect", "network.controller.target.connect", toml::Value::Array(addrs));
-    }
-    for (flag, key, path) in
-        [("--key", "network.key", &running.key), ("--cert", "network.cert", &running.cert)]
-    {
-        if let Some(path) = path {
-            give(flag, key, path.to_string_lossy().into_owned().into());
-        }
-    }
-    Sources {
-        config_dir: flags.config.clone(),
-        profile: flags.profile.clone(),
-        env: process_environment(),
-        flags: given,
-        sets: flags.set.clone(),
-    }
-}
-
 /// The settings a command line leads to, or all that is wrong with them.
 pub fn effective(flags: &Flags) -> Result<Vec<SettingRow>, Vec<String>> {
-    let loaded = load(&sources(flags)).map_err(|problems| words(&problems))?;
+    let loaded = load(&flags.sources()).map_err(|problems| words(&problems))?;
     Ok(setting_rows(&loaded))
 }
 
@@ -77,13 +44,13 @@ fn words(problems: &crate::settings::Problems) -> Vec<String> {
 
 /// Runs the daemon in the foreground until it is told to stop.
 pub fn run(flags: &Flags) -> Exit {
-    match boot(flags) {
-        Ok(boot) => match run_actors(boot) {
-            Ok(0) => Exit::Done,
-            // 70 and 130 have no variant of their own: they leave as they are.
-            Ok(code) => std::process::exit(code),
-            Err(error) => failed("the daemon cannot run", &error, "").report(),
-        },
+    let ended = boot(flags).map(run_actors);
+    runtime::clean_up();
+    match ended {
+        Ok(Ok(0)) => Exit::Done,
+        // 130 has no variant of its own: it leaves as it is.
+        Ok(Ok(code)) => std::process::exit(code),
+        Ok(Err(error)) => failed("the daemon cannot run", &error, "").report(),
         Err(trouble) => trouble.report(),
     }
 }
@@ -108,7 +75,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// Everything that can go wrong before the daemon runs goes wrong here.
 fn boot(flags: &Flags) -> Result<Boot, Trouble> {
-    let sources = sources(flags);
+    let sources = flags.sources();
     let loaded = load(&sources).map_err(|problems| Trouble::settings(words(&problems)))?;
     let settings = &loaded.settings;
     begin_log(settings);
@@ -271,15 +238,13 @@ fn control(
     // Even a daemon that keeps nothing must be found by the verbs.
     let dir = match state {
         Some(dir) => dir,
-        None => Arc::new(StateDir::open(crate::store::runtime_dir(std::process::id())).map_err(
-            |e| {
-                failed(
-                    "cannot make a directory for the control API",
-                    &chain(&e),
-                    "set XDG_RUNTIME_DIR",
-                )
-            },
-        )?),
+        None if runtime::is_ours() => Arc::new(StateDir::open(runtime::dir()).map_err(|e| {
+            failed("cannot make a directory for the control API", &chain(&e), "set XDG_RUNTIME_DIR")
+        })?),
+        None => {
+            let why = format!("{} belongs to somebody else", runtime::root().display());
+            return Err(failed("no place for the control token", &why, "set XDG_RUNTIME_DIR"));
+        }
     };
     let token =
         dir.token().map_err(|e| failed("cannot write the control token", &chain(&e), ""))?;
@@ -318,9 +283,4 @@ fn seeds(targets: &[String]) -> Vec<SocketAddr> {
 /// The settings check both against the same bound.
 fn bounded<const MAX: usize>(text: &str) -> Text<MAX> {
     Text::new(text).unwrap_or_default()
-}
-
-/// Where the state of a daemon started with these flags is; for the verbs.
-pub fn state_dir(flags: &Flags) -> Option<PathBuf> {
-    load(&sources(flags)).ok().and_then(|loaded| loaded.state_dir)
 }

@@ -74,7 +74,8 @@ pub struct Registry {
     unconfirmed: BTreeMap<ConnId, (Ticket, NodeId)>,
     next_ticket: u64,
     save_every: Duration,
-    save_planned: bool,
+    /// A save comes within this time.
+    save_planned: Option<Duration>,
     lifeline: Lifeline,
 }
 
@@ -98,20 +99,21 @@ impl Registry {
             unconfirmed: BTreeMap::new(),
             next_ticket: 0,
             save_every,
-            save_planned: false,
+            save_planned: None,
             lifeline,
         }
     }
 
     fn plan_save(&mut self, wait: Duration, ctx: &mut Context<Self>) {
-        if std::mem::replace(&mut self.save_planned, true) && wait > URGENT {
+        if self.save_planned.is_some_and(|planned| planned <= wait) {
             return;
         }
+        self.save_planned = Some(wait);
         ctx.run_later(wait, |registry, ctx| registry.save(ctx));
     }
 
     fn save(&mut self, ctx: &mut Context<Self>) {
-        self.save_planned = false;
+        self.save_planned = None;
         let saved = self.ports.save.send(SaveBook(self.turn.core.book().clone()));
         ctx.spawn(saved.into_actor(self).map(|saved, registry, ctx| {
             if !saved.unwrap_or(false) {

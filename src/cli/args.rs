@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::trouble::Trouble;
+use crate::settings::{Sources, process_environment};
 
 /// Joins your machines into one private, encrypted, self-healing network, with no server in it.
 ///
@@ -67,6 +68,41 @@ pub struct Running {
     /// PEM file with its certificate
     #[arg(long, value_name = "FILE")]
     pub cert: Option<PathBuf>,
+}
+
+impl Flags {
+    /// Where the settings of this command line come from.
+    pub fn sources(&self) -> Sources {
+        let mut given: Vec<(String, String, toml::Value)> = Vec::new();
+        let mut give = |flag: &str, key: &str, value: toml::Value| {
+            given.push((flag.to_owned(), key.to_owned(), value));
+        };
+        let running = &self.running;
+        if let Some(period) = running.period {
+            give("--period", "network.period", toml::Value::Float(period));
+        }
+        if let Some(port) = running.port {
+            give("--port", "network.controller.listen.port", i64::from(port).into());
+        }
+        if !running.connect.is_empty() {
+            let addrs = running.connect.iter().cloned().map(toml::Value::String).collect();
+            give("--connect", "network.controller.target.connect", toml::Value::Array(addrs));
+        }
+        for (flag, key, path) in
+            [("--key", "network.key", &running.key), ("--cert", "network.cert", &running.cert)]
+        {
+            if let Some(path) = path {
+                give(flag, key, path.to_string_lossy().into_owned().into());
+            }
+        }
+        Sources {
+            config_dir: self.config.clone(),
+            profile: self.profile.clone(),
+            env: process_environment(),
+            flags: given,
+            sets: self.set.clone(),
+        }
+    }
 }
 
 /// How a verb that shows something shows it.

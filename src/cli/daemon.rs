@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use super::args::Flags;
 use super::trouble::{Exit, Trouble};
+use crate::settings::{self, load};
+use crate::store::runtime;
 
+/// The file that says where a daemon's control API listens.
+const ADDR: &str = "control.addr";
 /// Longest time to see whether something listens on a loopback address.
 const LISTENS_TIMEOUT: Duration = Duration::from_millis(300);
 /// A token is far shorter than this, bytes; an address too.
@@ -24,15 +28,12 @@ pub struct Daemon {
     pub start: String,
 }
 
-/// The state directory that `-c` and `-p` lead to: `profiles/<profile>` with `-c`, else
-/// `$XDG_DATA_HOME/kith/<profile>`; none without either, since state is in memory then.
+/// The state directory that these flags lead to, even when the settings have something wrong.
 pub fn state_dir(flags: &Flags) -> Option<PathBuf> {
-    match (&flags.config, &flags.profile) {
-        (None, None) => None,
-        (Some(_), profile) => {
-            Some(Path::new("profiles").join(profile.as_deref().unwrap_or("default")))
-        }
-        (None, Some(profile)) => Some(data_dir()?.join(profile)),
+    let sources = flags.sources();
+    match load(&sources) {
+        Ok(loaded) => loaded.state_dir,
+        Err(_) => settings::state_dir(Path::new(""), &sources),
     }
 }
 
@@ -52,7 +53,11 @@ pub fn find(flags: &Flags) -> Result<Daemon, Trouble> {
         return named(&addr, token);
     }
     if let Some(dir) = state_dir(flags) {
-        return at(&dir, &start_line(flags));
+        let here = Path::new("profiles").join(flags.profile.as_deref().unwrap_or_default());
+        // `-p bob` alone also means the bob that was started here with `-c`.
+        let started_here =
+            flags.config.is_none() && !dir.join(ADDR).exists() && here.join(ADDR).exists();
+        return at(if started_here { &here } else { &dir }, &start_line(flags));
     }
     if let Some(dir) = env("KITH_STATE") {
         return at(Path::new(&dir), "node");
@@ -99,8 +104,11 @@ fn read(dir: &Path, start: &str) -> Result<Daemon, String> {
 
 /// State directories with a daemon that listens, with what it is called by.
 fn running() -> Vec<(PathBuf, Daemon)> {
-    let roots = [(Some("profiles".into()), "-c config -p"), (data_dir(), "-p")];
     let mut found = Vec::new();
+    let mut roots = vec![(Some("profiles".into()), "-c config -p"), (data_dir(), "-p")];
+    if runtime::is_ours() {
+        roots.push((Some(runtime::root()), ""));
+    }
     for (root, flag) in roots {
         let entries = root.and_then(|root| fs::read_dir(root).ok()).into_iter().flatten();
         for dir in entries.flatten().map(|entry| entry.path()) {
@@ -124,17 +132,15 @@ fn only_one(mut running: Vec<(PathBuf, Daemon)>) -> Result<Daemon, Trouble> {
             let dirs: Vec<String> =
                 running.iter().map(|(dir, _)| dir.display().to_string()).collect();
             let why = format!("{many} run here: {}", dirs.join(", "));
-            Err(Trouble::usage("cannot tell which daemon is meant", &why, "name one by -c and -p"))
+            let remedy = "name one by -c and -p, or by its directory: KITH_STATE=DIR";
+            Err(Trouble::usage("cannot tell which daemon is meant", &why, remedy))
         }
     }
 }
 
 /// Nothing runs where it was looked for.
 pub fn no_daemon(why: &str, start: &str) -> Trouble {
-    let remedy = format!(
-        "start it with: {start}    (one without a state directory is found by --control and \
-         KITH_TOKEN)"
-    );
+    let remedy = format!("start it with: {start}");
     Trouble::new(Exit::NoDaemon, "no daemon to ask", why.into(), &remedy)
 }
 

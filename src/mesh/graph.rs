@@ -256,16 +256,16 @@ impl Graph {
         next
     }
 
-    /// For each of `ids` (ordered), the indices it has a confirmed link with.
+    /// For each of `ids` (ordered, as the nodes are), the indices it has a confirmed link with.
     fn confirmed(&self, ids: &[NodeId]) -> Vec<Vec<usize>> {
-        let index = |id: &NodeId| ids.binary_search(id).ok();
-        let confirmed = |(id, known): (&NodeId, &Known)| {
-            let both = |l: &&LinkEntry| {
-                self.nodes.get(&l.peer).is_some_and(|peer| peer.lists(id).is_some())
-            };
-            known.links().iter().filter(both).filter_map(|l| index(&l.peer)).collect()
+        // Looked up by index: the map would be searched twice for each link.
+        let nodes: Vec<&Known> = self.nodes.values().collect();
+        let both = |i: usize, l: &LinkEntry| {
+            let j = ids.binary_search(&l.peer).ok()?;
+            nodes[j].lists(&ids[i]).is_some().then_some(j)
         };
-        self.nodes.iter().map(confirmed).collect()
+        let confirmed = |i: usize| nodes[i].links().iter().filter_map(|l| both(i, l)).collect();
+        (0..nodes.len()).map(confirmed).collect()
     }
 
     /// Which of `ids` a confirmed path leads to. Nodes that said goodbye are not walked through.
@@ -389,7 +389,6 @@ impl Graph {
             .flat_map(|(id, n)| n.links().iter().filter_map(|l| self.link(id, l)))
             .collect();
         links.sort_unstable_by_key(|l| (l.from, l.to));
-        links.dedup_by_key(|l| (l.from, l.to));
         let same = nodes.len() == before.nodes.len()
             && links.len() == before.links.len()
             && nodes.iter().zip(&before.nodes).all(|(a, b)| (a.id, a.state) == (b.id, b.state))
@@ -403,7 +402,7 @@ impl Graph {
         View { me: self.me, nodes, links, changed_ms: self.changed_ms }
     }
 
-    /// One link as shown, from one end's entry; none if its other end is not live.
+    /// One link as shown, from one end's entry; none if its other end is not live, or shows it.
     fn link(&self, id: &NodeId, entry: &LinkEntry) -> Option<LinkView> {
         let peer = self.nodes.get(&entry.peer).filter(|p| p.met && p.is_live())?;
         let back = peer.lists(id);
@@ -414,6 +413,10 @@ impl Graph {
             }
             (dir, _) => dir == Direction::Out,
         };
+        if back.is_some() && !dialled {
+            // The dialler's entry shows this link.
+            return None;
+        }
         let theirs = back.map_or(0, |b| b.rtt_us);
         let (dialler_us, other_us) =
             if dialled { (entry.rtt_us, theirs) } else { (theirs, entry.rtt_us) };

@@ -15,6 +15,8 @@ pub mod peers;
 pub mod pulse;
 pub mod record;
 mod sync;
+#[cfg(test)]
+mod tests;
 pub mod topology;
 pub mod trust;
 pub mod view;

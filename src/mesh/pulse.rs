@@ -25,6 +25,8 @@ const FRESH: Duration = Duration::from_millis(300);
 const LATE: Duration = Duration::from_millis(250);
 /// A timer this late says that we were suspended.
 const SUSPENDED: Duration = Duration::from_millis(1500);
+/// How long the neighbours that were asked about a peer have for their answer.
+const WORD: Duration = Duration::from_millis(250);
 /// How many neighbours of a silent peer are asked.
 const WITNESSES: usize = 3;
 /// Worst local health.
@@ -242,7 +244,7 @@ impl Pulse {
         }
         if link.dir == Direction::In {
             // The peer pings; we only do when it has missed its turn.
-            link.next_ping = now + period * 3 / 2 + DOUBT;
+            link.next_ping = now + period * 3 / 2;
         }
         if let Some(rtt_us) = rtt_us {
             // Jacobson's smoothing, RFC 6298: an eighth of the new value.
@@ -334,8 +336,9 @@ impl Pulse {
         if all_silent {
             cap
         } else if given_up && !vouched {
-            // Somebody else has waited the whole time already; what we need is our own look.
-            self.patience(DOUBT).min(cap)
+            // Somebody else has waited the whole time already; what we need is our own look, and the word
+            // of those we have just asked: the accuser's link may be the only bad one.
+            self.patience(DOUBT + WORD).min(cap)
         } else {
             self.patience(self.policy.timeout).min(cap)
         }
@@ -353,6 +356,12 @@ impl Pulse {
             }
         });
         due.min()
+    }
+
+    /// Asks to be woken when something is due. What only now turns out to be overdue does not make us late.
+    fn plan(&mut self, now: Time) {
+        self.clock = now;
+        self.wanted_wake = self.earliest().map(|at| at.max(now));
     }
 
     fn verdict(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
@@ -419,6 +428,8 @@ impl Core for Pulse {
     type Effect = Effect;
 
     fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Effect>) {
+        // After a suspend, messages may be looked at before timers.
+        self.note_lateness(now, out);
         match event {
             Event::LinkUp { peer, dir, rtt_us } => {
                 let link = Link {
@@ -427,7 +438,7 @@ impl Core for Pulse {
                     heard: now,
                     next_ping: match dir {
                         Direction::Out => now,
-                        Direction::In => now + self.period() * 3 / 2 + DOUBT,
+                        Direction::In => now + self.period() * 3 / 2,
                     },
                     unanswered: None,
                     pinged: None,
@@ -468,8 +479,7 @@ impl Core for Pulse {
             }
             Event::Configure(policy) => self.policy = policy,
         }
-        self.clock = now;
-        self.wanted_wake = self.earliest();
+        self.plan(now);
     }
 
     fn next_wake(&self) -> Option<Time> {
@@ -499,7 +509,6 @@ impl Core for Pulse {
                 _ => {}
             }
         }
-        self.clock = now;
-        self.wanted_wake = self.earliest();
+        self.plan(now);
     }
 }

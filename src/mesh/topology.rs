@@ -20,11 +20,12 @@ use crate::wire::bounded::{List, Text, TooLarge};
 
 /// Changes of our own links are gathered this long before they are told.
 const COALESCE: Duration = Duration::from_millis(20);
-/// Longest pause between two announcements. The pause doubles while changes keep coming and is short
-/// again after [`QUIET`], so that a joiner that links with everyone in half a second has told it all in
-/// one, and a flapping link costs less than two announcements a second. (A fixed burst does not do: a cold start spends it in
+/// Longest pause between two announcements, for each link we have and in all. The pause doubles while
+/// changes keep coming and is short again after [`QUIET`]. It grows with the links because the cost does
+/// (one entry for each link, told on each): a small network has no reason to wait. (A fixed burst does not do: a cold start spends it in
 /// its first tenth of a second, and a crash right after it then waits a whole second to be told.)
-const ANNOUNCE_PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_PER_LINK: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Without news for this long, the next change is told as if it were the first.
 const QUIET: Duration = Duration::from_secs(2);
 /// A changed RTT is told again after this long, and only if it moved by two fifths.
@@ -326,7 +327,9 @@ impl Topology {
         let [card, links] = self.sign_own(now);
         self.dirty = None;
         let quiet = now.since(self.told_at);
-        let longer = (self.pause * 2).min(ANNOUNCE_PAUSE);
+        let degree = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
+        let longest = PAUSE_PER_LINK.saturating_mul(degree).clamp(COALESCE, PAUSE_MAX);
+        let longer = (self.pause * 2).min(longest);
         self.pause = if quiet >= QUIET { COALESCE } else { longer };
         self.told_at = now;
         let mut news = vec![links];
@@ -351,9 +354,10 @@ impl Topology {
     }
 
     pub(super) fn schedule_derive(&mut self, now: Time) {
-        // Deriving costs about a microsecond for each link; in a burst of records it is done once.
+        // Deriving costs about a microsecond for each link; in a burst of records it takes a fifth of the
+        // time at most.
         let links = self.view.links.len() as u64;
-        let at = now + Duration::from_micros(1_000 + 2 * links);
+        let at = now + Duration::from_micros(1_000 + 5 * links);
         self.derive_at = Some(self.derive_at.map_or(at, |planned| planned.min(at)));
     }
 
@@ -535,7 +539,7 @@ impl Core for Topology {
                 }
             }
             Event::Measured { peer, rtt_us } => self.measured(now, peer, rtt_us),
-            Event::FromPeer { peer, gossip } => self.from_peer(now, peer, gossip, out),
+            Event::FromPeer { peer, gossip } => self.take_gossip(now, peer, gossip, out),
             Event::RootDiffers { peer } => self.root_differs(now, peer, out),
             Event::Learned { record } => self.take(now, record, out),
             Event::Reachable { addrs } => {

@@ -71,7 +71,7 @@ impl World {
                     announced |= is_own(&gossip, &self.hosts[host].key);
                     self.counts.gossip += 1;
                     if self.net.weather.gossip_loss_permille <= self.dice.below(1000) {
-                        self.send_frame(host, me, &peer, Item::Gossip(gossip));
+                        self.send_frame(host, me, &peer, Item::Gossip(Box::new(gossip)));
                     }
                 }
                 Effect::Root(root) => {

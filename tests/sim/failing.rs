@@ -24,7 +24,7 @@ fn at_rest(test: &'static str, seed: u64, hosts: usize) -> World {
 #[test]
 fn a_crash_is_known_by_all_in_half_a_second_and_the_dead_stay_dead() {
     let mut times = Times::default();
-    for seed in seeds(2) {
+    for seed in seeds(8) {
         let mut w = at_rest("a_crash_is_known", seed, 20);
         w.laws.healthy = (0..20).collect();
         w.laws.no_ghosts = true;
@@ -47,7 +47,7 @@ fn a_crash_is_known_by_all_in_half_a_second_and_the_dead_stay_dead() {
 #[test]
 fn a_restart_with_the_same_key_is_the_same_node_within_a_second() {
     let mut times = Times::default();
-    for seed in seeds(2) {
+    for seed in seeds(10) {
         let mut w = at_rest("a_restart_with_the_same_key", seed, 20);
         w.laws.no_ghosts = true;
         for round in 0..4 {
@@ -61,18 +61,18 @@ fn a_restart_with_the_same_key_is_the_same_node_within_a_second() {
             }
             w.start(victim);
             let known = |w: &World| w.all_show_alive(victim);
-            times.add(w.run_until(Duration::from_secs(5), FINE, known));
+            w.run_until(Duration::from_secs(1), FINE, known);
+            times.add(w.run_until(Duration::from_secs(12), FINE, World::at_rest));
         }
-        w.run_until(Duration::from_secs(12), STEP, World::at_rest);
         w.bounded(20 * 150, 20 * 80);
     }
-    times.check("restart known by all", Duration::from_secs(1), Duration::from_millis(1500));
+    times.check("rest after a restart", Duration::from_secs(1), Duration::from_millis(1500));
 }
 
 #[test]
 fn a_silent_death_is_known_by_all_in_six_seconds() {
     let mut times = Times::default();
-    for seed in seeds(2) {
+    for seed in seeds(8) {
         let mut w = at_rest("a_silent_death", seed, 20);
         let victim = w.dice.below(20) as usize;
         w.laws.healthy = (0..20).filter(|i| *i != victim).collect();
@@ -104,7 +104,7 @@ fn a_silent_death_is_known_by_all_in_six_seconds() {
         w.run_until(Duration::from_secs(12), STEP, World::at_rest);
         w.bounded(20 * 150, 20 * 80);
     }
-    times.check("silent death known by all", Duration::from_secs(6), Duration::from_secs(6));
+    times.check("silent death known by all", Duration::from_secs(5), Duration::from_secs(6));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_goodbye_is_shown_as_left_and_not_sought_again() {
 
 #[test]
 fn nodes_that_stop_and_go_on_make_nobody_else_look_failed() {
-    for seed in seeds(4) {
+    for seed in seeds(8) {
         let mut w = at_rest("nodes_that_stop_and_go_on", seed, 20);
         w.laws.healthy = (5..20).collect();
         for _ in 0..15 {
@@ -154,8 +154,8 @@ fn nodes_that_stop_and_go_on_make_nobody_else_look_failed() {
 
 #[test]
 fn a_split_in_halves_heals_by_itself() {
-    let mut times = Times::default();
-    for seed in seeds(2) {
+    let (mut times, mut aware) = (Times::default(), Times::default());
+    for seed in seeds(10) {
         let mut w = at_rest("a_split_in_halves", seed, 20);
         let mut hosts: Vec<usize> = (0..20).collect();
         w.dice.shuffle(&mut hosts);
@@ -171,9 +171,14 @@ fn a_split_in_halves_heals_by_itself() {
             }
         }
         w.split(one, other, false);
-        times.add(w.run_until(Duration::from_secs(15), STEP, World::at_rest));
+        let everyone = |w: &World| (0..20).try_for_each(|i| w.all_show_alive(i));
+        let known = w.run_until(Duration::from_secs(10), STEP, everyone);
+        aware.add(known);
+        times.add(known + w.run_until(Duration::from_secs(15), STEP, World::at_rest));
         w.bounded(20 * 300, 20 * 100);
     }
+    let (p99, max) = (Duration::from_secs(8), Duration::from_secs(10));
+    aware.check("everyone known again after a split of 20", p99, max);
     times.check("heal of a split of 20", Duration::from_secs(10), Duration::from_secs(10));
 }
 
@@ -206,9 +211,10 @@ fn a_node_cut_off_for_a_while_accuses_nobody_when_it_is_back() {
         let others: Vec<usize> = (0..12).filter(|i| *i != host).collect();
         w.laws.healthy = others.iter().copied().collect();
         w.split(&[host], &others, true);
-        let pause = w.dice.between(Duration::from_secs(1), Duration::from_millis(2500));
+        let pause = w.dice.between(Duration::from_secs(1), Duration::from_millis(1800));
         w.run_for(pause);
         w.split(&[host], &others, false);
+        // TCP itself needs up to a second to notice; with a longer cut the two could add up to 3 s.
         let silents = w.counts.silents;
         w.run_for(Duration::from_secs(20));
         if w.counts.silents > silents {
@@ -221,7 +227,7 @@ fn a_node_cut_off_for_a_while_accuses_nobody_when_it_is_back() {
 #[test]
 fn whatever_mix_of_faults_all_is_well_once_they_end() {
     let mut times = Times::default();
-    for seed in seeds(1) {
+    for seed in seeds(4) {
         let mut w = at_rest("whatever_mix_of_faults", seed, 12);
         w.net.weather.loss_permille = w.dice.below(20);
         let mut cuts: Vec<(usize, usize)> = Vec::new();
@@ -265,5 +271,5 @@ fn whatever_mix_of_faults_all_is_well_once_they_end() {
         times.add(w.run_until(Duration::from_secs(45), STEP, World::at_rest));
         w.bounded(12 * 500, 12 * 200);
     }
-    times.check("rest after chaos", Duration::from_secs(35), Duration::from_secs(45));
+    times.check("rest after chaos", Duration::from_secs(10), Duration::from_secs(30));
 }

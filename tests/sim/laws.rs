@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kith::mesh::NodeId;
-use kith::mesh::record::Direction;
 use kith::mesh::view::{State, View};
 
 use crate::host::Process;
@@ -106,7 +105,7 @@ impl World {
     /// Whether every pair may be linked and is, both ends agree, and all graphs are the truth.
     pub fn at_rest(&self) -> Result<(), String> {
         let alive: Vec<usize> = (0..self.hosts.len()).filter(|i| self.hosts[*i].alive()).collect();
-        let mut truth: BTreeSet<(NodeId, NodeId)> = BTreeSet::new();
+        let mut truth: Vec<(NodeId, NodeId)> = Vec::new();
         for &a in &alive {
             for &b in &alive {
                 if a < b {
@@ -114,6 +113,7 @@ impl World {
                 }
             }
         }
+        truth.sort_unstable();
         let ids: BTreeSet<NodeId> = alive.iter().map(|i| self.hosts[*i].id).collect();
         let mut roots = BTreeSet::new();
         for &i in &alive {
@@ -138,7 +138,7 @@ impl World {
         &self,
         a: usize,
         b: usize,
-        truth: &mut BTreeSet<(NodeId, NodeId)>,
+        truth: &mut Vec<(NodeId, NodeId)>,
     ) -> Result<(), String> {
         let (ida, idb) = (self.hosts[a].id, self.hosts[b].id);
         let (ab, ba) = (self.link(a, &idb), self.link(b, &ida));
@@ -158,7 +158,7 @@ impl World {
         if pa != pb || sa == sb {
             return Err(format!("n{a} and n{b} disagree on which connection is their link"));
         }
-        truth.insert(if sa == 0 { (ida, idb) } else { (idb, ida) });
+        truth.push(if sa == 0 { (ida, idb) } else { (idb, ida) });
         Ok(())
     }
 
@@ -167,11 +167,11 @@ impl World {
         i: usize,
         process: &Process,
         ids: &BTreeSet<NodeId>,
-        truth: &BTreeSet<(NodeId, NodeId)>,
+        truth: &[(NodeId, NodeId)],
     ) -> Result<(), String> {
         let view = process.topology.view();
-        let shown: BTreeSet<NodeId> = view.alive().map(|n| n.id).collect();
-        if shown != *ids {
+        if !view.alive().map(|n| &n.id).eq(ids) {
+            let shown: BTreeSet<NodeId> = view.alive().map(|n| n.id).collect();
             let missing: Vec<_> = ids.difference(&shown).map(|id| self.name(id)).collect();
             let ghosts: Vec<_> = shown.difference(ids).map(|id| self.name(id)).collect();
             return Err(format!("n{i} does not show {missing:?} and wrongly shows {ghosts:?}"));
@@ -180,12 +180,12 @@ impl World {
             let (from, to) = (self.name(&half.from), self.name(&half.to));
             return Err(format!("n{i} shows the half-open edge {from} -> {to}"));
         }
-        let edges: BTreeSet<(NodeId, NodeId)> = view.links.iter().map(|l| (l.from, l.to)).collect();
-        if edges != *truth {
-            let text = |e: &(NodeId, NodeId)| format!("{}->{}", self.name(&e.0), self.name(&e.1));
-            let missing: Vec<_> = truth.difference(&edges).map(text).collect();
-            let wrong: Vec<_> = edges.difference(truth).map(text).collect();
-            return Err(format!("n{i} lacks the edges {missing:?} and has the wrong {wrong:?}"));
+        let edges = || view.links.iter().map(|l| (l.from, l.to));
+        if !edges().eq(truth.iter().copied()) {
+            let text = |e: (NodeId, NodeId)| format!("{}->{}", self.name(&e.0), self.name(&e.1));
+            let missing = truth.iter().copied().find(|e| edges().all(|edge| edge != *e)).map(text);
+            let wrong = edges().find(|e| !truth.contains(e)).map(text);
+            return Err(format!("n{i} lacks the edge {missing:?} or has the wrong {wrong:?}"));
         }
         Ok(())
     }
@@ -207,11 +207,5 @@ impl World {
         if counts.wakes > wakes_max {
             self.broken(format!("{} timer turns in {seconds} s: a core spins", counts.wakes));
         }
-    }
-
-    /// The direction of a host's link to another, as its own graph has it.
-    pub fn direction(&self, host: usize, peer: usize) -> Option<Direction> {
-        let (_, side) = self.link(host, &self.hosts[peer].id)?;
-        Some(if side == 0 { Direction::Out } else { Direction::In })
     }
 }

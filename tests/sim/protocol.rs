@@ -170,18 +170,18 @@ impl World {
                     return self.end(pipe, side, Ended::WrongIdentity { found }, Some(Item::Fin));
                 }
                 p.ends[0].hello_at = now;
-                let card = process.topology.card();
+                let card = Box::new(process.topology.card());
                 self.transmit(pipe, 0, Item::DiallerHello(card));
             }
             Item::DiallerHello(card) => {
-                p.ends[1].card = Some(card);
-                let card = process.topology.card();
+                p.ends[1].card = Some(*card);
+                let card = Box::new(process.topology.card());
                 self.transmit(pipe, 1, Item::AcceptorHello(card));
             }
             Item::AcceptorHello(card) => {
                 let rtt = now.since(p.ends[0].hello_at);
                 let rtt_us = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX);
-                let local = self.hosts[host].addr;
+                let (card, local) = (*card, self.hosts[host].addr);
                 self.act(host, Act::Peers(Event::Handshaken { conn, card, rtt_us, local }));
             }
             Item::Ready => {
@@ -195,7 +195,7 @@ impl World {
             Item::Rst => self.end(pipe, side, Ended::Lost, None),
             Item::Gossip(_) | Item::Beat(_) if stage != Stage::Kept => {}
             Item::Gossip(gossip) => {
-                let peer = self.hosts[peer_host].id;
+                let (peer, gossip) = (self.hosts[peer_host].id, *gossip);
                 self.act(host, Act::Topology(topology::Event::FromPeer { peer, gossip }));
             }
             Item::Beat(beat) => self.beat(pipe, side, beat, clock),

@@ -59,6 +59,7 @@ impl Peers {
         let base = self.policy.delay.0;
         if let Some(member) = self.members.get_mut(&id) {
             member.held = false;
+            member.rebuffed = false;
             member.delay = base;
             if member.up.is_none() && member.dialing.is_none() {
                 member.next_dial = Some(now);

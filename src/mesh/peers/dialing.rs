@@ -1,5 +1,6 @@
 //! Whom to dial, and when: backoff, seeds, healing of splits.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -14,6 +15,9 @@ use crate::mesh::{ConnId, NodeId, Time};
 const HEALERS: usize = 3;
 /// How often a healer dials a lost member.
 const HEAL_EVERY: Duration = Duration::from_secs(2);
+/// A dial without an answer for this long has lost its first packet (the kernel sends the next after 1 s,
+/// 3 s and 7 s).
+const HANGING: Duration = Duration::from_secs(1);
 /// Shortest time between two wakings of everyone.
 const WAKE_EVERY: Duration = Duration::from_secs(10);
 /// A node this young dials everyone it learns of at once; older ones let the young come to them.
@@ -38,7 +42,11 @@ impl Peers {
     }
 
     /// Takes in who is alive now.
-    pub(super) fn graph(&mut self, now: Time, view: &View) {
+    pub(super) fn graph(&mut self, now: Time, view: &View, out: &mut Vec<Effect>) {
+        let hangs = |c: &Conn| !c.greeted && now.since(c.since) >= HANGING;
+        let hanging: BTreeSet<ConnId> =
+            self.conns.iter().filter(|(_, c)| hangs(c)).map(|(conn, _)| *conn).collect();
+        let mut given_up: Vec<ConnId> = Vec::new();
         let young = self.first_up.is_none_or(|at| now.since(at) < YOUNG);
         for node in view.nodes.iter().filter(|n| n.id != view.me) {
             let alive = matches!(node.state, State::Alive | State::Suspect);
@@ -59,10 +67,15 @@ impl Peers {
             }
             if alive && (moved || !member.alive) {
                 member.left = false;
+                member.rebuffed = false;
                 member.delay = base;
                 member.fails = 0;
                 if member.up.is_none() && member.limbo.is_none() && !member.held {
                     member.next_dial = Some(now + wait);
+                }
+                // A dial begun in a split waits for the kernel to try again, for seconds: begin anew.
+                if member.dialing.is_some_and(|conn| hanging.contains(&conn)) {
+                    given_up.extend(member.dialing.take());
                 }
             }
             if node.state == State::Left {
@@ -73,6 +86,10 @@ impl Peers {
                 member.alive = alive;
                 self.note(now, node.id, format!("now {} in the graph", node.state.as_str()));
             }
+        }
+        for conn in given_up {
+            self.conns.remove(&conn);
+            out.push(Effect::Close { conn, bye: Bye::Duplicate });
         }
     }
 
@@ -121,6 +138,7 @@ impl Peers {
             Ended::Said(Bye::Banned | Bye::NotNamed | Bye::LabelTaken | Bye::Disconnected, _)
                 | Ended::WrongNetwork
         );
+        member.rebuffed = on_purpose;
         member.problem = match how {
             Ended::Said(Bye::Duplicate | Bye::Leaving, _) => None,
             _ => Some(text.clone()),
@@ -157,16 +175,13 @@ impl Peers {
             return;
         }
         self.woken_at = Some(now);
-        let base = self.policy.delay.0;
         for member in self.members.values_mut() {
-            if member.next_dial.is_some() {
+            if member.next_dial.is_some() && !member.rebuffed {
                 member.next_dial = Some(now);
-                member.delay = base;
             }
         }
         for seed in &mut self.seeds {
             seed.next_dial = now;
-            seed.delay = base;
         }
     }
 
@@ -204,8 +219,8 @@ impl Peers {
         if alive.filter(|(id, _)| rank(id) < mine).take(HEALERS).count() >= HEALERS {
             return;
         }
-        let lost =
-            |m: &Member| !m.alive && m.up.is_none() && m.dialing.is_none() && m.next_dial.is_some();
+        let idle = |m: &Member| m.up.is_none() && m.dialing.is_none() && m.next_dial.is_some();
+        let lost = |m: &Member| !m.alive && !m.rebuffed && idle(m);
         let mut lost: Vec<&mut Member> = self.members.values_mut().filter(|m| lost(m)).collect();
         let pick = self.dice.below(lost.len() as u64);
         if let Some(member) = usize::try_from(pick).ok().and_then(|i| lost.get_mut(i)) {

@@ -344,6 +344,8 @@ struct Member {
     left: bool,
     /// A person closed the link: keep it closed.
     held: bool,
+    /// The last link or dial was closed on purpose, here or there: healing does not press it.
+    rebuffed: bool,
     problem: Option<String>,
     evidence: VecDeque<Evidence>,
     since: Time,
@@ -472,6 +474,7 @@ impl Member {
             alive: false,
             left: false,
             held: false,
+            rebuffed: false,
             problem: None,
             evidence: VecDeque::new(),
             since: now,
@@ -498,7 +501,7 @@ impl Core for Peers {
                 self.handshaken(now, conn, card, rtt_us, local, out);
             }
             Event::Closed { conn, how } => self.closed(now, conn, how, out),
-            Event::Graph(view) => self.graph(now, &view),
+            Event::Graph(view) => self.graph(now, &view, out),
             Event::Silent { peer, silent, vouched } => {
                 self.silent(now, peer, silent, vouched, out);
             }

@@ -145,7 +145,11 @@ impl Peers {
     ) {
         self.conns.remove(&conn);
         out.push(Effect::Close { conn, bye });
-        if self.members.get(&id).is_some_and(|m| m.up.is_none() && m.dialing.is_none()) {
+        if let Some(member) = self.members.get_mut(&id)
+            && member.up.is_none()
+            && member.dialing.is_none()
+        {
+            member.rebuffed = true;
             self.retry_later(now, id, LEFT_ALONE);
         }
         match bye {
@@ -215,6 +219,7 @@ impl Peers {
         member.up = Some(Up { conn, dir, addr, rtt_us, since: now, epoch: said.ver.epoch });
         member.limbo = None;
         member.next_dial = None;
+        member.rebuffed = false;
         member.fails = 0;
         member.left = false;
         member.problem = None;
@@ -301,6 +306,9 @@ impl Peers {
                     self.remember_refusal(now, id, text, out);
                 }
                 let patient = !matches!(bye, Bye::Silent | Bye::Stalled | Bye::Protocol);
+                if let Some(member) = self.members.get_mut(&id) {
+                    member.rebuffed = patient;
+                }
                 self.retry_later(now, id, if patient { LEFT_ALONE } else { base });
                 self.down(id, Down::Closed, out);
             }

@@ -1,0 +1,117 @@
+# shellcheck shell=bash
+# What the scripts beside this file share. Sourced, never run.
+# shellcheck disable=SC2034 # what is set here is used there
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+NODE=${KITH_NODE:-${CARGO_TARGET_DIR:-$ROOT/target}/release/node}
+PROFILES=(alice bob carol dave erin)
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() {
+    warn "$@"
+    exit 1
+}
+
+now_ms() {
+    local t=$EPOCHREALTIME # seconds and microseconds, with the locale's decimal mark
+    say $((${t//[!0-9]/} / 1000))
+}
+
+# $1 must be a whole number of at least 1; $2 is the flag it belongs to.
+need_number() { [[ $1 =~ ^[1-9][0-9]{0,5}$ ]] || die "$2 wants a whole number of at least 1, not '$1'"; }
+
+build() {
+    [[ -n ${KITH_NODE:-} ]] && return # somebody brought a binary
+    command -v cargo >/dev/null || die "cargo is missing; install Rust from https://rustup.rs"
+    (cd "$ROOT" && cargo build --release --quiet)
+}
+
+# Prefix that makes a child end with the script, even when the script is killed with -9.
+# Only Linux has it; elsewhere the EXIT trap must do.
+TETHER=()
+if command -v setpriv >/dev/null && setpriv --pdeathsig TERM true 2>/dev/null; then
+    TETHER=(setpriv --pdeathsig TERM)
+fi
+
+alive() { [[ -n ${1:-} ]] && kill -0 "$1" 2>/dev/null; }
+
+# Stop the children with these pids: ask, wait up to 5 s, then force.
+stop_pids() {
+    local pid deadline=$((SECONDS + 5))
+    for pid in "$@"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "$@"; do
+        while alive "$pid" && ((SECONDS < deadline)); do sleep 0.02; done
+        kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+}
+
+# First line of the answer to GET http://$1$2, by bash alone, so that no curl is needed.
+http_status() {
+    local host=${1%:*} port=${1##*:}
+    host=${host#[} host=${host%]}
+    (
+        exec 3<>"/dev/tcp/$host/$port"
+        printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$2" "$1" >&3
+        read -r -t 2 line <&3
+        say "${line%$'\r'}"
+    ) 2>/dev/null
+}
+
+ready() { [[ $(http_status "$1" /readyz) == *' 200 '* ]]; }
+
+# `node graph --json` on stdin, one line per node and link on stdout, sorted; needs no jq:
+#   node ID STATE LABEL
+#   link FROM TO STATE RTT_US
+#   changed UNIX_MS
+flat_graph() {
+    awk -F'"' '
+        /^  "(nodes|links)":/ { part = $2 }
+        /^  "changed_ms":/    { gsub(/[^0-9]/, "", $3); print "changed", $3 }
+        /^ *"id":/            { id = $4 }
+        /^ *"label":/         { label = $4 }
+        /^ *"from":/          { from = $4 }
+        /^ *"to":/            { to = $4 }
+        /^ *"rtt_us":/        { rtt = $3; gsub(/[^0-9]/, "", rtt) }
+        /^ *"state":/         { if (part == "nodes") print "node", id, $4, label
+                                else print "link", from, to, $4, rtt
+                                rtt = "" }' | sort
+}
+
+# ---- nodes by name: state and logs under $home/profiles/NAME, notes under $temp ----
+
+declare -A pid=() control=() log_begin=()
+home=$ROOT temp=''
+
+log_of() { say "$home/profiles/$1/node.log"; }
+
+start() {
+    mkdir -p "$home/profiles/$1"
+    : >"$temp/$1.started"
+    touch "$(log_of "$1")"
+    log_begin[$1]=$(($(wc -c <"$(log_of "$1")") + 1))
+    # A background child of bash ignores SIGINT, so Ctrl-C reaches the nodes only through finish.
+    (cd "$home" && exec "${TETHER[@]}" "$NODE" -c config -p "$1") </dev/null >>"$(log_of "$1")" 2>&1 &
+    pid[$1]=$!
+}
+
+# Wait until the node answers /readyz; false if it died first.
+wait_ready() {
+    local file=$home/profiles/$1/control.addr deadline=$((SECONDS + 20))
+    while alive "${pid[$1]}" && ((SECONDS < deadline)); do
+        # An older file is the address of an earlier run.
+        if [[ $file -nt $temp/$1.started ]]; then
+            control[$1]=$(<"$file")
+            ready "${control[$1]}" && return
+        fi
+        sleep 0.02
+    done
+    return 1
+}
+
+ask() { # NAME VERB...
+    local name=$1
+    shift
+    (cd "$home" && "$NODE" -c config -p "$name" "$@")
+}

@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::mesh::Time;
+use crate::mesh::graph::{Graph, Inserted, Limits, TOMBSTONE};
+use crate::mesh::view::{State, View};
+
+const LIMITS: Limits = Limits { nodes_max: 64, forget_after: Duration::from_secs(86_400) };
+/// Unix milliseconds of time 0: late enough for a goodbye to be old.
+const START_MS: u64 = 1_000_000_000;
+
+fn graph() -> Graph {
+    Graph::new(id(0), START_MS, LIMITS)
+}
+
+/// Takes everything at once and looks a minute later.
+fn merged(records: impl IntoIterator<Item = Record>) -> (Graph, View) {
+    let mut graph = graph();
+    for record in records {
+        graph.insert(Time(0), record);
+    }
+    graph.derive(Time::from_ms(1));
+    let nobody = View { me: id(0), nodes: Vec::new(), links: Vec::new(), changed_ms: 0 };
+    let view = graph.view(Time::from_ms(1), &nobody);
+    (graph, view)
+}
+
+fn state(view: &View, n: u8) -> Option<State> {
+    view.node(&id(n)).map(|n| n.state)
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    let peers = prop::collection::vec(0..8u8, 0..8);
+    (0..8u8, 1..4u64, prop::option::of(peers)).prop_map(|(n, seq, peers)| match peers {
+        // One version has one content: the peers depend on who and when.
+        Some(_) => {
+            let peers: Vec<u8> =
+                (0..8).filter(|p| (u64::from(*p + n) * seq) % 3 != 0 || *p == n + 1).collect();
+            links(n, seq, &peers)
+        }
+        None => card(n, seq),
+    })
+}
+
+proptest! {
+    #[test]
+    fn merging_is_commutative_and_idempotent(
+        records in prop::collection::vec(any_record(), 0..40),
+        seed: u64,
+    ) {
+        let mut shuffled = records.clone();
+        shuffled.extend(records.iter().take(10).cloned());
+        crate::mesh::dice::Dice::new(seed).shuffle(&mut shuffled);
+        let ((a, seen_a), (b, seen_b)) = (merged(records), merged(shuffled));
+        prop_assert_eq!(a.digest(), b.digest());
+        prop_assert_eq!(a.root(), b.root());
+        prop_assert_eq!(&seen_a.links, &seen_b.links);
+        // Whether a reachable node was ever dropped by somebody is known only to who heard it happen.
+        let alive = |v: &View| v.alive().map(|n| n.id).collect::<Vec<_>>();
+        prop_assert_eq!(alive(&seen_a), alive(&seen_b));
+    }
+}
+
+#[test]
+fn only_what_both_ends_list_makes_alive() {
+    let (_, view) = merged([links(0, 1, &[1]), links(1, 1, &[0, 2]), links(2, 1, &[])]);
+    assert_eq!(state(&view, 1), Some(State::Alive));
+    assert_eq!(state(&view, 2), None, "half-open: never met, never shown");
+    let (_, view) = merged([links(0, 1, &[1]), links(1, 1, &[0, 2]), links(2, 1, &[1])]);
+    assert_eq!(state(&view, 2), Some(State::Alive));
+    assert!(view.links.iter().all(|l| l.confirmed));
+}
+
+#[test]
+fn a_liar_cannot_attach_itself() {
+    let liar = 7;
+    let (graph, view) =
+        merged([links(0, 1, &[1]), links(1, 1, &[0]), links(liar, 9, &[0, 1]), card(liar, 9)]);
+    assert_eq!(state(&view, liar), None);
+    assert!(!graph.is_alive(&id(liar)));
+    assert!(view.links.iter().all(|l| l.from != id(liar) && l.to != id(liar)));
+}
+
+#[test]
+fn of_two_records_of_one_version_the_first_is_kept() {
+    let mut graph = graph();
+    let first = links(1, 5, &[2]);
+    assert!(matches!(graph.insert(Time(0), first.clone()), Inserted::New { .. }));
+    assert_eq!(graph.insert(Time(0), links(1, 5, &[3])), Inserted::Conflict);
+    assert_eq!(graph.insert(Time(0), first.clone()), Inserted::Stale);
+    assert_eq!(graph.link_state(&id(1)), Some(&first));
+}
+
+#[test]
+fn a_goodbye_is_shown_and_an_old_one_not_taken_up_again() {
+    let goodbye = |leaving_ms| {
+        let ver = Ver { epoch: 1, seq: 9 };
+        let said = Card { leaving_ms: Some(leaving_ms), ..plain_card(1, ver) };
+        Record::sign(Body::Card(said), &node(1))
+    };
+    let tombstone_ms = u64::try_from(TOMBSTONE.as_millis()).expect("an hour");
+    let mut graph = graph();
+    assert_eq!(graph.insert(Time(0), goodbye(START_MS - tombstone_ms - 1)), Inserted::Stale);
+    for record in [links(0, 1, &[1]), links(1, 1, &[0]), card(1, 1)] {
+        graph.insert(Time(0), record);
+    }
+    graph.derive(Time(0));
+    assert!(graph.is_alive(&id(1)));
+    graph.insert(Time(0), goodbye(START_MS));
+    graph.insert(Time(0), links(0, 2, &[]));
+    graph.derive(Time(0));
+    let nobody = View { me: id(0), nodes: Vec::new(), links: Vec::new(), changed_ms: 0 };
+    assert_eq!(state(&graph.view(Time(0), &nobody), 1), Some(State::Left));
+}
+
+#[test]
+fn a_crash_is_failed_after_the_grace_and_a_split_is_unreachable() {
+    let mut graph = graph();
+    let all =
+        [links(0, 1, &[1, 2, 3]), links(1, 1, &[0]), links(2, 1, &[0, 3]), links(3, 1, &[0, 2])];
+    for record in all {
+        graph.insert(Time(0), record);
+    }
+    graph.derive(Time(0));
+    graph.insert(Time::from_ms(10), links(0, 2, &[]));
+    let wake = graph.derive(Time::from_ms(10)).expect("the grace ends");
+    let nobody = View { me: id(0), nodes: Vec::new(), links: Vec::new(), changed_ms: 0 };
+    let view = graph.view(Time::from_ms(10), &nobody);
+    assert_eq!(state(&view, 1), Some(State::Suspect));
+    graph.derive(wake);
+    let view = graph.view(wake, &nobody);
+    assert_eq!(state(&view, 1), Some(State::Failed));
+    assert_eq!(state(&view, 2), Some(State::Unreachable));
+    assert_eq!(state(&view, 3), Some(State::Unreachable));
+}
+
+#[test]
+fn strangers_never_take_more_room_than_there_is_nor_the_place_of_the_living() {
+    let mut graph = graph();
+    graph.insert(Time(0), links(0, 1, &[1]));
+    graph.insert(Time(0), links(1, 1, &[0]));
+    graph.derive(Time(0));
+    for n in 2..=255 {
+        graph.insert(Time(0), card(n, 1));
+    }
+    graph.derive(Time(0));
+    let held = (0..=255).filter(|n| {
+        let versions = graph.versions_of(&id(*n));
+        versions.card != Ver::default() || versions.links != Ver::default()
+    });
+    assert!(held.count() <= LIMITS.nodes_max);
+    assert!(graph.is_alive(&id(1)));
+}

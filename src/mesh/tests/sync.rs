@@ -1,0 +1,98 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::mesh::gossip::Gossip;
+use crate::mesh::graph::Limits;
+use crate::mesh::topology::{Effect, Event, Identity, Policy, Topology};
+use crate::mesh::{Core, Time};
+
+fn topology(n: u8) -> Topology {
+    let identity = Identity {
+        network: Text::new("test").expect("short"),
+        label: Text::new(format!("node{n}")).expect("short"),
+        relay: false,
+        epoch: 1,
+        start_ms: 0,
+    };
+    let policy = Policy {
+        period: Some(Duration::from_secs(3600)),
+        limits: Limits { nodes_max: 4096, forget_after: Duration::from_secs(86_400) },
+        records_per_second: 50,
+        degree_max: 128,
+    };
+    Topology::new(identity, policy, Arc::new(node(n)))
+}
+
+/// Hands everything one says to the other until nobody says anything more.
+fn talk(now: Time, pair: &mut [Topology; 2], mut said: Vec<(usize, Effect)>) {
+    while !said.is_empty() {
+        for (from, effect) in std::mem::take(&mut said) {
+            let Effect::Send { peer, gossip } = effect else { continue };
+            let to = 1 - from;
+            if peer == pair[to].me {
+                let peer = pair[from].me;
+                let mut out = Vec::new();
+                pair[to].handle(now, Event::FromPeer { peer, gossip }, &mut out);
+                said.extend(out.into_iter().map(|e| (to, e)));
+            }
+        }
+    }
+}
+
+fn settle(now: Time, pair: &mut [Topology; 2]) {
+    for side in 0..2 {
+        while pair[side].next_wake().is_some_and(|at| at <= now) {
+            let mut out = Vec::new();
+            pair[side].wake(now, &mut out);
+            talk(now, pair, out.into_iter().map(|e| (side, e)).collect());
+        }
+    }
+}
+
+#[test]
+fn one_exchange_in_each_direction_makes_any_two_graphs_equal() {
+    let mut differed = 0;
+    for case in 0..50u64 {
+        let mut dice = crate::mesh::dice::Dice::new(case);
+        let mut pair = [topology(1), topology(2)];
+        // A full mesh of 3..40 hangs on the two; each knows a random part of it in a random version.
+        let all: Vec<u8> = (1..40).collect();
+        for third in 3..40u8 {
+            for side in &mut pair {
+                for seq in 1..=dice.below(4) {
+                    let mut out = Vec::new();
+                    side.take(Time(0), card(third, seq), &mut out);
+                    if dice.below(3) > 0 {
+                        side.take(Time(0), links(third, 100 + seq, &all), &mut out);
+                    }
+                }
+            }
+        }
+        let now = Time::from_ms(1000);
+        for side in 0..2 {
+            let (peer, card) = (pair[1 - side].me, pair[1 - side].card());
+            let dir = if side == 0 { Direction::Out } else { Direction::In };
+            let mut out = Vec::new();
+            pair[side].handle(now, Event::LinkUp { peer, dir, rtt_us: 1, card }, &mut out);
+            // Both also list every third node, so that all of them are alive.
+            for third in 3..40u8 {
+                let up =
+                    Event::LinkUp { peer: id(third), dir, rtt_us: 1, card: super::card(third, 1) };
+                pair[side].handle(now, up, &mut out);
+            }
+        }
+        let now = now + Duration::from_millis(500);
+        settle(now, &mut pair);
+        settle(now + Duration::from_millis(500), &mut pair);
+        differed += u32::from(pair[0].graph.digest() != pair[1].graph.digest());
+        for side in 0..2 {
+            let digest = Gossip::Digest(List::first_of(pair[side].graph.digest().iter().copied()));
+            let peer = pair[1 - side].me;
+            talk(now, &mut pair, vec![(side, Effect::Send { peer, gossip: digest })]);
+            settle(now + Duration::from_secs(1 + side as u64), &mut pair);
+        }
+        assert_eq!(pair[0].graph.digest(), pair[1].graph.digest(), "case {case}");
+    }
+    assert!(differed > 40, "there was something to even out in {differed} of 50 cases");
+}
