@@ -74,7 +74,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Everything that can go wrong before the daemon runs goes wrong here.
-fn boot(flags: &Flags) -> Result<Boot, Trouble> {
+pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let sources = flags.sources();
     let loaded = load(&sources).map_err(|problems| Trouble::settings(words(&problems)))?;
     let settings = &loaded.settings;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 /// Lines of a source file, tests left out.
 const LINES_MAX: usize = 450;
 /// Longer than that for now, with the length they may not exceed.
-const LONGER: [(&str, usize); 4] = [
+const LONGER: [(&str, usize); 6] = [
+    ("src/mesh/graph.rs", 480),
+    ("src/mesh/pulse.rs", 540),
     ("src/mesh/topology.rs", 640),
     ("src/mesh/peers/mod.rs", 600),
     ("src/mesh/peers/settle.rs", 480),

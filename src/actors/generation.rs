@@ -74,10 +74,10 @@ pub struct Above {
 
 /// The actors of one generation. They live as long as their addresses here.
 pub struct Generation {
-    registry: Addr<Registry>,
-    heartbeat: Addr<Heartbeat>,
-    topology: Addr<Topology>,
-    disk: Addr<Disk>,
+    pub(super) registry: Addr<Registry>,
+    pub(super) heartbeat: Addr<Heartbeat>,
+    pub(super) topology: Addr<Topology>,
+    pub(super) disk: Addr<Disk>,
     /// What connections of this generation use.
     pub ports: Arc<connection::Ports>,
 }

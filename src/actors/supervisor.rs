@@ -444,3 +444,6 @@ impl Handler<Reload> for Supervisor {
         Box::pin(async { result })
     }
 }
+
+#[cfg(test)]
+mod tests;
