@@ -105,6 +105,7 @@ fn a_port_in_use_is_named_with_a_way_out() {
 #[test]
 fn wrong_settings_name_key_value_layer_and_what_was_meant() {
     let home = home();
+    let secret = format!("network.secret={}", "hush".repeat(100));
     for (args, says) in [
         (vec!["--period", "0"], vec!["network.period", "0", "--period", "0.05"]),
         (vec!["--period", "-1"], vec!["period", "-1"]),
@@ -121,7 +122,7 @@ fn wrong_settings_name_key_value_layer_and_what_was_meant() {
             vec!["-s", "network.controller.peers.heartbeat_timeout=1"],
             vec!["heartbeat_timeout", "at least 2 x", "heartbeat_period"],
         ),
-        (vec!["-s", "network.secret=[1]"], vec!["network.secret", "(secret)"]),
+        (vec!["-s", &secret], vec!["network.secret", "(secret)", "256"]),
         (
             vec!["-s", "network.controller.target.path=gone.json"],
             vec!["gone.json", "network.controller.target.path", "-s"],
@@ -131,6 +132,7 @@ fn wrong_settings_name_key_value_layer_and_what_was_meant() {
             let done = run(home.path(), &[&args, verb].concat());
             assert_eq!(done.code, Some(2), "{args:?} {done:#?}");
             assert!(done.stderr.starts_with("error: "), "{args:?} {done:#?}");
+            assert!(!done.stderr.contains("hush"), "a secret is never shown: {done:#?}");
             for words in &says {
                 assert!(done.stderr.contains(words), "{words:?} in {args:?} {done:#?}");
             }

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 /// Lines of a source file, tests left out.
 const LINES_MAX: usize = 450;
 /// Longer than that for now, with the length they may not exceed.
-const LONGER: [(&str, usize); 6] = [
+const LONGER: [(&str, usize); 5] = [
     ("src/mesh/graph.rs", 480),
     ("src/mesh/pulse.rs", 540),
     ("src/mesh/topology.rs", 640),
     ("src/mesh/peers/mod.rs", 600),
     ("src/mesh/peers/settle.rs", 480),
-    ("src/actors/registry.rs", 500),
 ];
 
 /// A source file of ours.

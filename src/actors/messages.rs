@@ -299,6 +299,7 @@ pub struct LinkChanged {
 
 /// What became of a link.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box for each link that comes up buys nothing")]
 pub enum LinkChange {
     /// It is up, or has replaced the one before.
     Up {
