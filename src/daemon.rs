@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use crate::actors::boot::Boot;
 use crate::actors::messages::SettingRow;
-use crate::actors::supervisor::{run as run_actors, setting_rows};
+use crate::actors::policy::setting_rows;
+use crate::actors::supervisor::run as run_actors;
 use crate::actors::{Voice, policy};
 use crate::api::control::{Plan, starter};
 use crate::api::{Facts, Token};
