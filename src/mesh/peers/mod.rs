@@ -15,7 +15,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-
 use super::book::Book;
 use super::budget::Budget;
 use super::dice::Dice;
@@ -24,6 +23,7 @@ use super::{ConnId, Core, NodeId, Time};
 
 pub use events::{Bye, Command, Down, Effect, Ended, Event, Home, Policy};
 pub use rows::{Evidence, Phase, Row};
+pub use words::in_words;
 
 /// How long a lost link may be dialled again before anyone is told that it is gone.
 const LIMBO: Duration = Duration::from_millis(300);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{Bye, Ended};
 
 /// How a connection ended, for people.
-pub(super) fn in_words(how: &Ended, addr: SocketAddr) -> String {
+pub fn in_words(how: &Ended, addr: SocketAddr) -> String {
     match how {
         Ended::Refused => format!("nobody listens at {addr}"),
         Ended::TimedOut => "no answer in time".into(),
