@@ -146,7 +146,7 @@ pub enum Event {
     Configure(Policy),
     /// We are stopping: dial nobody any more.
     Leave {
-        /// Forget the links of this run, so that the next start does not seek them.
+        /// Forget whom we met (pins and bans stay), so that the next start seeks nobody but the seeds.
         forget: bool,
     },
 }

@@ -251,9 +251,11 @@ impl Core for Peers {
             }
             Event::Leave { forget } => {
                 self.leaving = true;
+                if forget {
+                    self.book.entries.clear();
+                }
                 for (id, entry) in &mut self.book.entries {
-                    let up = self.members.get(id).is_some_and(|m| m.up.is_some());
-                    entry.anchor = up && !forget;
+                    entry.anchor = self.members.get(id).is_some_and(|m| m.up.is_some());
                 }
                 out.push(Effect::Remember { urgent: true });
             }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::Peers;
+use super::{Member, Peers};
 use crate::mesh::NodeId;
 use crate::mesh::record::Direction;
 
@@ -69,7 +69,7 @@ impl Peers {
             since_ms: start_ms + m.since.as_ms(),
             pinned: self.book.trusted.contains(id),
             banned: self.book.banned.contains_key(id),
-            problem: m.problem.clone().or_else(|| m.held.then(|| "disconnected by hand".into())),
+            problem: self.stands_in_the_way(id, m),
         });
         let seeds = self.seeds.iter().filter(|s| !s.myself);
         let seeds = seeds.filter(|s| s.id.is_none() || s.problem.is_some()).map(|s| Row {
@@ -93,6 +93,12 @@ impl Peers {
             ..nobody(start_ms)
         });
         members.chain(seeds).chain(refused).chain(banned).collect()
+    }
+
+    fn stands_in_the_way(&self, id: &NodeId, member: &Member) -> Option<String> {
+        let refused = self.refusals.get(id).map(|(_, text)| text.clone());
+        let held = || member.held.then(|| "disconnected by hand".into());
+        refused.or_else(|| member.problem.clone()).or_else(held)
     }
 
     /// What was seen of a node, oldest first.

@@ -220,6 +220,21 @@ fn a_label_pinned_to_another_id_is_refused_aloud() {
         out.iter().any(|e| matches!(e, Effect::Notice(text) if text.contains("identity changed")))
     );
     assert!(!peers.is_up(&id(2)));
+    // It stands in the table, whether or not the thief was heard of before.
+    let rows = peers.rows();
+    let thief = rows.iter().find(|row| row.id == Some(id(2))).expect("shown");
+    assert!(thief.problem.as_ref().is_some_and(|p| p.contains("identity changed")), "{thief:?}");
+}
+
+#[test]
+fn who_leaves_seeks_nobody_it_met_and_keeps_its_pins() {
+    let mut peers = registry(0, &[], Book::default());
+    comes_in(&mut peers, Time::from_ms(1), card(1, 1));
+    tell(&mut peers, Time::from_ms(2), Event::Leave { forget: false });
+    assert!(peers.book().entries[&id(1)].anchor, "whoever only stops comes back to its links");
+    tell(&mut peers, Time::from_ms(3), Event::Leave { forget: true });
+    assert!(peers.book().entries.is_empty());
+    assert_eq!(peers.book().label_pins.get("node1"), Some(&id(1)));
 }
 
 #[test]

@@ -3,15 +3,17 @@
 //! Liveness is derived, never gossiped: no message says "X is dead", so nothing has to be refuted and no
 //! ghost can be kept alive by hearsay. Only a link that both ends list counts for reachability.
 
+mod shown;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::gossip::{BUCKETS, BucketSet, Versions};
-use super::record::{Body, Card, Direction, LinkEntry, LinkState, Record};
-use super::view::{LinkView, NodeView, State, View};
-use super::{NodeId, Time, Ver};
+use crate::mesh::gossip::{BUCKETS, BucketSet, Versions};
+use crate::mesh::record::{Body, Card, LinkEntry, LinkState, Record};
+use crate::mesh::view::State;
+use crate::mesh::{NodeId, Time, Ver};
 
 /// How long a node stays suspect after its last confirmed link went, before it is called failed. Long
 /// enough for a link that is being replaced, short enough not to be felt.
@@ -370,62 +372,6 @@ impl Graph {
     /// Whether a confirmed path leads to the node.
     pub fn is_alive(&self, id: &NodeId) -> bool {
         self.nodes.get(id).is_some_and(|n| n.met && n.is_live())
-    }
-
-    /// The graph as shown; `changed_ms` moves when who is there or who is linked differs from `before`.
-    pub fn view(&mut self, now: Time, before: &View) -> View {
-        let shown = self.nodes.iter().filter(|(_, n)| n.met);
-        let nodes: Vec<NodeView> = shown
-            .map(|(id, n)| NodeView {
-                id: *id,
-                label: n.card().map_or_else(String::new, |card| card.label.to_string()),
-                state: n.state,
-                addrs: n.card().map_or_else(Vec::new, |card| card.addrs.to_vec()),
-                since_ms: self.start_ms + n.since.as_ms(),
-            })
-            .collect();
-        let mut links: Vec<LinkView> = self
-            .live()
-            .flat_map(|(id, n)| n.links().iter().filter_map(|l| self.link(id, l)))
-            .collect();
-        links.sort_unstable_by_key(|l| (l.from, l.to));
-        let same = nodes.len() == before.nodes.len()
-            && links.len() == before.links.len()
-            && nodes.iter().zip(&before.nodes).all(|(a, b)| (a.id, a.state) == (b.id, b.state))
-            && links
-                .iter()
-                .zip(&before.links)
-                .all(|(a, b)| (a.from, a.to, a.confirmed) == (b.from, b.to, b.confirmed));
-        if !same {
-            self.changed_ms = self.unix_ms(now);
-        }
-        View { me: self.me, nodes, links, changed_ms: self.changed_ms }
-    }
-
-    /// One link as shown, from one end's entry; none if its other end is not live, or shows it.
-    fn link(&self, id: &NodeId, entry: &LinkEntry) -> Option<LinkView> {
-        let peer = self.nodes.get(&entry.peer).filter(|p| p.met && p.is_live())?;
-        let back = peer.lists(id);
-        // While two links replace one another both ends may say they dialled: the smaller id then counts.
-        let dialled = match (entry.dir, back.map(|b| b.dir)) {
-            (Direction::Out, Some(Direction::Out)) | (Direction::In, Some(Direction::In)) => {
-                *id < entry.peer
-            }
-            (dir, _) => dir == Direction::Out,
-        };
-        if back.is_some() && !dialled {
-            // The dialler's entry shows this link.
-            return None;
-        }
-        let theirs = back.map_or(0, |b| b.rtt_us);
-        let (dialler_us, other_us) =
-            if dialled { (entry.rtt_us, theirs) } else { (theirs, entry.rtt_us) };
-        Some(LinkView {
-            from: if dialled { *id } else { entry.peer },
-            to: if dialled { entry.peer } else { *id },
-            rtt_us: if dialler_us != 0 { dialler_us } else { other_us },
-            confirmed: back.is_some(),
-        })
     }
 
     fn unix_ms(&self, now: Time) -> u64 {

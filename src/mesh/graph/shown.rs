@@ -1,0 +1,64 @@
+//! The graph as people see it.
+
+use super::Graph;
+use crate::mesh::record::{Direction, LinkEntry};
+use crate::mesh::view::{LinkView, NodeView, View};
+use crate::mesh::{NodeId, Time};
+
+impl Graph {
+    /// The graph as shown; `changed_ms` moves when who is there or who is linked differs from `before`.
+    pub fn view(&mut self, now: Time, before: &View) -> View {
+        let shown = self.nodes.iter().filter(|(_, n)| n.met);
+        let nodes: Vec<NodeView> = shown
+            .map(|(id, n)| NodeView {
+                id: *id,
+                label: n.card().map_or_else(String::new, |card| card.label.to_string()),
+                state: n.state,
+                addrs: n.card().map_or_else(Vec::new, |card| card.addrs.to_vec()),
+                since_ms: self.start_ms + n.since.as_ms(),
+            })
+            .collect();
+        let mut links: Vec<LinkView> = self
+            .live()
+            .flat_map(|(id, n)| n.links().iter().filter_map(|l| self.link(id, l)))
+            .collect();
+        links.sort_unstable_by_key(|l| (l.from, l.to));
+        let same = nodes.len() == before.nodes.len()
+            && links.len() == before.links.len()
+            && nodes.iter().zip(&before.nodes).all(|(a, b)| (a.id, a.state) == (b.id, b.state))
+            && links
+                .iter()
+                .zip(&before.links)
+                .all(|(a, b)| (a.from, a.to, a.confirmed) == (b.from, b.to, b.confirmed));
+        if !same {
+            self.changed_ms = self.unix_ms(now);
+        }
+        View { me: self.me, nodes, links, changed_ms: self.changed_ms }
+    }
+
+    /// One link as shown, from one end's entry; none if its other end is not live, or shows it.
+    fn link(&self, id: &NodeId, entry: &LinkEntry) -> Option<LinkView> {
+        let peer = self.nodes.get(&entry.peer).filter(|p| p.met && p.is_live())?;
+        let back = peer.lists(id);
+        // While two links replace one another both ends may say they dialled: the smaller id then counts.
+        let dialled = match (entry.dir, back.map(|b| b.dir)) {
+            (Direction::Out, Some(Direction::Out)) | (Direction::In, Some(Direction::In)) => {
+                *id < entry.peer
+            }
+            (dir, _) => dir == Direction::Out,
+        };
+        if back.is_some() && !dialled {
+            // The dialler's entry shows this link.
+            return None;
+        }
+        let theirs = back.map_or(0, |b| b.rtt_us);
+        let (dialler_us, other_us) =
+            if dialled { (entry.rtt_us, theirs) } else { (theirs, entry.rtt_us) };
+        Some(LinkView {
+            from: if dialled { *id } else { entry.peer },
+            to: if dialled { entry.peer } else { *id },
+            rtt_us: if dialler_us != 0 { dialler_us } else { other_us },
+            confirmed: back.is_some(),
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! Our own records: when they are signed anew and told.
+
+use std::time::Duration;
+
+use super::{Effect, Topology};
+use crate::mesh::Time;
+use crate::mesh::gossip::Gossip;
+use crate::mesh::record::{ADDRS_MAX, Body, Card, LINKS_MAX, LinkEntry, LinkState, Record, Signed};
+use crate::wire::bounded::List;
+
+/// Changes of our own links are gathered this long before they are told.
+pub(super) const COALESCE: Duration = Duration::from_millis(20);
+/// Longest pause between two announcements, for each link we have and in all. The pause doubles while
+/// changes keep coming and is short again after [`QUIET`]. It grows with the links because the cost does
+/// (one entry for each link, told on each): a small network has no reason to wait. (A fixed burst does not
+/// do: a cold start spends it in its first tenth of a second, and a crash right after it then waits a
+/// whole second to be told.)
+const PAUSE_PER_LINK: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Without news for this long, the next change is told as if it were the first.
+const QUIET: Duration = Duration::from_secs(2);
+/// Our records are signed anew after this long, so that nobody takes them for forgotten.
+pub(super) const REFRESH: Duration = Duration::from_secs(15 * 60);
+
+impl Topology {
+    /// Signs our card and link state anew and takes them into the graph.
+    pub(super) fn sign_own(&mut self, now: Time) -> [Record; 2] {
+        self.ver.seq += 1;
+        let card = Card {
+            key: self.crypto.key(),
+            network: self.identity.network.clone(),
+            ver: self.ver,
+            label: self.identity.label.clone(),
+            addrs: List::first_of(self.addrs.iter().copied().take(ADDRS_MAX)),
+            relay: self.identity.relay,
+            mailbox: false,
+            keys: Default::default(),
+            tags: Default::default(),
+            leaving_ms: self.leaving.then(|| self.identity.start_ms + now.as_ms()),
+        };
+        let state = LinkState {
+            id: self.me,
+            ver: self.ver,
+            slots_free: self
+                .policy
+                .degree_max
+                .saturating_sub(u16::try_from(self.links.len()).unwrap_or(u16::MAX)),
+            degree_max: self.policy.degree_max,
+            links: List::first_of(self.links.iter().take(LINKS_MAX).map(|(peer, l)| LinkEntry {
+                peer: *peer,
+                dir: l.dir,
+                rtt_us: l.rtt_us,
+                since_s: u32::try_from(l.up_at.as_ms() / 1000).unwrap_or(u32::MAX),
+            })),
+        };
+        let card_changed = self.graph.card(&self.me).and_then(Record::card).is_none_or(|old| {
+            self.card_dirty || old.ver.epoch != self.ver.epoch || old.leaving_ms != card.leaving_ms
+        });
+        let links = Record::sign(Body::Links(state), &*self.crypto);
+        self.graph.insert(now, links.clone());
+        let card = if card_changed || now >= self.refresh_at {
+            let card = Record::sign(Body::Card(card), &*self.crypto);
+            self.graph.insert(now, card.clone());
+            self.card_dirty = false;
+            self.refresh_at = now + REFRESH;
+            card
+        } else {
+            self.card()
+        };
+        for link in self.links.values_mut() {
+            link.told_at = Some(now);
+        }
+        [card, links]
+    }
+
+    /// Tells every neighbour what changed of our own.
+    pub(super) fn announce(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let card_before = self.card().ver();
+        let [card, links] = self.sign_own(now);
+        self.dirty = None;
+        let quiet = now.since(self.told_at);
+        let degree = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
+        let longest = PAUSE_PER_LINK.saturating_mul(degree).clamp(COALESCE, PAUSE_MAX);
+        let longer = (self.pause * 2).min(longest);
+        self.pause = if quiet >= QUIET { COALESCE } else { longer };
+        self.told_at = now;
+        let mut news = vec![links];
+        if card.ver() != card_before {
+            news.insert(0, card);
+        }
+        let signed: Vec<Signed> = news.iter().map(|r| (**r.signed()).clone()).collect();
+        for peer in self.links.keys() {
+            let gossip = Gossip::Records(List::first_of(signed.iter().cloned()));
+            out.push(Effect::Send { peer: *peer, gossip });
+        }
+        self.schedule_derive(now);
+    }
+
+    pub(super) fn touch(&mut self, now: Time) {
+        self.dirty.get_or_insert(now);
+    }
+
+    /// When our pending change is due to be told.
+    pub(super) fn announce_at(&self) -> Option<Time> {
+        self.dirty.map(|since| (self.told_at + self.pause).max(since + COALESCE))
+    }
+}
