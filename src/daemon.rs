@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use crate::actors::boot::Boot;
 use crate::actors::messages::SettingRow;
-use crate::actors::supervisor::{run as run_actors, setting_rows};
+use crate::actors::policy::setting_rows;
+use crate::actors::supervisor::run as run_actors;
 use crate::actors::{Voice, policy};
 use crate::api::control::{Plan, starter};
 use crate::api::{Facts, Token};
@@ -74,7 +75,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Everything that can go wrong before the daemon runs goes wrong here.
-fn boot(flags: &Flags) -> Result<Boot, Trouble> {
+pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let sources = flags.sources();
     let loaded = load(&sources).map_err(|problems| Trouble::settings(words(&problems)))?;
     let settings = &loaded.settings;

@@ -105,6 +105,7 @@ fn a_port_in_use_is_named_with_a_way_out() {
 #[test]
 fn wrong_settings_name_key_value_layer_and_what_was_meant() {
     let home = home();
+    let secret = format!("network.secret={}", "hush".repeat(100));
     for (args, says) in [
         (vec!["--period", "0"], vec!["network.period", "0", "--period", "0.05"]),
         (vec!["--period", "-1"], vec!["period", "-1"]),
@@ -121,7 +122,7 @@ fn wrong_settings_name_key_value_layer_and_what_was_meant() {
             vec!["-s", "network.controller.peers.heartbeat_timeout=1"],
             vec!["heartbeat_timeout", "at least 2 x", "heartbeat_period"],
         ),
-        (vec!["-s", "network.secret=[1]"], vec!["network.secret", "(secret)"]),
+        (vec!["-s", &secret], vec!["network.secret", "(secret)", "256"]),
         (
             vec!["-s", "network.controller.target.path=gone.json"],
             vec!["gone.json", "network.controller.target.path", "-s"],
@@ -129,9 +130,9 @@ fn wrong_settings_name_key_value_layer_and_what_was_meant() {
     ] {
         for verb in [&["check"][..], &[]] {
             let done = run(home.path(), &[&args, verb].concat());
-            // `--period -1` is refused by the reader of flags already.
             assert_eq!(done.code, Some(2), "{args:?} {done:#?}");
             assert!(done.stderr.starts_with("error: "), "{args:?} {done:#?}");
+            assert!(!done.stderr.contains("hush"), "a secret is never shown: {done:#?}");
             for words in &says {
                 assert!(done.stderr.contains(words), "{words:?} in {args:?} {done:#?}");
             }
@@ -277,9 +278,9 @@ impl Tmpfs {
     fn mount(at: PathBuf, size: &str) -> Option<Tmpfs> {
         fs::create_dir(&at).expect("ours");
         let options = format!("size={size}");
-        let mount =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "kith-test"]).arg(&at);
-        let mounted = Command::output(mount).is_ok_and(|done| done.status.success());
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "kith-test"]).arg(&at);
+        let mounted = mount.output().is_ok_and(|done| done.status.success());
         mounted.then_some(Tmpfs(at))
     }
 }
@@ -298,7 +299,7 @@ fn a_full_disk_is_told_at_the_start_and_survived_while_running() {
     };
     let state = disk.0.join("state");
     let set = format!("state.dir={}", state.display());
-    fs::write(disk.0.join("ballast"), vec![7; 8 << 20]).expect_err("8 MiB do not fit");
+    fs::write(disk.0.join("ballast"), vec![7; 16 << 20]).expect_err("a small disk");
     let done = daemon(&home, &["-s", &set]);
     assert_eq!(done.errors().len(), 1, "{done:#?}");
     assert!([Some(1), Some(2)].contains(&done.code), "{done:#?}");
@@ -308,7 +309,7 @@ fn a_full_disk_is_told_at_the_start_and_survived_while_running() {
     let mut alice = node("alice").set(&set).spawn();
     alice.state = state;
     alice.wait_ready();
-    fs::write(disk.0.join("ballast"), vec![7; 8 << 20]).expect_err("8 MiB do not fit");
+    fs::write(disk.0.join("ballast"), vec![7; 16 << 20]).expect_err("a small disk");
     let bob = node("bob").joins(alice.addr).start();
     wait_until("a link on a full disk", || alice.linked(&bob.id));
     alice.tell(&["pin", "bob"]);

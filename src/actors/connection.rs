@@ -11,13 +11,13 @@ use tokio::sync::Notify;
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    BeatFrom, Closed, GossipFrom, Handshaken, Hangup, Heard, RootDiffers, Verdict,
+    BeatFrom, Closed, Confirmed, GossipFrom, Handshaken, Hangup, Heard, RootDiffers, Verdict,
 };
 use super::post::{deliver, post};
-use crate::mesh::ConnId;
 use crate::mesh::budget::Budget;
 use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::{Crypto, Record};
+use crate::mesh::{ConnId, NodeId};
 use crate::net::lanes::{LaneLimits, Lanes, Link};
 use crate::net::session::{
     Clock, Incoming, LinkReader, LinkWriter, Origin, Session, Shared, establish,
@@ -39,6 +39,8 @@ pub struct Ports {
     pub crypto: Arc<dyn Crypto + Send + Sync>,
     /// PeerRegistry.
     pub handshaken: Recipient<Handshaken>,
+    /// PeerRegistry.
+    pub confirmed: Recipient<Confirmed>,
     /// PeerRegistry.
     pub closed: Recipient<Closed>,
     /// Heartbeat.
@@ -162,70 +164,77 @@ async fn linked(
     if dialled && let Err(how) = session.say_ready().await {
         return how;
     }
-    let peer = session.peer;
+    let talk = Talk { conn, peer: session.peer, dialled, ports, lanes };
     let (mut reader, writer) = session.split();
-    talk(peer, &mut reader, writer, ports, lanes).await
+    talk.until_the_end(&mut reader, writer).await
 }
 
-async fn talk(
-    peer: crate::mesh::NodeId,
-    reader: &mut LinkReader,
-    writer: LinkWriter,
-    ports: &Ports,
-    lanes: &Lanes,
-) -> Ended {
-    let write = writer.run(&ports.shared, lanes, ports.stalled);
-    tokio::pin!(write);
-    let how = tokio::select! {
-        how = read(peer, reader, ports, lanes) => how,
-        how = &mut write => {
-            if how == Ended::Ours {
-                // Closing with unread bytes resets the stream and would destroy our last words.
-                let _ = tokio::time::timeout(FAREWELL, read(peer, reader, ports, lanes)).await;
+/// A link that is up, as its two halves see it.
+struct Talk<'a> {
+    conn: ConnId,
+    peer: NodeId,
+    dialled: bool,
+    ports: &'a Ports,
+    lanes: &'a Lanes,
+}
+
+impl Talk<'_> {
+    async fn until_the_end(&self, reader: &mut LinkReader, writer: LinkWriter) -> Ended {
+        let write = writer.run(&self.ports.shared, self.lanes, self.ports.stalled);
+        tokio::pin!(write);
+        let how = tokio::select! {
+            how = self.read(reader) => how,
+            how = &mut write => {
+                if how == Ended::Ours {
+                    // Closing with unread bytes resets the stream and would destroy our last words.
+                    let _ = tokio::time::timeout(FAREWELL, self.read(reader)).await;
+                }
+                return how;
             }
-            return how;
+        };
+        if matches!(how, Ended::Broken(_)) {
+            self.lanes.close(ByeFrame { why: Bye::Protocol, cards: Default::default() });
+            // The link ends either way.
+            let _ = tokio::time::timeout(FAREWELL, write).await;
         }
-    };
-    if matches!(how, Ended::Broken(_)) {
-        lanes.close(ByeFrame { why: Bye::Protocol, cards: Default::default() });
-        // The link ends either way.
-        let _ = tokio::time::timeout(FAREWELL, write).await;
+        how
     }
-    how
-}
 
-/// Hands on what comes in, until the link ends.
-async fn read(
-    peer: crate::mesh::NodeId,
-    reader: &mut LinkReader,
-    ports: &Ports,
-    lanes: &Lanes,
-) -> Ended {
-    let mut beats = Budget::new(BEATS_BURST, BEATS_PER_SECOND);
-    loop {
-        let next = reader.next(&ports.shared, lanes, &*ports.crypto).await;
-        if lanes.is_closing() && next.is_ok() {
-            continue;
-        }
-        if matches!(next, Ok(Incoming::Heard { .. } | Incoming::Frame(Frame::Beat(_)))) {
-            pace(&mut beats, ports.shared.clock).await;
-        }
-        match next {
-            Ok(Incoming::Heard { at, rtt_us, differs }) => {
-                post(&ports.heard, Heard { peer, at, rtt_us });
-                if differs {
-                    post(&ports.roots, RootDiffers { peer });
-                }
+    /// Hands on what comes in, until the link ends.
+    async fn read(&self, reader: &mut LinkReader) -> Ended {
+        let Talk { peer, ports, lanes, .. } = *self;
+        let mut beats = Budget::new(BEATS_BURST, BEATS_PER_SECOND);
+        let mut unconfirmed = self.dialled;
+        loop {
+            let next = match reader.next(&ports.shared, lanes, &*ports.crypto).await {
+                Ok(next) => next,
+                Err(how) => return how,
+            };
+            if lanes.is_closing() {
+                continue;
             }
-            Ok(Incoming::Frame(Frame::Beat(beat))) => post(&ports.beats, BeatFrom { peer, beat }),
-            Ok(Incoming::Frame(Frame::Gossip(gossip))) => {
-                // Waiting here is the back-pressure: the peer's stream fills up behind it.
-                if ports.gossip.send(GossipFrom { peer, gossip }).await.is_err() {
-                    return Ended::Ours;
-                }
+            if std::mem::take(&mut unconfirmed) {
+                post(&ports.confirmed, Confirmed { conn: self.conn });
             }
-            Ok(Incoming::Frame(_)) => return Ended::Broken("it greeted twice".into()),
-            Err(how) => return how,
+            if matches!(next, Incoming::Heard { .. } | Incoming::Frame(Frame::Beat(_))) {
+                pace(&mut beats, ports.shared.clock).await;
+            }
+            match next {
+                Incoming::Heard { at, rtt_us, differs } => {
+                    post(&ports.heard, Heard { peer, at, rtt_us });
+                    if differs {
+                        post(&ports.roots, RootDiffers { peer });
+                    }
+                }
+                Incoming::Frame(Frame::Beat(beat)) => post(&ports.beats, BeatFrom { peer, beat }),
+                Incoming::Frame(Frame::Gossip(gossip)) => {
+                    // Waiting here is the back-pressure: the peer's stream fills up behind it.
+                    if ports.gossip.send(GossipFrom { peer, gossip }).await.is_err() {
+                        return Ended::Ours;
+                    }
+                }
+                Incoming::Frame(_) => return Ended::Broken("it greeted twice".into()),
+            }
         }
     }
 }

@@ -74,10 +74,10 @@ pub struct Above {
 
 /// The actors of one generation. They live as long as their addresses here.
 pub struct Generation {
-    registry: Addr<Registry>,
-    heartbeat: Addr<Heartbeat>,
-    topology: Addr<Topology>,
-    disk: Addr<Disk>,
+    pub(super) registry: Addr<Registry>,
+    pub(super) heartbeat: Addr<Heartbeat>,
+    pub(super) topology: Addr<Topology>,
+    pub(super) disk: Addr<Disk>,
     /// What connections of this generation use.
     pub ports: Arc<connection::Ports>,
 }
@@ -146,6 +146,7 @@ impl Generation {
             shared,
             crypto,
             handshaken: to(&registry),
+            confirmed: to(&registry),
             closed: to(&registry),
             heard: to(&heartbeat),
             beats: to(&heartbeat),
@@ -192,6 +193,7 @@ impl Generation {
             shared: old.shared.clone(),
             crypto: old.crypto.clone(),
             handshaken: to(&self.registry),
+            confirmed: to(&self.registry),
             closed: to(&self.registry),
             heard: to(&self.heartbeat),
             beats: to(&self.heartbeat),

@@ -259,6 +259,15 @@ pub struct Handshaken {
     pub local: SocketAddr,
 }
 
+/// PeerRegistry: the other end of a link we dialled speaks, so it has kept the link, too. Losing it delays
+/// the answer to whoever asked for the dial until the link ends.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Confirmed {
+    /// Which.
+    pub conn: ConnId,
+}
+
 /// Whether a handshaken connection becomes a link.
 #[derive(Debug)]
 pub enum Verdict {
@@ -290,6 +299,7 @@ pub struct LinkChanged {
 
 /// What became of a link.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box for each link that comes up buys nothing")]
 pub enum LinkChange {
     /// It is up, or has replaced the one before.
     Up {

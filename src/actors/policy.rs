@@ -1,12 +1,13 @@
-//! From settings to the policies the cores follow.
+//! From settings to the policies the cores follow, and to what is shown of them.
 
 use std::time::Duration;
 
+use super::messages::SettingRow;
 use crate::mesh::graph::Limits;
 use crate::mesh::trust::Rules;
 use crate::mesh::{peers, pulse, topology};
 use crate::net::lanes::LaneLimits;
-use crate::settings::{Settings, Trust};
+use crate::settings::{Loaded, Settings, Trust};
 
 fn size(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
@@ -68,4 +69,14 @@ pub fn lanes(settings: &Settings) -> LaneLimits {
 /// Time between two saves of the address book.
 pub fn save_every(settings: &Settings) -> Duration {
     settings.network.controller.peer_file_dump_interval.duration()
+}
+
+/// The effective settings as shown.
+pub fn setting_rows(loaded: &Loaded) -> Vec<SettingRow> {
+    let row = |line: crate::settings::Line| SettingRow {
+        key: line.key.to_owned(),
+        value: serde_json::to_value(&line.value).unwrap_or_default(),
+        origin: line.origin.unwrap_or_default(),
+    };
+    loaded.describe(true).into_iter().map(row).collect()
 }

@@ -1,26 +1,27 @@
 //! The PeerRegistry: drives [`crate::mesh::peers`].
 
+mod asks;
+
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, Recipient,
-    ResponseFuture, WrapFuture,
+    WrapFuture,
 };
 use tokio::sync::oneshot;
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    Arrived, CardChanged, Close, Closed, Configure, Connect, Disconnect, EpochChanged, Evidence,
-    Goodbye, GraphChanged, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, Note,
-    Open, PeerRow, PeersWanted, Reachable, Refused, RegistryStatus, SaveBook, SetBanned, SetPinned,
-    Silent, StatusWanted, Stop, UnpinLabel, Verdict, WhyWanted,
+    Arrived, CardChanged, Close, Closed, Configure, Confirmed, EpochChanged, Goodbye, GraphChanged,
+    Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, Note, Open, Reachable,
+    SaveBook, Silent, Stop, Verdict,
 };
 use super::policy;
 use super::post::{deliver, post};
 use super::turn::{Driver, Turn, arm};
-use crate::mesh::peers::{Bye, Command, Effect, Event, Peers};
+use crate::mesh::peers::{Bye, Effect, Ended, Event, Peers, in_words};
 use crate::mesh::record::{Direction, Record};
 use crate::mesh::{ConnId, NodeId};
 use crate::net::lanes::Link;
@@ -51,6 +52,12 @@ pub struct Ports {
     pub save: Recipient<SaveBook>,
 }
 
+/// Stands for the address in words about how a link ended; only a dial that was refused needs one.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Where the outcome of a dial is told.
+type Ticket = oneshot::Sender<Result<NodeId, String>>;
+
 /// The actor.
 pub struct Registry {
     turn: Turn<Peers>,
@@ -63,7 +70,9 @@ pub struct Registry {
     links: BTreeMap<ConnId, (Link, Record)>,
     /// What was decided in this turn about the connection that asked.
     verdict: Option<(ConnId, Verdict)>,
-    tickets: BTreeMap<u64, oneshot::Sender<Result<NodeId, String>>>,
+    tickets: BTreeMap<u64, Ticket>,
+    /// Dials that were asked for and are through here, and not yet at the other end.
+    unconfirmed: BTreeMap<ConnId, (Ticket, NodeId)>,
     next_ticket: u64,
     save_every: Duration,
     /// A save comes within this time.
@@ -88,6 +97,7 @@ impl Registry {
             links: BTreeMap::new(),
             verdict: None,
             tickets: BTreeMap::new(),
+            unconfirmed: BTreeMap::new(),
             next_ticket: 0,
             save_every,
             save_planned: None,
@@ -122,18 +132,13 @@ impl Registry {
         ByeFrame { why, cards }
     }
 
-    fn command(
-        &mut self,
-        name: &'static str,
-        peer: NodeId,
-        command: Command,
-        ctx: &mut Context<Self>,
-    ) -> Result<(), Refused> {
-        if !self.turn.core.knows(&peer) && !matches!(command, Command::Pin(_) | Command::Ban(_)) {
-            return Err(Refused { why: format!("{} is not known here", peer.short()) });
+    /// Tells whoever asked for this connection that there is a link, or how it ended before there was.
+    fn confirm(&mut self, conn: ConnId, ended: Option<&Ended>) {
+        if let Some((waiting, id)) = self.unconfirmed.remove(&conn) {
+            let result = ended.map_or(Ok(id), |how| Err(in_words(how, NOWHERE)));
+            // Whoever asked may have gone away.
+            drop(waiting.send(result));
         }
-        self.handle_event(name, Event::Command(command), ctx);
-        Ok(())
     }
 }
 
@@ -203,9 +208,14 @@ impl Driver for Registry {
                 self.plan_save(wait, ctx);
             }
             Effect::Connected { ticket, result } => {
-                if let Some(waiting) = self.tickets.remove(&ticket) {
+                let Some(waiting) = self.tickets.remove(&ticket) else { return };
+                match (result, &self.verdict) {
+                    // The other end decides after us.
+                    (Ok(id), Some((conn, _))) => {
+                        self.unconfirmed.insert(*conn, (waiting, id));
+                    }
                     // Whoever asked may have gone away.
-                    let _ = waiting.send(result);
+                    (result, _) => drop(waiting.send(result)),
                 }
             }
             Effect::Notice(text) => log::warn!("{text}"),
@@ -248,10 +258,20 @@ impl Handler<Handshaken> for Registry {
             Some((_, Verdict::Keep)) => MessageResult(Verdict::Keep),
             Some((_, declined)) => {
                 self.links.remove(&conn);
+                // Declined, and yet what was asked for: another link to the same node stays.
+                self.confirm(conn, None);
                 MessageResult(declined)
             }
             None => MessageResult(Verdict::Decline(self.last_words(Bye::Leaving))),
         }
+    }
+}
+
+impl Handler<Confirmed> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Confirmed { conn }: Confirmed, _: &mut Context<Self>) {
+        self.confirm(conn, None);
     }
 }
 
@@ -261,6 +281,7 @@ impl Handler<Closed> for Registry {
     fn handle(&mut self, Closed { conn, how }: Closed, ctx: &mut Context<Self>) {
         log::debug!("connection {conn} ended: {how:?}");
         self.links.remove(&conn);
+        self.confirm(conn, Some(&how));
         self.handle_event("Closed", Event::Closed { conn, how }, ctx);
     }
 }
@@ -320,102 +341,6 @@ impl Handler<Health> for Registry {
 
     fn handle(&mut self, Health(health): Health, ctx: &mut Context<Self>) {
         self.handle_event("Health", Event::Health(health), ctx);
-    }
-}
-
-impl Handler<PeersWanted> for Registry {
-    type Result = Vec<PeerRow>;
-
-    fn handle(&mut self, _: PeersWanted, _: &mut Context<Self>) -> Vec<PeerRow> {
-        self.turn.core.rows()
-    }
-}
-
-impl Handler<StatusWanted> for Registry {
-    type Result = MessageResult<StatusWanted>;
-
-    fn handle(&mut self, _: StatusWanted, _: &mut Context<Self>) -> Self::Result {
-        let core = &self.turn.core;
-        let (links, handshakes) = core.counts();
-        MessageResult(RegistryStatus {
-            links,
-            handshakes,
-            joined: core.joined(),
-            problems: core.problems(),
-            counters: core.counters(),
-        })
-    }
-}
-
-impl Handler<WhyWanted> for Registry {
-    type Result = Vec<Evidence>;
-
-    fn handle(&mut self, WhyWanted { peer }: WhyWanted, _: &mut Context<Self>) -> Vec<Evidence> {
-        self.turn.core.evidence(&peer)
-    }
-}
-
-impl Handler<Connect> for Registry {
-    type Result = ResponseFuture<Result<NodeId, Refused>>;
-
-    fn handle(&mut self, Connect { addr }: Connect, ctx: &mut Context<Self>) -> Self::Result {
-        if self.tickets.len() >= TICKETS_MAX {
-            let why = "too many dials are waited for already; try again in a moment".into();
-            return Box::pin(async { Err(Refused { why }) });
-        }
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        let (tx, rx) = oneshot::channel();
-        self.tickets.insert(ticket, tx);
-        self.handle_event("Connect", Event::Command(Command::Connect { addr, ticket }), ctx);
-        Box::pin(async move {
-            let result = rx.await.unwrap_or_else(|_| Err("the daemon stops".into()));
-            result.map_err(|why| Refused { why: format!("no link to {addr}: {why}") })
-        })
-    }
-}
-
-impl Handler<Disconnect> for Registry {
-    type Result = Result<(), Refused>;
-
-    fn handle(&mut self, Disconnect { peer }: Disconnect, ctx: &mut Context<Self>) -> Self::Result {
-        self.command("Disconnect", peer, Command::Disconnect(peer), ctx)
-    }
-}
-
-impl Handler<SetPinned> for Registry {
-    type Result = Result<(), Refused>;
-
-    fn handle(&mut self, message: SetPinned, ctx: &mut Context<Self>) -> Self::Result {
-        let SetPinned { peer, pinned } = message;
-        let command = if pinned { Command::Pin(peer) } else { Command::Unpin(peer) };
-        self.command("SetPinned", peer, command, ctx)
-    }
-}
-
-impl Handler<UnpinLabel> for Registry {
-    type Result = Result<(), Refused>;
-
-    fn handle(
-        &mut self,
-        UnpinLabel { label }: UnpinLabel,
-        ctx: &mut Context<Self>,
-    ) -> Self::Result {
-        if !self.turn.core.pins_label(&label) {
-            return Err(Refused { why: "nothing is pinned behind this label".into() });
-        }
-        self.handle_event("UnpinLabel", Event::Command(Command::UnpinLabel(label)), ctx);
-        Ok(())
-    }
-}
-
-impl Handler<SetBanned> for Registry {
-    type Result = Result<(), Refused>;
-
-    fn handle(&mut self, message: SetBanned, ctx: &mut Context<Self>) -> Self::Result {
-        let SetBanned { peer, banned } = message;
-        let command = if banned { Command::Ban(peer) } else { Command::Unban(peer) };
-        self.command("SetBanned", peer, command, ctx)
     }
 }
 

@@ -28,9 +28,8 @@ pub async fn signals(
             _ = term.recv() => "SIGTERM",
             _ = int.recv() => "SIGINT",
             _ = hup.recv() => {
-                match reload.send(Reload).await {
-                    Ok(Err(refused)) => log::error!("settings not reloaded: {refused}"),
-                    Ok(Ok(_)) | Err(_) => {}
+                if let Ok(Err(refused)) = reload.send(Reload).await {
+                    log::error!("settings not reloaded: {refused}");
                 }
                 continue;
             }

@@ -19,9 +19,10 @@ use super::generation::{Above, Generation, Plans};
 use super::lifeline::Lifeline;
 use super::listener::Listener;
 use super::messages::{
-    Child, Close, Closed, ConfigWanted, Exited, Hangup, Open, Refused, Reload, Reloaded,
-    SettingRow, Shutdown, Stop,
+    Child, Close, Closed, ConfigWanted, Exited, Hangup, Open, Refused, Reload, Reloaded, Shutdown,
+    Stop,
 };
+use super::policy;
 use super::post::{deliver, to};
 use super::signals::signals;
 use crate::mesh::ConnId;
@@ -35,6 +36,8 @@ use crate::wire::ByeFrame;
 const FLUSH: Duration = Duration::from_secs(2);
 /// How long stopping may take in all.
 const STOP: Duration = Duration::from_secs(5);
+/// How long the API may take to send its last answers.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// Wait before a leaf is started again; doubles up to [`LEAF_WAIT_MAX`].
 const LEAF_WAIT: Duration = Duration::from_millis(200);
 const LEAF_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -338,6 +341,8 @@ impl Handler<Exited> for Supervisor {
             return;
         }
         match child {
+            // It was the last.
+            Child::Control if self.stopping && self.actors.is_none() => exit(0),
             _ if self.stopping => {}
             Child::Listener | Child::Control => self.restart_leaf(child, ctx),
             _ => self.next_generation(child, ctx),
@@ -357,12 +362,12 @@ impl Handler<Flushed> for Supervisor {
             let _ = disk.send(Stop).await;
         };
         let control = self.control.take();
-        ctx.spawn(stopped.into_actor(self).map(move |(), _, _| {
-            if let Some(control) = &control {
-                deliver(&control.stop, Stop);
-            }
+        ctx.spawn(stopped.into_actor(self).map(move |(), _, ctx| {
             log::info!("stopped");
-            exit(0);
+            let Some(control) = control else { return exit(0) };
+            // Whoever asked us to stop still waits for the answer.
+            deliver(&control.stop, Stop);
+            ctx.run_later(LAST_ANSWERS, |_, _| exit(0));
         }));
     }
 }
@@ -406,18 +411,8 @@ impl Handler<ConfigWanted> for Supervisor {
     type Result = MessageResult<ConfigWanted>;
 
     fn handle(&mut self, _: ConfigWanted, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(setting_rows(&self.boot.loaded))
+        MessageResult(policy::setting_rows(&self.boot.loaded))
     }
-}
-
-/// The effective settings as shown.
-pub fn setting_rows(loaded: &Loaded) -> Vec<SettingRow> {
-    let row = |line: crate::settings::Line| SettingRow {
-        key: line.key.to_owned(),
-        value: serde_json::to_value(&line.value).unwrap_or_default(),
-        origin: line.origin.unwrap_or_default(),
-    };
-    loaded.describe(true).into_iter().map(row).collect()
 }
 
 impl Handler<Reload> for Supervisor {
@@ -444,3 +439,6 @@ impl Handler<Reload> for Supervisor {
         Box::pin(async { result })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,7 +54,7 @@ pub struct Flags {
 #[command(next_help_heading = "For running")]
 pub struct Running {
     /// Seconds between two pings to everyone
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub period: Option<f64>,
     /// Port to listen on; 0 is any free one
     #[arg(long, value_name = "PORT")]

@@ -183,6 +183,7 @@ async fn greet(
     }
     if theirs.network != shared.network || !known {
         say_bye(&mut writer, Bye::WrongNetwork).await;
+        reader.drain().await;
         return Err(Ended::WrongNetwork);
     }
     let card = Arc::new(theirs.card).open(crypto).map_err(|e| broken(&e))?;
@@ -219,9 +220,7 @@ impl Session {
             };
             // The link is refused whether or not the other end hears why.
             let _ = tokio::time::timeout(FLUSH, farewell).await;
-            // Closing with unread bytes resets the stream and would destroy what was just said.
-            let rest = async { while self.reader.next().await.is_ok() {} };
-            let _ = tokio::time::timeout(FLUSH, rest).await;
+            self.reader.drain().await;
         }
     }
 
@@ -387,6 +386,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             self.buffer = Vec::new();
         }
         frame
+    }
+
+    /// Reads on behind our last words: closing with unread bytes resets the stream and would destroy them.
+    async fn drain(&mut self) {
+        let rest = async { while self.next().await.is_ok() {} };
+        // Whoever goes on talking is cut off.
+        let _ = tokio::time::timeout(FLUSH, rest).await;
     }
 
     /// Reads until at least `want` bytes are there.

@@ -64,7 +64,9 @@ fn stop_and_leave_end_a_daemon_in_order() {
     for verb in ["stop", "leave"] {
         let first = node("alice").start();
         let mut second = node("bob").joins(first.addr).start();
-        wait_until("a link", || first.linked(&second.id));
+        wait_until("both know both", || {
+            first.sees(&second.id) == "alive" && second.sees(&first.id) == "alive"
+        });
         second.tell(&[verb]);
         assert_eq!(second.end().code(), Some(0), "{verb}");
         wait_until("left", || first.sees(&second.id) == "left");

@@ -20,21 +20,6 @@ fn a_node_restarts_as_itself_and_finds_its_peers_without_seeds() {
 }
 
 #[test]
-fn leaving_forgets_whom_it_was_linked_with() {
-    let first = node("alice").start();
-    let mut second = node("bob").joins(first.addr).start();
-    wait_until("a link", || first.linked(&second.id));
-    second.tell(&["leave"]);
-    second.end();
-    let (id, home) = (second.id.clone(), second.home.clone());
-    drop(second);
-    let second = node("bob").at(home).start();
-    assert_eq!(second.id, id, "the identity is kept");
-    wait_until("left", || first.sees(&second.id) == "left");
-    assert!(!second.linked(&first.id));
-}
-
-#[test]
 fn key_and_certificate_files_fix_the_identity() {
     let home = tempfile::tempdir().expect("a directory");
     let file = |name: &str| home.path().join(name).to_string_lossy().into_owned();

@@ -50,6 +50,20 @@ fn a_ban_holds_over_a_kill() {
 }
 
 #[test]
+fn a_ban_that_finds_no_room_is_told() {
+    let node = node("alice").set("network.controller.peers.max_banned_count=1").start();
+    let (one, two) = ("1".repeat(64), "2".repeat(64));
+    node.tell(&["ban", &one]);
+    let refused = node.ask(&["ban", &two]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("max_banned_count"), "{refused:?}");
+    assert_ne!(node.peer(&two)["banned"], true);
+    node.tell(&["unban", &one]);
+    node.tell(&["ban", &two]);
+    assert_eq!(node.peer(&two)["banned"], true);
+}
+
+#[test]
 fn a_closed_link_stays_closed_until_somebody_connects() {
     let (first, second) = pair();
     first.tell(&["disconnect", "bob"]);

@@ -1,10 +1,13 @@
 //! A client that can speak the protocol, and does not have to.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use kith::mesh::gossip::Gossip;
+use kith::mesh::gossip::{Beat, Gossip};
 use kith::mesh::record::{Body, Card, Crypto, Record};
 use kith::mesh::{NodeId, Ver};
 use kith::net::tls::{Tls, server_name};
@@ -50,7 +53,10 @@ impl Hostile {
     }
 
     pub async fn over(tcp: TcpStream) -> Hostile {
-        let identity = Identity::generate().expect("a key");
+        Hostile::of(Identity::generate().expect("a key"), tcp).await
+    }
+
+    pub async fn of(identity: Identity, tcp: TcpStream) -> Hostile {
         let connector = TlsConnector::from(Tls::new(&identity).expect("TLS").client(None));
         let stream = connector.connect(server_name(), tcp).await.expect("a TLS handshake");
         Hostile { identity, stream }
@@ -135,6 +141,51 @@ impl Hostile {
         // Whichever ends first: the time, or the link.
         let _ = timeout(last, async { tokio::join!(write, read) }).await;
         sent
+    }
+}
+
+/// A member on a thread of its own that says something false, and then answers pings like an honest one.
+pub struct Liar {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Liar {
+    pub fn start(addr: SocketAddr, identity: Identity, says: Vec<Gossip>) -> Liar {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let life = async move {
+            let tcp = TcpStream::connect(addr).await.expect("it listens");
+            let mut liar = Hostile::of(identity, tcp).await;
+            liar.greet().await;
+            for gossip in says {
+                liar.gossip(gossip).await.expect("taken");
+            }
+            while !stopped.load(Ordering::Relaxed) {
+                let Some(frame) = liar.receive().await else { return };
+                if let Frame::Beat(Beat::Ping { sent_us, root, .. }) = frame {
+                    // The node may be closing.
+                    let _ = liar.send(&Frame::Beat(Beat::Pong { sent_us, root })).await;
+                }
+            }
+        };
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(life);
+        });
+        Liar { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Liar {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the liar failed");
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use kith::mesh::record::{
     Body, Cast, Crypto, Direction, Kind, LinkEntry, LinkState, Record, Signed,
 };
 use kith::mesh::{NodeId, Ver};
+use kith::store::identity::Identity;
 use kith::wire::Frame;
 use kith::wire::bounded::{Blob, List, Text};
 use tokio::net::TcpSocket;
 
-use crate::client::{Hostile, Key, VER, card};
+use crate::client::{Hostile, Key, Liar, VER, card};
 use crate::common::{wait_or_say, wait_until};
 use crate::target::Target;
 
@@ -88,36 +89,33 @@ async fn records_that_are_forged_or_from_the_far_future_change_nothing() {
     target.assert_unharmed();
 }
 
-#[tokio::test]
-async fn thousands_of_invented_nodes_are_bounded_and_not_alive() {
+/// Each of them has a key, and says that it is linked with the liar and with the target.
+#[test]
+fn thousands_of_invented_nodes_are_bounded_and_go_with_the_liar() {
     let target = Target::start(&["network.graph.nodes_max=2000"]);
-    let mut hostile = Hostile::linked(target.node.addr).await;
-    wait_until("a link", || target.node.linked(&hostile.id()));
-    let me = hostile.identity.id();
+    let target_id: NodeId = target.node.id.parse().expect("an id");
+    let identity = Identity::generate().expect("a key");
+    let me = identity.id();
     let keys: Vec<Key> = (0..5000).map(|_| Key::new()).collect();
-    for (i, some) in keys.chunks(100).enumerate() {
-        let cards = some.iter().map(|k| signed(Body::Card(card(k, "ghost", VER)), k));
-        // Each says that it is linked with us and with the target.
-        let target_id: NodeId = target.node.id.parse().expect("an id");
-        let states = some.iter().map(|k| signed(links(k.id(), VER, &[me, target_id]), k));
-        for batch in [cards.collect::<Vec<_>>(), states.collect()] {
-            hostile.gossip(Gossip::Records(List::first_of(batch))).await.expect("taken");
-        }
-        let seq = 2 + i as u64;
-        let ghosts: Vec<NodeId> = keys[..((i + 1) * 100).min(900)].iter().map(Key::id).collect();
-        let ours = signed(links(me, Ver { seq, ..VER }, &ghosts), &hostile.identity);
-        hostile.gossip(Gossip::Records(List::first_of([ours]))).await.expect("taken");
+    let first: Vec<NodeId> = keys[..900].iter().map(Key::id).chain([target_id]).collect();
+    let batch = |signed: Vec<Signed>| Gossip::Records(List::first_of(signed));
+    let mut says = vec![batch(vec![signed(links(me, Ver { seq: 2, ..VER }, &first), &identity)])];
+    for some in keys.chunks(100) {
+        says.push(batch(
+            some.iter().map(|k| signed(Body::Card(card(k, "ghost", VER)), k)).collect(),
+        ));
+        let state = |k: &Key| signed(links(k.id(), VER, &[me, target_id]), k);
+        says.push(batch(some.iter().map(state).collect()));
     }
-    wait_or_say(
-        "some of it has arrived",
-        || target.node.json("graph")["nodes"].as_array().is_some_and(|n| n.len() > 100),
-        || target.node.tell(&["status"]),
-    );
-    let nodes = target.node.json("graph")["nodes"].as_array().expect("nodes").len();
-    assert!(nodes <= 2000, "{nodes} nodes, 2000 are the most");
+    let liar = Liar::start(target.node.addr, identity, says);
+    let nodes = || target.node.json("graph")["nodes"].as_array().map_or(0, Vec::len);
+    wait_or_say("it is believed", || nodes() > 100, || target.node.tell(&["status"]));
+    assert!(nodes() <= 2000, "{} nodes, 2000 are the most", nodes());
     assert_eq!(target.node.sees(&target.friend.id), "alive");
+    let far = keys[4999].id().to_string();
+    assert_ne!(target.node.sees(&far), "alive", "the liar does not list it");
     target.assert_friend_stayed();
-    drop(hostile);
+    drop(liar);
     wait_or_say(
         "who hangs on a liar goes with it",
         || target.node.json("status")["nodes_alive"].as_u64().is_some_and(|n| n <= 2),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::settle::in_words;
+use super::words::in_words;
 use super::{Bye, Conn, Down, Effect, Ended, Member, Peers, STABLE};
 use crate::mesh::record::Direction;
 use crate::mesh::view::{State, View};
@@ -18,6 +18,8 @@ const HEAL_EVERY: Duration = Duration::from_secs(2);
 /// A dial without an answer for this long has lost its first packet (the kernel sends the next after 1 s,
 /// 3 s and 7 s).
 const HANGING: Duration = Duration::from_secs(1);
+/// Wait before a peer that reset our immediate re-dial is dialled once more.
+const DYING: Duration = Duration::from_millis(20);
 /// Shortest time between two wakings of everyone.
 const WAKE_EVERY: Duration = Duration::from_secs(10);
 /// A node this young dials everyone it learns of at once; older ones let the young come to them.
@@ -147,7 +149,11 @@ impl Peers {
             member.limbo = None;
             self.note(now, id, format!("dialled again at once: {text}"));
             self.down(id, Down::Gone, out);
-        } else if self.members.get(&id).is_some_and(|m| m.fails == 1) {
+        } else if member.limbo.is_some() && how == Ended::Lost {
+            // A process that dies closes its links before its listening socket: ask again in a moment.
+            member.next_dial = Some(now + DYING);
+            return;
+        } else if member.fails == 1 {
             self.note(now, id, format!("dial failed: {text}"));
         }
         self.retry_later(now, id, if on_purpose { base * 100 } else { base });

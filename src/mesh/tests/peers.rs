@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::mesh::book::{Book, Entry};
-use crate::mesh::peers::{Bye, Command, Effect, Ended, Event, Home, Peers, Policy};
+use crate::mesh::peers::{Bye, Command, Down, Effect, Ended, Event, Home, Peers, Policy};
 use crate::mesh::trust::Rules;
 use crate::mesh::{ConnId, Core, Time};
 
@@ -417,4 +417,26 @@ fn a_broken_link_is_dialled_at_once_and_told_only_when_that_fails() {
         _ => None,
     });
     assert_eq!(why, Some(crate::mesh::peers::Down::Gone));
+}
+
+#[test]
+fn a_dying_process_that_still_accepts_is_asked_again_in_a_moment() {
+    let mut peers = registry(1, &[], Book::default());
+    let now = Time::from_ms(1000);
+    comes_in(&mut peers, now, card(2, 1));
+    let conn = 1;
+    let [(redial, _)] =
+        dialled(&tell(&mut peers, now, Event::Closed { conn, how: Ended::Lost }))[..]
+    else {
+        panic!("dialled at once")
+    };
+    // Its listening socket was still there and went while we greeted.
+    let out = tell(&mut peers, now, Event::Closed { conn: redial, how: Ended::Lost });
+    assert!(out.is_empty(), "nobody is told, nobody is dialled yet: {out:?}");
+    let soon = now + Duration::from_millis(25);
+    let mut out = Vec::new();
+    peers.wake(soon, &mut out);
+    let [(again, _)] = dialled(&out)[..] else { panic!("asked again: {out:?}") };
+    let out = tell(&mut peers, soon, Event::Closed { conn: again, how: Ended::Refused });
+    assert!(out.iter().any(|e| matches!(e, Effect::Down { why: Down::Gone, .. })), "{out:?}");
 }

@@ -1,22 +1,26 @@
 //! Keeps the graph: announces our own records, spreads and repairs those of others, carries pings and
 //! shouts. Full mesh: the origin of a change sends it once on every link.
 
+mod events;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::budget::Budget;
-use super::gossip::Gossip;
-use super::graph::{Graph, Inserted, Limits};
-use super::record::{
+use crate::mesh::budget::Budget;
+use crate::mesh::gossip::Gossip;
+use crate::mesh::graph::{Graph, Inserted};
+use crate::mesh::record::{
     ADDRS_MAX, Body, Card, Cast, Crypto, Direction, EPOCH_MAX, LINKS_MAX, LinkEntry, LinkState,
     Record, Signed,
 };
-use super::sync::Sync;
-use super::view::View;
-use super::{Core, NodeId, Time, Ver};
+use crate::mesh::sync::Sync;
+use crate::mesh::view::View;
+use crate::mesh::{Core, NodeId, Time, Ver};
 use crate::wire::bounded::{List, Text, TooLarge};
+
+pub use events::{Effect, Event, Identity, Policy, Said};
 
 /// Changes of our own links are gathered this long before they are told.
 const COALESCE: Duration = Duration::from_millis(20);
@@ -42,154 +46,25 @@ const YIELD: Duration = Duration::from_secs(30);
 /// After so many doublings (an hour) the wait stays.
 const DOUBLES_COUNTED: u32 = 7;
 
-/// What the topology is told.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A link is up (or has replaced another one to the same peer).
-    LinkUp {
-        /// The peer.
-        peer: NodeId,
-        /// Who dialled.
-        dir: Direction,
-        /// First measure of the round trip, microseconds; 0 if there is none.
-        rtt_us: u32,
-        /// The peer's card, as verified in the handshake.
-        card: Record,
-    },
-    /// A link is gone.
-    LinkDown {
-        /// The peer.
-        peer: NodeId,
-    },
-    /// The round trip of a link was measured.
-    Measured {
-        /// The peer.
-        peer: NodeId,
-        /// Smoothed, microseconds.
-        rtt_us: u32,
-    },
-    /// A neighbour said something.
-    FromPeer {
-        /// Who.
-        peer: NodeId,
-        /// What.
-        gossip: Gossip,
-    },
-    /// A neighbour's heartbeat carried another root digest than ours.
-    RootDiffers {
-        /// Who.
-        peer: NodeId,
-    },
-    /// A card came by another way than gossip (with the goodbye of a full node).
-    Learned {
-        /// The verified card.
-        record: Record,
-    },
-    /// Addresses at which we can be dialled, best first.
-    Reachable {
-        /// At most 8 are told.
-        addrs: Vec<SocketAddr>,
-    },
-    /// A person wants to say something to everyone.
-    Shout {
-        /// What, already bounded.
-        text: Text<{ super::record::CAST_BYTES_MAX }>,
-    },
-    /// Say goodbye: we are about to stop.
-    Leave,
-    /// New settings.
-    Configure(Policy),
-}
-
-/// What the topology asks for.
-#[derive(Clone, Debug)]
-pub enum Effect {
-    /// Send this to a linked peer.
-    Send {
-        /// To whom.
-        peer: NodeId,
-        /// What.
-        gossip: Gossip,
-    },
-    /// The root digest is now this; heartbeats carry it.
-    Root(u64),
-    /// The graph is now this.
-    Changed(Arc<View>),
-    /// Somebody has given up its link with this node.
-    Dropped {
-        /// Who may be gone.
-        peer: NodeId,
-    },
-    /// Somebody said something to everyone.
-    Heard(Said),
-    /// Our epoch is now this; keep it, so that the next boot is newer.
-    Epoch(u64),
-    /// Something a person should know.
-    Notice(String),
-}
-
-/// A ping or shout that came in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// Who said it.
-    pub from: NodeId,
-    /// Its label; hostile text until escaped.
-    pub label: String,
-    /// What it said; hostile text until escaped.
-    pub text: String,
-    /// A person's shout, not a periodic ping.
-    pub shout: bool,
-    /// Round trip to the one who said it over our own link, microseconds, if there is one.
-    pub rtt_us: Option<u32>,
-}
-
-/// The settings the topology follows; they may change while it runs.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    /// Time between pings; none means 5 s, stretched in large networks.
-    pub period: Option<Duration>,
-    /// Bounds of the graph.
-    pub limits: Limits,
-    /// Most records taken from one peer in a second, sustained.
-    pub records_per_second: u32,
-    /// Most links we take.
-    pub degree_max: u16,
-}
-
-/// Who we are, fixed for one run.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// Network name.
-    pub network: Text<64>,
-    /// Our label.
-    pub label: Text<64>,
-    /// Whether we volunteer to pass packets on.
-    pub relay: bool,
-    /// This boot's epoch.
-    pub epoch: u64,
-    /// Unix milliseconds at time 0.
-    pub start_ms: u64,
-}
-
 /// A link as the topology knows it.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(in crate::mesh) struct Link {
     dir: Direction,
     rtt_us: u32,
     told_at: Option<Time>,
     up_at: Time,
-    pub(super) budget: Budget,
-    pub(super) sync: Sync,
+    pub(in crate::mesh) budget: Budget,
+    pub(in crate::mesh) sync: Sync,
 }
 
 /// The topology core.
 pub struct Topology {
-    pub(super) me: NodeId,
-    pub(super) crypto: Arc<dyn Crypto + Send + std::marker::Sync>,
+    pub(in crate::mesh) me: NodeId,
+    pub(in crate::mesh) crypto: Arc<dyn Crypto + Send + std::marker::Sync>,
     identity: Identity,
     policy: Policy,
-    pub(super) graph: Graph,
-    pub(super) links: BTreeMap<NodeId, Link>,
+    pub(in crate::mesh) graph: Graph,
+    pub(in crate::mesh) links: BTreeMap<NodeId, Link>,
     addrs: Vec<SocketAddr>,
     ver: Ver,
     /// Since when our own links differ from what we told.
@@ -200,12 +75,12 @@ pub struct Topology {
     pause: Duration,
     refresh_at: Time,
     ping_at: Time,
-    pub(super) casts: super::cast::Heard,
+    pub(in crate::mesh) casts: crate::mesh::cast::Heard,
     /// When the graph is to be derived again.
     derive_at: Option<Time>,
-    pub(super) synced_at: Option<Time>,
+    pub(in crate::mesh) synced_at: Option<Time>,
     root: u64,
-    pub(super) root_since: Time,
+    pub(in crate::mesh) root_since: Time,
     view: Arc<View>,
     leaving: bool,
     /// How often somebody else has spoken with our key.
@@ -237,7 +112,7 @@ impl Topology {
             pause: COALESCE,
             refresh_at: Time(0) + REFRESH,
             ping_at: Time(0) + policy.period.unwrap_or(PERIOD),
-            casts: super::cast::Heard::default(),
+            casts: crate::mesh::cast::Heard::default(),
             derive_at: None,
             synced_at: None,
             root: 0,
@@ -353,7 +228,7 @@ impl Topology {
         self.dirty.map(|since| (self.told_at + self.pause).max(since + COALESCE))
     }
 
-    pub(super) fn schedule_derive(&mut self, now: Time) {
+    pub(in crate::mesh) fn schedule_derive(&mut self, now: Time) {
         // Deriving costs about a microsecond for each link; in a burst of records it takes a fifth of the
         // time at most.
         let links = self.view.links.len() as u64;
@@ -376,7 +251,7 @@ impl Topology {
     }
 
     /// Takes a record from a neighbour (or from a handshake).
-    pub(super) fn take(&mut self, now: Time, record: Record, out: &mut Vec<Effect>) {
+    pub(in crate::mesh) fn take(&mut self, now: Time, record: Record, out: &mut Vec<Effect>) {
         if record.id() == self.me {
             return self.meet_double(now, &record, out);
         }
@@ -439,7 +314,7 @@ impl Topology {
     }
 
     /// Our neighbours that `origin` has no link with and whose smallest common neighbour we are.
-    pub(super) fn cut_off_from(&self, origin: &NodeId) -> Vec<NodeId> {
+    pub(in crate::mesh) fn cut_off_from(&self, origin: &NodeId) -> Vec<NodeId> {
         let listed = |id: &NodeId, peer: &NodeId| {
             let state = self.graph.link_state(id).and_then(Record::links);
             state.is_some_and(|s| s.links.binary_search_by(|l| l.peer.cmp(peer)).is_ok())
@@ -459,7 +334,7 @@ impl Topology {
 
     fn say(
         &mut self,
-        text: Text<{ super::record::CAST_BYTES_MAX }>,
+        text: Text<{ crate::mesh::record::CAST_BYTES_MAX }>,
         shout: bool,
         out: &mut Vec<Effect>,
     ) {
@@ -496,7 +371,7 @@ impl Topology {
         }
     }
 
-    pub(super) fn rtt_to(&self, peer: &NodeId) -> Option<u32> {
+    pub(in crate::mesh) fn rtt_to(&self, peer: &NodeId) -> Option<u32> {
         self.links.get(peer).map(|l| l.rtt_us).filter(|rtt| *rtt != 0)
     }
 

@@ -1,0 +1,141 @@
+//! What the topology is told, what it asks for, and what it is given at the start.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::mesh::NodeId;
+use crate::mesh::gossip::Gossip;
+use crate::mesh::graph::Limits;
+use crate::mesh::record::{CAST_BYTES_MAX, Direction, Record};
+use crate::mesh::view::View;
+use crate::wire::bounded::Text;
+
+/// What the topology is told.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A link is up (or has replaced another one to the same peer).
+    LinkUp {
+        /// The peer.
+        peer: NodeId,
+        /// Who dialled.
+        dir: Direction,
+        /// First measure of the round trip, microseconds; 0 if there is none.
+        rtt_us: u32,
+        /// The peer's card, as verified in the handshake.
+        card: Record,
+    },
+    /// A link is gone.
+    LinkDown {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// The round trip of a link was measured.
+    Measured {
+        /// The peer.
+        peer: NodeId,
+        /// Smoothed, microseconds.
+        rtt_us: u32,
+    },
+    /// A neighbour said something.
+    FromPeer {
+        /// Who.
+        peer: NodeId,
+        /// What.
+        gossip: Gossip,
+    },
+    /// A neighbour's heartbeat carried another root digest than ours.
+    RootDiffers {
+        /// Who.
+        peer: NodeId,
+    },
+    /// A card came by another way than gossip (with the goodbye of a full node).
+    Learned {
+        /// The verified card.
+        record: Record,
+    },
+    /// Addresses at which we can be dialled, best first.
+    Reachable {
+        /// At most 8 are told.
+        addrs: Vec<SocketAddr>,
+    },
+    /// A person wants to say something to everyone.
+    Shout {
+        /// What, already bounded.
+        text: Text<CAST_BYTES_MAX>,
+    },
+    /// Say goodbye: we are about to stop.
+    Leave,
+    /// New settings.
+    Configure(Policy),
+}
+
+/// What the topology asks for.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Send this to a linked peer.
+    Send {
+        /// To whom.
+        peer: NodeId,
+        /// What.
+        gossip: Gossip,
+    },
+    /// The root digest is now this; heartbeats carry it.
+    Root(u64),
+    /// The graph is now this.
+    Changed(Arc<View>),
+    /// Somebody has given up its link with this node.
+    Dropped {
+        /// Who may be gone.
+        peer: NodeId,
+    },
+    /// Somebody said something to everyone.
+    Heard(Said),
+    /// Our epoch is now this; keep it, so that the next boot is newer.
+    Epoch(u64),
+    /// Something a person should know.
+    Notice(String),
+}
+
+/// A ping or shout that came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Who said it.
+    pub from: NodeId,
+    /// Its label; hostile text until escaped.
+    pub label: String,
+    /// What it said; hostile text until escaped.
+    pub text: String,
+    /// A person's shout, not a periodic ping.
+    pub shout: bool,
+    /// Round trip to the one who said it over our own link, microseconds, if there is one.
+    pub rtt_us: Option<u32>,
+}
+
+/// The settings the topology follows; they may change while it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Time between pings; none means 5 s, stretched in large networks.
+    pub period: Option<Duration>,
+    /// Bounds of the graph.
+    pub limits: Limits,
+    /// Most records taken from one peer in a second, sustained.
+    pub records_per_second: u32,
+    /// Most links we take.
+    pub degree_max: u16,
+}
+
+/// Who we are, fixed for one run.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Network name.
+    pub network: Text<64>,
+    /// Our label.
+    pub label: Text<64>,
+    /// Whether we volunteer to pass packets on.
+    pub relay: bool,
+    /// This boot's epoch.
+    pub epoch: u64,
+    /// Unix milliseconds at time 0.
+    pub start_ms: u64,
+}
