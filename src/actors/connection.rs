@@ -247,3 +247,19 @@ async fn pace(beats: &mut Budget, clock: Clock) {
         tokio::time::sleep(wait).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_flood_of_heartbeats_is_read_no_faster_than_its_budget() {
+        let clock = Clock::new();
+        let mut beats = Budget::new(BEATS_BURST, BEATS_PER_SECOND);
+        let begun = std::time::Instant::now();
+        for _ in 0..BEATS_BURST + BEATS_PER_SECOND / 4 {
+            pace(&mut beats, clock).await;
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(240), "{:?}", begun.elapsed());
+    }
+}
