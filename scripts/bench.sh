@@ -187,6 +187,9 @@ sweep() {
     say "$last"
 }
 
+# Lets the last event die down, so that it is not measured with the next.
+settle() { sleep 3; }
+
 # $1 MEASURE, $2 since when, the rest as for sweep: waits and records how long it took.
 measure() {
     local name=$1 begin=$2 end=$((SECONDS + LIMIT)) last
@@ -290,17 +293,20 @@ mesh_round() {
 
     for ((i = 1; i <= TRIALS; i++)); do
         victim=${nodes[1 + i % (N - 1)]} # any but the first, which is the seed of those that join
+        settle
         begin=$(now_ms)
         kill -9 "${pid[$victim]}"
         measure crash "$begin" dead "$victim" "$victim"
         unset "pid[$victim]"
         for name in "${!nodes[@]}"; do [[ ${nodes[name]} != "$victim" ]] || unset "nodes[$name]"; done
         nodes=("${nodes[@]}" "n$((N + i))")
+        settle
         begin=$(now_ms)
         "${SYSTEM}_start" "${nodes[-1]}"
         measure join "$begin" full '' ''
 
         victim=${nodes[1 + (i + 1) % (N - 1)]}
+        settle
         begin=$(now_ms)
         kill -STOP "${pid[$victim]}"
         measure silent_death "$begin" dead "$victim" "$victim"

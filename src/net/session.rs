@@ -276,7 +276,7 @@ pub struct LinkWriter {
 impl LinkWriter {
     /// Writes what the lanes hold until they are closed and empty, or the stream fails. A stream that
     /// takes nothing for `stalled` while frames are refused is given up, and so is one that does not take
-    /// its last words within [`FLUSH`]: a peer that reads nothing must not keep a closed link.
+    /// its last words within `FLUSH`: a peer that reads nothing must not keep a closed link.
     pub async fn run(mut self, shared: &Shared, lanes: &Lanes, stalled: Duration) -> Ended {
         while let Some(item) = lanes.next().await {
             let bytes = match item {

@@ -6,7 +6,7 @@
 //! and no socket; the rest of the daemon reads the values of [`Settings`] and nothing else.
 //!
 //! Reading list: [`Settings`] (the typed shape), `table` (every key with its range), `check`,
-//! `layer` and `files` (where values come from), `merge` (which one wins), [`load`] (all of it
+//! `layer` and `files` (where values come from), `merge` (which one wins), [`load()`] (all of it
 //! together), [`diff`] (reload).
 
 mod check;
