@@ -90,7 +90,11 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let id = identity.id();
     let said = Said {
         network: bounded(&settings.network.name),
-        label: bounded(&settings.label),
+        label: if settings.label.is_empty() {
+            bounded(&id.short())
+        } else {
+            bounded(&settings.label)
+        },
         relay: settings.relay.volunteer,
         epoch: book.epoch,
         start_ms,
@@ -108,11 +112,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let (view, _) = watch::channel(nobody.view().clone());
     let voice = Voice::new().map_err(|e| failed("cannot start a thread", &e, ""))?;
     let control = control(&loaded, state.clone(), &said, id, listen)?;
-    log::info!(
-        "node {} ({}) listens on {listen}",
-        crate::text::escape(&settings.label),
-        id.short()
-    );
+    log::info!("node {} ({}) listens on {listen}", crate::text::escape(&said.label), id.short());
     let home = Home {
         me: id,
         start_ms,

@@ -188,7 +188,9 @@ impl Driver for Registry {
             Effect::Up { peer, conn, dir, rtt_us, card } => {
                 let Some((link, _)) = self.links.get(&conn) else { return };
                 let link = link.clone();
-                log_link(&card, dir, true);
+                let how = if dir == Direction::Out { "dialled" } else { "accepted" };
+                let label = card.card().map_or("", |c| &*c.label);
+                log::info!("link to {} up: {how}", named(&peer, label));
                 for to in &self.ports.links {
                     let (link, card) = (link.clone(), card.clone());
                     let change = LinkChange::Up { link, dir, rtt_us, card };
@@ -196,7 +198,8 @@ impl Driver for Registry {
                 }
             }
             Effect::Down { peer, why } => {
-                log::info!("link to {} down: {why:?}", peer.short());
+                let label = self.turn.core.label_of(&peer);
+                log::info!("link to {} down: {why}", named(&peer, label));
                 for to in &self.ports.links {
                     deliver(to, LinkChanged { peer, change: LinkChange::Down(why) });
                 }
@@ -223,14 +226,10 @@ impl Driver for Registry {
     }
 }
 
-fn log_link(card: &Record, dir: Direction, up: bool) {
-    let label = card.card().map_or_else(String::new, |c| crate::text::escape(&c.label));
-    let (how, state) = (if dir == Direction::Out { "dialled" } else { "accepted" }, up);
-    log::info!(
-        "link to {label} ({}) {}: {how}",
-        card.id().short(),
-        if state { "up" } else { "down" }
-    );
+/// A node as the log names it: its label, escaped, and its short id.
+fn named(id: &NodeId, label: &str) -> String {
+    let label = crate::text::escape(label);
+    if label.is_empty() { id.short() } else { format!("{label} ({})", id.short()) }
 }
 
 impl Handler<Arrived> for Registry {

@@ -10,6 +10,9 @@ use crate::mesh::view::View;
 /// What a link that nobody has measured yet counts as, microseconds: dear enough that measured ways go
 /// first, cheap enough that one such link beats a long detour.
 const UNMEASURED_US: u64 = 200_000;
+/// What passing a node costs beside the round trip, microseconds: ways that differ by less than a
+/// measurement does should not hide the direct link.
+const HOP_US: u64 = 500;
 
 /// The cheapest way from the viewer to `to`; none if no confirmed way leads there.
 pub fn cheapest(view: &View, to: NodeId) -> Option<Path> {
@@ -30,7 +33,7 @@ pub fn cheapest(view: &View, to: NodeId) -> Option<Path> {
             continue;
         }
         for &(next, rtt_us) in links.get(&at).into_iter().flatten() {
-            let step = if rtt_us == 0 { UNMEASURED_US } else { u64::from(rtt_us) };
+            let step = HOP_US + if rtt_us == 0 { UNMEASURED_US } else { u64::from(rtt_us) };
             let cost = cost + step;
             if best.get(&next).is_none_or(|(other, ..)| cost < *other) {
                 best.insert(next, (cost, at, rtt_us));
@@ -66,6 +69,13 @@ mod tests {
         view.links = vec![link(1, 3, 90_000), link(1, 2, 100), link(3, 2, 200)];
         assert_eq!(way(&view, 3), Some((vec![HexId(id(2)), HexId(id(3))], Some(300))));
         assert_eq!(way(&view, 1), Some((vec![], Some(0))));
+    }
+
+    #[test]
+    fn a_direct_link_is_not_hidden_by_a_hair() {
+        let mut view = view();
+        view.links = vec![link(1, 3, 300), link(1, 2, 100), link(3, 2, 190)];
+        assert_eq!(way(&view, 3), Some((vec![HexId(id(3))], Some(300))));
     }
 
     #[test]

@@ -68,18 +68,23 @@ pub enum Ended {
     Ours,
 }
 
-/// Why a link went down, as told to the services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a link went down, as told to the services and in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Down {
     /// It said goodbye.
+    #[error("it said goodbye")]
     Left,
     /// The link broke and nobody listens at its address any more.
+    #[error("it broke, and nobody listens there any more")]
     Gone,
     /// The link broke and could not be made again at once.
+    #[error("it broke, and could not be made again at once")]
     Lost,
     /// Nothing was heard of it.
+    #[error("nothing was heard of it")]
     Silent,
     /// We, or it, closed it on purpose.
+    #[error("closed on purpose")]
     Closed,
 }
 

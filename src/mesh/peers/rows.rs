@@ -135,6 +135,11 @@ impl Peers {
         self.members.get(id).is_some_and(|m| m.up.is_some())
     }
 
+    /// A node's label; empty when unknown.
+    pub fn label_of(&self, id: &NodeId) -> &str {
+        self.members.get(id).map_or("", |m| &m.label)
+    }
+
     /// Whether anything at all is known of this node.
     pub fn knows(&self, id: &NodeId) -> bool {
         self.members.contains_key(id) || self.book.banned.contains_key(id)
