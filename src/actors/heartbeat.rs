@@ -168,6 +168,8 @@ impl Handler<Probe> for Heartbeat {
             return Box::pin(async { Err(why) });
         }
         let waiting = self.probes.entry(peer).or_default();
+        // Those who gave up waiting take nobody's place.
+        waiting.retain(|tx| !tx.is_closed());
         if waiting.len() >= PROBES_MAX {
             let why = refused("too many are measuring it already");
             return Box::pin(async { Err(why) });

@@ -77,8 +77,9 @@ pub fn resolve(who: &str, known: &[Known]) -> Result<NodeId, WhoError> {
     if let Some(found) = only(known, by_prefix) {
         return found;
     }
-    let by_label = |k: &Known| !who.is_empty() && k.label == who;
     let addr: Option<SocketAddr> = who.parse().ok();
+    // Anyone may call itself like an address: what is one is never read as a label.
+    let by_label = |k: &Known| addr.is_none() && !who.is_empty() && k.label == who;
     let by_addr = |k: &Known| addr.is_some_and(|a| k.addrs.contains(&a));
     only(known, |k| k.alive && by_label(k))
         .or_else(|| only(known, by_label))
@@ -137,6 +138,13 @@ mod tests {
         let mut all = known(&view(), &[]);
         all[2].label = all[1].id.short();
         assert_eq!(resolve(&id(2).short(), &all), Ok(all[1].id));
+    }
+
+    #[test]
+    fn an_address_goes_before_a_label_that_imitates_it() {
+        let mut all = known(&view(), &[]);
+        all[2].label = "127.0.0.1:9002".into();
+        assert_eq!(resolve("127.0.0.1:9002", &all), Ok(id(2)));
     }
 
     #[test]

@@ -94,6 +94,8 @@ impl Topology {
             Gossip::Digest(theirs) => self.answer_digest(peer, &theirs, out),
             Gossip::Versions { buckets, have } => self.even_out(peer, &buckets, &have, out),
             Gossip::Want(wanted) => {
+                // What is named a thousand times is sent once.
+                let wanted: BTreeSet<(NodeId, Kind)> = wanted.iter().copied().collect();
                 let found = wanted.iter().filter_map(|(id, kind)| self.held(id, *kind)).collect();
                 send_records(peer, found, out);
             }
@@ -133,7 +135,11 @@ impl Topology {
     ) {
         let mut wanted = Vec::new();
         let mut give = Vec::new();
+        let mut named: BTreeSet<NodeId> = BTreeSet::new();
         for theirs in have {
+            if !named.insert(theirs.id) {
+                continue;
+            }
             let ours = self.graph.versions_of(&theirs.id);
             let sides =
                 [(Kind::Card, theirs.card, ours.card), (Kind::Links, theirs.links, ours.links)];
@@ -147,7 +153,6 @@ impl Topology {
                 }
             }
         }
-        let named: BTreeSet<NodeId> = have.iter().map(|v| v.id).collect();
         for ours in self.graph.versions(buckets).filter(|v| !named.contains(&v.id)) {
             give.extend(self.held(&ours.id, Kind::Card));
             give.extend(self.held(&ours.id, Kind::Links));

@@ -170,7 +170,8 @@ async fn greet(
     let mut reader = FrameReader::new(reader, UNTRUSTED_BYTES_MAX);
     let theirs = match reader.next().await? {
         Frame::Hello(hello) => hello,
-        Frame::Bye(bye) => return Err(said(bye, crypto)),
+        // Before its hello it may be of another network: its cards are not looked at.
+        Frame::Bye(bye) => return Err(Ended::Said(bye.why, Vec::new())),
         _ => return Err(Ended::Broken("it did not begin with a hello".into())),
     };
     let fits = |proof: &[u8; 32]| {

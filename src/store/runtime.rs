@@ -23,8 +23,12 @@ pub fn dir() -> PathBuf {
     root().join(format!("node-{}", std::process::id()))
 }
 
-/// Removes this process's directory, and those of processes that were killed.
+/// Removes this process's directory, and those of processes that were killed. Touches nothing if the root
+/// is not ours: a link that somebody else put there would lead to directories of another kind.
 pub fn clean_up() {
+    if !is_ours() {
+        return;
+    }
     let entries = fs::read_dir(root()).ok().into_iter().flatten().flatten();
     for entry in entries {
         let name = entry.file_name();

@@ -93,6 +93,21 @@ impl Peers {
             self.conns.remove(&conn);
             out.push(Effect::Close { conn, bye: Bye::Duplicate });
         }
+        self.expel_impostors(now, out);
+    }
+
+    /// A peer that was let in under one label may sign a card with another later: whose that is counts as
+    /// much as it did at the door.
+    fn expel_impostors(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let pins = &self.book.label_pins;
+        let taken = |id: &NodeId, m: &Member| pins.get(&m.label).is_some_and(|first| first != id);
+        let linked = self.members.iter().filter(|(_, m)| m.up.is_some());
+        let impostors: Vec<(NodeId, String)> =
+            linked.filter(|(id, m)| taken(id, m)).map(|(id, m)| (*id, m.label.clone())).collect();
+        for (id, label) in impostors {
+            self.close_link(now, id, Bye::LabelTaken, out);
+            self.tell_label_taken(now, id, &label, out);
+        }
     }
 
     /// Dials this member now; false if no address of it is known.

@@ -178,7 +178,10 @@ impl Peers {
     fn member(&mut self, now: Time, id: NodeId) -> Option<&mut Member> {
         if !self.members.contains_key(&id) {
             if self.members.len() >= self.policy.book_max {
-                let idle = |m: &Member| m.up.is_none() && m.dialing.is_none() && !m.alive;
+                // Of one in limbo the services still have to be told that its link is gone.
+                let idle = |m: &Member| {
+                    m.up.is_none() && m.limbo.is_none() && m.dialing.is_none() && !m.alive
+                };
                 let longest = self.members.iter().filter(|(_, m)| idle(m));
                 let longest = longest.min_by_key(|(_, m)| m.since).map(|(id, _)| *id)?;
                 self.members.remove(&longest);

@@ -159,17 +159,7 @@ impl Peers {
                     seed.myself = true;
                 }
             }
-            Bye::LabelTaken => {
-                let first = self.book.label_pins.get(&*card.label).copied();
-                let first = first.map_or_else(String::new, |f| f.short());
-                let label = &*card.label;
-                let text = format!(
-                    "identity changed behind label {label:?}: {} says it is {label:?}, but that was {first} \
-                     first; refused (if this is right: node unpin {first})",
-                    id.short()
-                );
-                self.remember_refusal(now, id, text, out);
-            }
+            Bye::LabelTaken => self.tell_label_taken(now, id, &card.label, out),
             Bye::Superseded => {
                 let text = format!(
                     "an older boot of {} wants to link: a second daemon with the same key?",
@@ -181,6 +171,22 @@ impl Peers {
             Bye::Full => self.count("links_refused_full"),
             _ => {}
         }
+    }
+
+    pub(super) fn tell_label_taken(
+        &mut self,
+        now: Time,
+        id: NodeId,
+        label: &str,
+        out: &mut Vec<Effect>,
+    ) {
+        let first = self.book.label_pins.get(label).map_or_else(String::new, NodeId::short);
+        let text = format!(
+            "identity changed behind label {label:?}: {} says it is {label:?}, but that was {first} \
+             first; refused (if this is right: node unpin {first})",
+            id.short()
+        );
+        self.remember_refusal(now, id, text, out);
     }
 
     /// Shown in `node peers`; said aloud once a minute.
@@ -254,7 +260,11 @@ impl Peers {
         if let Some(ticket) = c.ticket {
             out.push(Effect::Connected { ticket, result: Err(in_words(&how, c.addr)) });
         }
-        if let Ended::Said(Bye::Full, cards) = &how {
+        // Whoever dials us has no room to refuse, and before its hello it is anybody.
+        if let Ended::Said(Bye::Full, cards) = &how
+            && c.greeted
+            && c.dir == Direction::Out
+        {
             out.extend(cards.iter().cloned().map(Effect::Learned));
         }
         self.seed_closed(now, conn, c.peer, &how, out);
@@ -365,15 +375,17 @@ impl Peers {
     /// Closes links that the rules do not allow any more.
     pub(super) fn enforce_rules(&mut self, now: Time, out: &mut Vec<Effect>) {
         let linked = self.members.iter().filter(|(_, m)| m.up.is_some());
-        let denied: Vec<NodeId> = linked
-            .filter(|(id, m)| {
-                let verdict = trust::admit(&self.policy.rules, &self.book, id, &m.label);
-                matches!(verdict, Err(Denied::Banned | Denied::NotNamed))
+        let denied: Vec<(NodeId, Bye)> = linked
+            .filter_map(|(id, m)| {
+                match trust::admit(&self.policy.rules, &self.book, id, &m.label) {
+                    Err(Denied::Banned) => Some((*id, Bye::Banned)),
+                    Err(Denied::NotNamed) => Some((*id, Bye::NotNamed)),
+                    Err(Denied::LabelTaken(_)) | Ok(()) => None,
+                }
             })
-            .map(|(id, _)| *id)
             .collect();
-        for id in denied {
-            self.close_link(now, id, Bye::Banned, out);
+        for (id, bye) in denied {
+            self.close_link(now, id, bye, out);
         }
     }
 

@@ -1,10 +1,12 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::mesh::book::{Book, Entry};
 use crate::mesh::peers::{Bye, Command, Down, Effect, Ended, Event, Home, Peers, Policy};
 use crate::mesh::trust::Rules;
+use crate::mesh::view::{NodeView, State, View};
 use crate::mesh::{ConnId, Core, Time};
 
 fn policy() -> Policy {
@@ -227,6 +229,30 @@ fn a_label_pinned_to_another_id_is_refused_aloud() {
 }
 
 #[test]
+fn a_label_taken_after_the_door_is_refused_too() {
+    let mut peers = registry(0, &[], Book::default());
+    let now = Time::from_ms(1);
+    comes_in(&mut peers, now, card(1, 1));
+    comes_in(&mut peers, now, card(2, 1));
+    let seen = |n: u8, label: &str| NodeView {
+        id: id(n),
+        label: label.into(),
+        state: State::Alive,
+        addrs: vec![addr(n)],
+        since_ms: 0,
+    };
+    let graph = |second: &str| {
+        let nodes = vec![seen(1, "node1"), seen(2, second)];
+        Event::Graph(Arc::new(View { me: id(0), nodes, links: Vec::new(), changed_ms: 0 }))
+    };
+    assert_eq!(closed_with(&tell(&mut peers, now, graph("renamed"))), None, "nobody else's");
+    let out = tell(&mut peers, now, graph("node1"));
+    assert_eq!(closed_with(&out), Some(Bye::LabelTaken));
+    assert!(out.iter().any(|e| matches!(e, Effect::Notice(t) if t.contains("identity changed"))));
+    assert!(peers.is_up(&id(1)) && !peers.is_up(&id(2)));
+}
+
+#[test]
 fn who_leaves_seeks_nobody_it_met_and_keeps_its_pins() {
     let mut peers = registry(0, &[], Book::default());
     comes_in(&mut peers, Time::from_ms(1), card(1, 1));
@@ -295,6 +321,39 @@ fn one_address_gets_no_more_than_its_share() {
     assert_eq!(arrive([10, 9, 9, 9]), Some(Bye::Full));
     assert_eq!(arrive([10, 9, 9, 8]), None);
     assert!((0..20).all(|_| arrive([127, 0, 0, 1]).is_none()), "loopback is exempt");
+}
+
+#[test]
+fn cards_of_a_goodbye_count_only_from_one_we_dialled_and_greeted() {
+    let learned = |out: &[Effect]| out.iter().any(|e| matches!(e, Effect::Learned(_)));
+    let full = || Ended::Said(Bye::Full, vec![card(9, 1)]);
+    let mut peers = registry(0, &[1], Book::default());
+    let conn = peers.name_conn();
+    tell(&mut peers, Time(0), Event::Arrived { conn, from: addr(7) });
+    assert!(!learned(&tell(&mut peers, Time(1), Event::Closed { conn, how: full() })));
+
+    let mut dial = |now: Time, greeted: bool| {
+        let command = Command::Connect { addr: addr(2), ticket: 1 };
+        let out = tell(&mut peers, now, Event::Command(command));
+        let conn = dialled(&out).into_iter().find(|(_, to)| *to == addr(2)).expect("dialled").0;
+        if greeted {
+            let up = Event::Handshaken { conn, card: card(2, 1), rtt_us: 1, local: addr(0) };
+            tell(&mut peers, now, up);
+        }
+        learned(&tell(&mut peers, now, Event::Closed { conn, how: full() }))
+    };
+    assert!(!dial(Time::from_ms(1), false));
+    assert!(dial(Time::from_ms(2), true));
+}
+
+#[test]
+fn rules_that_change_say_why_they_close_a_link() {
+    let mut peers = registry(0, &[], Book::default());
+    comes_in(&mut peers, Time(0), card(1, 1));
+    let mut strict = policy();
+    strict.rules.pinned_only = true;
+    let out = tell(&mut peers, Time(1), Event::Configure(strict));
+    assert_eq!(closed_with(&out), Some(Bye::NotNamed));
 }
 
 // --- Whom we dial, and when.

@@ -2,8 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::mesh::gossip::Gossip;
+use crate::mesh::gossip::{BucketSet, Gossip, Versions};
 use crate::mesh::graph::Limits;
+use crate::mesh::record::Kind;
 use crate::mesh::topology::{Effect, Event, Identity, Policy, Topology};
 use crate::mesh::{Core, Time};
 
@@ -95,4 +96,73 @@ fn one_exchange_in_each_direction_makes_any_two_graphs_equal() {
         assert_eq!(pair[0].graph.digest(), pair[1].graph.digest(), "case {case}");
     }
     assert!(differed > 40, "there was something to even out in {differed} of 50 cases");
+}
+
+/// How many records these effects send.
+fn records_sent(out: &[Effect]) -> usize {
+    let sent = |e: &Effect| match e {
+        Effect::Send { gossip: Gossip::Records(records), .. } => records.len(),
+        _ => 0,
+    };
+    out.iter().map(sent).sum()
+}
+
+#[test]
+fn what_is_asked_for_a_thousand_times_is_sent_once() {
+    let mut topology = topology(1);
+    let (peer, now) = (id(2), Time::from_ms(1000));
+    let up = Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, card: card(2, 1) };
+    topology.handle(now, up, &mut Vec::new());
+    let mut asked = |gossip| {
+        let mut out = Vec::new();
+        topology.handle(now, Event::FromPeer { peer, gossip }, &mut out);
+        records_sent(&out)
+    };
+    let wanted = std::iter::repeat_n((id(1), Kind::Card), 1000);
+    assert_eq!(asked(Gossip::Want(List::first_of(wanted))), 1);
+    let none = Versions { id: id(1), card: Ver::default(), links: Ver::default() };
+    let have = List::first_of(std::iter::repeat_n(none, 1000));
+    assert_eq!(asked(Gossip::Versions { buckets: BucketSet::default(), have }), 2);
+}
+
+#[test]
+fn dialling_again_buys_no_new_burst_and_a_reload_counts_for_links_that_are_up() {
+    let mut topology = topology(1);
+    let (peer, now) = (id(2), Time::from_ms(1_000_000));
+    let up = || Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, card: card(2, 1) };
+    topology.handle(now, up(), &mut Vec::new());
+    assert!(topology.links.get_mut(&peer).expect("up").budget.take(now, 8192));
+    topology.handle(now, up(), &mut Vec::new());
+    assert!(!topology.links.get_mut(&peer).expect("up").budget.take(now, 1));
+
+    let limits = Limits { nodes_max: 1, forget_after: Duration::from_secs(86_400) };
+    let policy = Policy { period: None, limits, records_per_second: 1, degree_max: 128 };
+    topology.handle(now, Event::Configure(policy), &mut Vec::new());
+    let budget = &mut topology.links.get_mut(&peer).expect("up").budget;
+    assert!(budget.take(now, 64), "even then every question fits");
+    assert!(!budget.take(now, 1));
+}
+
+#[test]
+fn a_label_cannot_write_lines_of_its_own_into_the_log() {
+    let mut topology = topology(1);
+    let now = Time::from_ms(1000);
+    let (peer, ver) = (id(2), Ver { epoch: 1, seq: 1 });
+    let said = |label: &str| {
+        let label = Text::new(label).expect("short");
+        Record::sign(Body::Card(Card { label, ..plain_card(2, ver) }), &node(2))
+    };
+    let evil = said("x\nERROR \u{1b}[2J");
+    let up = Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, card: evil };
+    topology.handle(now, up, &mut Vec::new());
+    let mut out = Vec::new();
+    topology.take(now, links(2, 1, &[1]), &mut out);
+    for ms in [1100, 1200, 1300] {
+        topology.wake(Time::from_ms(ms), &mut out);
+    }
+    assert!(topology.view().node(&peer).is_some(), "it is shown");
+    out.clear();
+    topology.take(Time::from_ms(1400), said("other"), &mut out);
+    let [Effect::Notice(text)] = &out[..] else { panic!("{out:?}") };
+    assert!(!text.chars().any(char::is_control), "{text}");
 }

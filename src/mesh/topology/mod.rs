@@ -27,6 +27,9 @@ const PINGS_HEARD_PER_SECOND: u64 = 2;
 /// The period of pings when nobody set one.
 const PERIOD: Duration = Duration::from_secs(5);
 
+/// Smallest burst of records taken from a peer: the dearest question must fit into it.
+const BURST_MIN: u32 = 64;
+
 /// How long another daemon with our key is let be before we claim our name again; doubles each time.
 const YIELD: Duration = Duration::from_secs(30);
 /// After so many doublings (an hour) the wait stays.
@@ -173,7 +176,7 @@ impl Topology {
                 self.dropped_records += 1;
                 let name = self.view.name(&id);
                 out.push(Effect::Notice(format!(
-                    "{name} ({}) signed two different records of one version; the first is kept",
+                    "{name:?} ({}) signed two different records of one version; the first is kept",
                     id.short()
                 )));
             }
@@ -226,12 +229,17 @@ impl Topology {
         let Some(state) = self.graph.link_state(origin).and_then(Record::links) else {
             return Vec::new();
         };
+        if !listed(origin, &self.me) {
+            return Vec::new();
+        }
+        // Those before us in the order of ids, looked up once: an origin may list a thousand nodes that
+        // nobody knows, and each of our neighbours is compared with all of them.
+        let before = state.links.iter().take_while(|l| l.peer < self.me);
+        let before: Vec<NodeId> =
+            before.map(|l| l.peer).filter(|c| self.graph.link_state(c).is_some()).collect();
         let cut_off = self.links.keys().filter(|peer| *peer != origin && !listed(origin, peer));
         cut_off
-            .filter(|peer| {
-                let common = state.links.iter().map(|l| l.peer).find(|c| listed(c, peer));
-                common == Some(self.me)
-            })
+            .filter(|peer| listed(&self.me, peer) && !before.iter().any(|c| listed(c, peer)))
             .copied()
             .collect()
     }
@@ -279,6 +287,12 @@ impl Topology {
         self.links.get(peer).map(|l| l.rtt_us).filter(|rtt| *rtt != 0)
     }
 
+    /// What a new link may bring: everyone's two records at once, then so many a second.
+    fn budget(&self) -> Budget {
+        let burst = u32::try_from(2 * self.policy.limits.nodes_max).unwrap_or(u32::MAX);
+        Budget::new(burst.max(BURST_MIN), self.policy.records_per_second)
+    }
+
     fn link_up(
         &mut self,
         now: Time,
@@ -287,13 +301,14 @@ impl Topology {
         rtt_us: u32,
         out: &mut Vec<Effect>,
     ) {
-        let burst = u32::try_from(2 * self.policy.limits.nodes_max).unwrap_or(u32::MAX);
+        // Dialling again does not buy a peer a new burst.
+        let before = self.links.remove(&peer).map(|l| l.budget);
         let link = Link {
             dir,
             rtt_us,
             told_at: None,
             up_at: now,
-            budget: Budget::new(burst, self.policy.records_per_second),
+            budget: before.unwrap_or_else(|| self.budget()),
             sync: Sync::default(),
         };
         self.links.insert(peer, link);
@@ -343,7 +358,13 @@ impl Core for Topology {
                 if policy.period != self.policy.period {
                     self.ping_at = now + policy.period.unwrap_or(PERIOD);
                 }
+                let bounds = |p: &Policy| (p.limits.nodes_max, p.records_per_second);
+                let moved = bounds(&policy) != bounds(&self.policy);
                 self.policy = policy;
+                if moved {
+                    let budget = self.budget();
+                    self.links.values_mut().for_each(|link| link.budget = budget.clone());
+                }
             }
         }
     }
