@@ -196,8 +196,10 @@ fn the_pure_rooms_touch_nothing_of_the_world() {
 #[test]
 fn actors_know_messages_and_not_one_another() {
     let wiring = ["supervisor", "generation", "mod"];
-    let common =
-        ["boot", "lifeline", "messages", "policy", "post", "services", "signals", "turn", "voice"];
+    let common = [
+        "boot", "lifeline", "messages", "policy", "post", "services", "signals", "turn", "notices",
+        "voice",
+    ];
     let mut wrong = Vec::new();
     for source in product().iter().filter(|s| s.room() == "actors") {
         if wiring.contains(&source.name()) || source.path.contains("/supervisor/") {

@@ -142,20 +142,7 @@ impl Generation {
             lifeline(Child::Registry),
         ));
 
-        let ports = Arc::new(connection::Ports {
-            shared,
-            crypto,
-            handshaken: to(&registry),
-            confirmed: to(&registry),
-            closed: to(&registry),
-            heard: to(&heartbeat),
-            beats: to(&heartbeat),
-            gossip: to(&topology),
-            roots: to(&topology),
-            handshake: settings.network.link.handshake_timeout.duration(),
-            stalled: settings.network.link.stalled_timeout.duration(),
-            lanes: policy::lanes(settings),
-        });
+        let ports = link_ports(settings, shared, crypto, &registry, &heartbeat, &topology);
         Generation { registry, heartbeat, topology, disk, ports }
     }
 
@@ -188,21 +175,9 @@ impl Generation {
         deliver(&to(&self.registry), Configure(settings.clone()));
         deliver(&to(&self.heartbeat), Configure(settings.clone()));
         deliver(&to(&self.topology), Configure(settings.clone()));
-        let old = &self.ports;
-        self.ports = Arc::new(connection::Ports {
-            shared: old.shared.clone(),
-            crypto: old.crypto.clone(),
-            handshaken: to(&self.registry),
-            confirmed: to(&self.registry),
-            closed: to(&self.registry),
-            heard: to(&self.heartbeat),
-            beats: to(&self.heartbeat),
-            gossip: to(&self.topology),
-            roots: to(&self.topology),
-            handshake: settings.network.link.handshake_timeout.duration(),
-            stalled: settings.network.link.stalled_timeout.duration(),
-            lanes: policy::lanes(settings),
-        });
+        let (shared, crypto) = (self.ports.shared.clone(), self.ports.crypto.clone());
+        let Generation { registry, heartbeat, topology, .. } = &*self;
+        self.ports = link_ports(settings, shared, crypto, registry, heartbeat, topology);
     }
 
     /// Tells the registry that a connection ended without saying so itself.
@@ -234,4 +209,29 @@ impl Generation {
         deliver(&to(&self.topology), Stop);
         deliver(&to(&self.disk), Stop);
     }
+}
+
+/// What connections use, with the bounds that are in force now.
+fn link_ports(
+    settings: &Settings,
+    shared: Arc<Shared>,
+    crypto: Arc<dyn Crypto + Send + Sync>,
+    registry: &Addr<Registry>,
+    heartbeat: &Addr<Heartbeat>,
+    topology: &Addr<Topology>,
+) -> Arc<connection::Ports> {
+    Arc::new(connection::Ports {
+        shared,
+        crypto,
+        handshaken: to(registry),
+        confirmed: to(registry),
+        closed: to(registry),
+        heard: to(heartbeat),
+        beats: to(heartbeat),
+        gossip: to(topology),
+        roots: to(topology),
+        handshake: settings.network.link.handshake_timeout.duration(),
+        stalled: settings.network.link.stalled_timeout.duration(),
+        lanes: policy::lanes(settings),
+    })
 }

@@ -18,6 +18,7 @@ use super::messages::{
     Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, Note, Open, Reachable,
     SaveBook, Silent, Stop, Verdict,
 };
+use super::notices::Notices;
 use super::policy;
 use super::post::{deliver, post};
 use super::turn::{Driver, Turn, arm};
@@ -77,6 +78,7 @@ pub struct Registry {
     save_every: Duration,
     /// A save comes within this time.
     save_planned: Option<Duration>,
+    notices: Notices,
     lifeline: Lifeline,
 }
 
@@ -101,6 +103,7 @@ impl Registry {
             next_ticket: 0,
             save_every,
             save_planned: None,
+            notices: Notices::default(),
             lifeline,
         }
     }
@@ -221,7 +224,7 @@ impl Driver for Registry {
                     (result, _) => drop(waiting.send(result)),
                 }
             }
-            Effect::Notice(text) => log::warn!("{text}"),
+            Effect::Notice(text) => self.notices.tell(self.turn.now(), &text),
         }
     }
 }

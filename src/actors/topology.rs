@@ -12,6 +12,7 @@ use super::messages::{
     CardChanged, Configure, Dropped, EpochChanged, Goodbye, GossipFrom, GraphChanged, Learned,
     LinkChange, LinkChanged, Measured, Reachable, Refused, RootDiffers, Shout, Stop,
 };
+use super::notices::Notices;
 use super::policy;
 use super::post::post;
 use super::turn::{Driver, Turn, arm};
@@ -51,6 +52,7 @@ pub struct Topology {
     ports: Ports,
     links: BTreeMap<NodeId, Link>,
     card_told: Ver,
+    notices: Notices,
     lifeline: Lifeline,
 }
 
@@ -60,7 +62,8 @@ impl Topology {
         let card_told = turn.core.card().ver();
         ports.view.send_replace(turn.core.view().clone());
         ports.shared.root.store(turn.core.root(), Ordering::Relaxed);
-        Topology { turn, ports, links: BTreeMap::new(), card_told, lifeline }
+        let notices = Notices::default();
+        Topology { turn, ports, links: BTreeMap::new(), card_told, notices, lifeline }
     }
 
     /// Hellos carry our newest card.
@@ -114,7 +117,7 @@ impl Driver for Topology {
             Effect::Dropped { peer } => post(&self.ports.dropped, Dropped(peer)),
             Effect::Heard(said) => self.ports.voice.say(&said),
             Effect::Epoch(epoch) => post(&self.ports.epoch, EpochChanged(epoch)),
-            Effect::Notice(text) => log::warn!("{text}"),
+            Effect::Notice(text) => self.notices.tell(self.turn.now(), &text),
         }
     }
 }

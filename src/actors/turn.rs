@@ -23,6 +23,11 @@ impl<C: Core> Turn<C> {
     pub fn new(core: C, clock: Clock) -> Turn<C> {
         Turn { core, clock, timer: None }
     }
+
+    /// The time now.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
 }
 
 /// An actor around one core.

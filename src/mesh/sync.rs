@@ -75,7 +75,8 @@ impl Topology {
         out: &mut Vec<Effect>,
     ) {
         let cost = match &gossip {
-            Gossip::Records(records) => records.len(),
+            // A long link state costs more to check, to keep and to derive from than a short one.
+            Gossip::Records(records) => records.iter().map(|r| 1 + r.body.len() / 4096).sum(),
             Gossip::Cast(_) => 1,
             Gossip::Digest(_) | Gossip::Versions { .. } | Gossip::Want(_) => 8,
         };

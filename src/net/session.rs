@@ -51,8 +51,7 @@ impl Clock {
     }
 }
 
-/// What every connection of a daemon shares.
-#[derive(Debug)]
+/// What every connection of a daemon shares. Not to be printed: the secret is in it.
 pub struct Shared {
     /// Our TLS settings.
     pub tls: Tls,

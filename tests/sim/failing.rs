@@ -111,7 +111,8 @@ fn a_silent_death_is_known_by_all_in_six_seconds() {
 fn a_goodbye_is_shown_as_left_and_not_sought_again() {
     for seed in seeds(4) {
         let mut w = at_rest("a_goodbye_is_shown", seed, 12);
-        let victim = w.dice.below(12) as usize;
+        // Not one of the two seeds: those are sought for ever, since they may come back knowing nobody.
+        let victim = 2 + w.dice.below(10) as usize;
         w.laws.healthy = (0..12).collect();
         w.laws.no_ghosts = true;
         w.leave(victim);

@@ -194,14 +194,16 @@ impl Graph {
                 peer.dropped_by.remove(&author);
             }
         }
-        let dropped: Vec<NodeId> = before.into_iter().filter(|p| !lists(state, p)).collect();
-        for id in &dropped {
-            if let Some(peer) = self.nodes.get_mut(id)
-                && peer.lists(&author).is_some()
-            {
+        let mut dropped: Vec<NodeId> = before.into_iter().filter(|p| !lists(state, p)).collect();
+        // Where the other end has dropped it, too, they parted on purpose: no evidence of anything.
+        dropped.retain(|id| {
+            let Some(peer) = self.nodes.get_mut(id) else { return false };
+            let one_sided = peer.lists(&author).is_some();
+            if one_sided {
                 peer.dropped_by.insert(author, now);
             }
-        }
+            one_sided
+        });
         dropped
     }
 

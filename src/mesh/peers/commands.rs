@@ -26,11 +26,13 @@ impl Peers {
                 trust::unpin(&mut self.book, &id);
                 self.forget_seed_pins();
                 self.refusals.clear();
+                self.reconsider(now);
                 out.push(Effect::Remember { urgent: true });
             }
             Command::UnpinLabel(label) => {
                 self.book.label_pins.remove(&label);
                 self.refusals.clear();
+                self.reconsider(now);
                 out.push(Effect::Remember { urgent: true });
             }
             Command::Ban(id) => {

@@ -1,6 +1,7 @@
 //! Whom to dial, and when: backoff, seeds, healing of splits.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -9,7 +10,7 @@ use super::words::in_words;
 use super::{Bye, Conn, Down, Effect, Ended, Member, Peers, STABLE};
 use crate::mesh::record::Direction;
 use crate::mesh::view::{State, View};
-use crate::mesh::{ConnId, NodeId, Time};
+use crate::mesh::{ConnId, NodeId, Time, trust};
 
 /// How many nodes of a component seek its lost members actively.
 const HEALERS: usize = 3;
@@ -114,10 +115,13 @@ impl Peers {
     pub(super) fn dial_member(&mut self, now: Time, id: NodeId, out: &mut Vec<Effect>) -> bool {
         let conn = self.next_conn;
         let Some(member) = self.members.get_mut(&id) else { return false };
-        if member.addrs.is_empty() {
+        let worth =
+            |a: &&SocketAddr| a.port() != 0 && !a.ip().is_unspecified() && !a.ip().is_multicast();
+        let addrs: Vec<SocketAddr> = member.addrs.iter().filter(worth).copied().collect();
+        if addrs.is_empty() {
             return false;
         }
-        let addr = member.addrs[member.turn % member.addrs.len()];
+        let addr = addrs[member.turn % addrs.len()];
         member.turn = member.turn.wrapping_add(1);
         member.dialing = Some(conn);
         member.next_dial = None;
@@ -129,7 +133,7 @@ impl Peers {
     pub(super) fn open(
         &mut self,
         now: Time,
-        addr: std::net::SocketAddr,
+        addr: SocketAddr,
         expect: Option<NodeId>,
         ticket: Option<u64>,
         out: &mut Vec<Effect>,
@@ -181,7 +185,7 @@ impl Peers {
         let pinned = self.book.trusted.contains(&id) || self.seeds.iter().any(|s| s.id == Some(id));
         let attempts_max = self.policy.attempts_max;
         let Some(member) = self.members.get_mut(&id) else { return };
-        let long_lost = !member.alive && !pinned && member.fails > attempts_max;
+        let long_lost = !pinned && member.fails > attempts_max;
         let cap = if long_lost { longest * LONG_LOST } else { longest };
         member.delay = self.dice.between(base, member.delay * 3).min(cap);
         let wait = member.delay.max(at_least.min(cap));
@@ -203,6 +207,16 @@ impl Peers {
         }
         for seed in &mut self.seeds {
             seed.next_dial = now;
+        }
+    }
+
+    /// The rules have changed: whoever was not worth a dial may be now.
+    pub(super) fn reconsider(&mut self, now: Time) {
+        for member in self.members.values_mut() {
+            let idle = member.up.is_none() && member.dialing.is_none();
+            if idle && !member.held && !member.left && !member.addrs.is_empty() {
+                member.next_dial.get_or_insert(now);
+            }
         }
     }
 
@@ -256,14 +270,16 @@ impl Peers {
     /// Whether a seed still has to be dialled: for as long as it is not in our component.
     fn seed_wanted(&self, seed: &super::Seed) -> bool {
         let joined = |id: &NodeId| {
-            let settled =
-                |m: &Member| m.alive || m.up.is_some() || m.held || m.left || m.dialing.is_some();
+            // Also one that said goodbye: it may come back remembering nobody, and wait for us.
+            let settled = |m: &Member| m.alive || m.up.is_some() || m.held || m.dialing.is_some();
             self.members.get(id).is_some_and(settled) || self.book.banned.contains_key(id)
         };
         !seed.myself && seed.dialing.is_none() && !seed.id.as_ref().is_some_and(joined)
     }
 
-    /// Begins the dials that are due, in random order, as far as the limits allow.
+    /// Begins the dials that are due, as far as the limits allow: who failed least goes first, in random
+    /// order, and some room is kept from those that have failed before. A few addresses that swallow
+    /// every dial would otherwise keep us from all others.
     pub(super) fn dial_due(&mut self, now: Time, out: &mut Vec<Effect>) {
         if self.leaving {
             return;
@@ -282,14 +298,16 @@ impl Peers {
         let mut ids: Vec<NodeId> =
             self.members.iter().filter(|(_, m)| due(m)).map(|(id, _)| *id).collect();
         self.dice.shuffle(&mut ids);
+        ids.sort_by_key(|id| self.members.get(id).map_or(0, |m| m.fails));
         for id in ids {
-            if self.book.banned.contains_key(&id) {
-                if let Some(member) = self.members.get_mut(&id) {
-                    member.next_dial = None;
-                }
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            if trust::admit(&self.policy.rules, &self.book, &id, &member.label).is_err() {
+                // We would only refuse it when it answers.
+                member.next_dial = None;
                 continue;
             }
-            if !self.may_dial(now) {
+            let again = member.fails > 0;
+            if again && self.dials_under_way() >= self.room_for_repeats() || !self.may_dial(now) {
                 break;
             }
             if !self.dial_member(now, id, out)
@@ -298,6 +316,11 @@ impl Peers {
                 member.next_dial = None;
             }
         }
+    }
+
+    /// How many dials may be under way when the next is to one that has failed before.
+    fn room_for_repeats(&self) -> usize {
+        (self.policy.dialing_max * 3 / 4).max(1)
     }
 
     fn may_dial(&mut self, now: Time) -> bool {
@@ -311,7 +334,9 @@ impl Peers {
             // The end of a dial under way comes as an event.
             None
         } else {
-            let idle = |m: &&Member| m.up.is_none() && m.dialing.is_none();
+            let under_way = self.dials_under_way();
+            let room = |m: &Member| m.fails == 0 || under_way < self.room_for_repeats();
+            let idle = |m: &&Member| m.up.is_none() && m.dialing.is_none() && room(m);
             let members = self.members.values().filter(idle).filter_map(|m| m.next_dial);
             let seeds = self.seeds.iter().filter(|s| self.seed_wanted(s)).map(|s| s.next_dial);
             members.chain(seeds).min().map(|at| at.max(self.dials.next_at(1)))

@@ -251,6 +251,7 @@ impl Core for Peers {
                 self.dials = Budget::new(policy.dials_per_second, policy.dials_per_second);
                 self.policy = policy;
                 self.enforce_rules(now, out);
+                self.reconsider(now);
             }
             Event::Leave { forget } => {
                 self.leaving = true;

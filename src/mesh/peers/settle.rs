@@ -424,11 +424,16 @@ impl Peers {
         }
     }
 
-    /// Keeps the book within its bound: who was seen longest ago goes.
+    /// Keeps the book within its bound: who was seen longest ago goes, but nobody linked or pinned.
     fn trim_book(&mut self) {
+        let linked = |id: &NodeId| self.members.get(id).is_some_and(|m| m.up.is_some());
         while self.book.entries.len() > self.policy.book_max {
-            let oldest = self.book.entries.iter().min_by_key(|(_, e)| e.seen_ms).map(|(id, _)| *id);
-            oldest.and_then(|id| self.book.entries.remove(&id));
+            let kept = |id: &NodeId| linked(id) || self.book.trusted.contains(id);
+            let others = self.book.entries.iter().filter(|(id, _)| !kept(id));
+            let Some(oldest) = others.min_by_key(|(_, e)| e.seen_ms).map(|(id, _)| *id) else {
+                return;
+            };
+            self.book.entries.remove(&oldest);
         }
     }
 }

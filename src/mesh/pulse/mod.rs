@@ -59,6 +59,8 @@ struct Link {
 /// What has been found out about a doubtful peer.
 #[derive(Debug, Default)]
 struct Doubt {
+    /// Who was asked; nobody else's word counts.
+    asked: Vec<NodeId>,
     /// Until when a neighbour's word holds that it lives.
     vouched: Option<Time>,
 }
@@ -182,12 +184,12 @@ impl Pulse {
         }
     }
 
-    fn answered(&mut self, now: Time, target: NodeId, age_ms: Option<u32>) {
+    fn answered(&mut self, now: Time, witness: NodeId, target: NodeId, age_ms: Option<u32>) {
         let hold = self.patience(self.policy.timeout);
         let Some(link) = self.links.get_mut(&target) else { return };
         let (Some(doubt), Some(sent)) = (&mut link.doubt, link.unanswered) else { return };
         let age = age_ms.map(|ms| Duration::from_millis(u64::from(ms)));
-        if age.is_some_and(|age| age < now.since(sent)) {
+        if doubt.asked.contains(&witness) && age.is_some_and(|age| age < now.since(sent)) {
             doubt.vouched = Some(now + hold);
         }
     }
@@ -205,7 +207,8 @@ impl Pulse {
     fn doubt(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
         let mut witnesses: Vec<NodeId> = match &self.view {
             Some(view) => {
-                view.links.iter().filter_map(|l| other_end(l.from, l.to, &peer)).collect()
+                let confirmed = view.links.iter().filter(|l| l.confirmed);
+                confirmed.filter_map(|l| other_end(l.from, l.to, &peer)).collect()
             }
             None => Vec::new(),
         };
@@ -216,11 +219,11 @@ impl Pulse {
         let text =
             format!("no answer to a ping for 1 s; asking {} of its neighbours", witnesses.len());
         out.push(Effect::Evidence { peer, text });
-        for witness in witnesses {
-            out.push(Effect::Send { peer: witness, beat: Beat::Ask { target: peer } });
+        for witness in &witnesses {
+            out.push(Effect::Send { peer: *witness, beat: Beat::Ask { target: peer } });
         }
         if let Some(link) = self.links.get_mut(&peer) {
-            link.doubt = Some(Doubt::default());
+            link.doubt = Some(Doubt { asked: witnesses, vouched: None });
         }
         self.ping(now, peer, out);
     }
@@ -365,8 +368,8 @@ impl Core for Pulse {
             Event::FromPeer { peer, beat: Beat::Ask { target } } => {
                 self.asked(now, peer, target, out);
             }
-            Event::FromPeer { beat: Beat::Answer { target, age_ms }, .. } => {
-                self.answered(now, target, age_ms);
+            Event::FromPeer { peer, beat: Beat::Answer { target, age_ms } } => {
+                self.answered(now, peer, target, age_ms);
             }
             Event::FromPeer { beat: Beat::Ping { .. } | Beat::Pong { .. }, .. } => {}
             Event::Graph(view) => self.view = Some(view),

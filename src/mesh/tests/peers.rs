@@ -514,3 +514,49 @@ fn a_dying_process_that_still_accepts_is_asked_again_in_a_moment() {
     let out = tell(&mut peers, soon, Event::Closed { conn: again, how: Ended::Refused });
     assert!(out.iter().any(|e| matches!(e, Effect::Down { why: Down::Gone, .. })), "{out:?}");
 }
+
+#[test]
+fn a_seed_that_said_goodbye_is_sought_until_it_is_back() {
+    let mut peers = registry(0, &[1], Book::default());
+    let now = Time::from_ms(1);
+    let [(conn, _)] = dialled(&tell(&mut peers, now, Event::Start))[..] else { panic!("dialled") };
+    let local = addr(0);
+    tell(&mut peers, now, Event::Handshaken { conn, card: card(1, 1), rtt_us: 1, local });
+    assert!(peers.is_up(&id(1)));
+    let now = Time::from_ms(5000);
+    tell(&mut peers, now, Event::Closed { conn, how: Ended::Said(Bye::Leaving, Vec::new()) });
+    let times = dials_until(&mut peers, 120_000, || Ended::Refused);
+    assert!(!times.is_empty(), "it may come back remembering nobody");
+    assert!(gaps(&times).iter().all(|gap| *gap <= Duration::from_secs(31)), "{times:?}");
+}
+
+#[test]
+fn addresses_that_swallow_dials_leave_room_for_others() {
+    let mut book = Book::default();
+    for n in 10..60 {
+        let entry = Entry { label: String::new(), addrs: vec![addr(n)], seen_ms: 0, anchor: true };
+        book.entries.insert(id(n), entry);
+    }
+    let mut peers = registry(0, &[], book);
+    let mut now = Time::from_ms(1);
+    let mut under_way = dialled(&tell(&mut peers, now, Event::Start));
+    // Everybody has swallowed a dial once.
+    let mut failed = 0;
+    while failed < 50 {
+        let Some((conn, _)) = under_way.pop() else {
+            panic!("{failed} dials ended, none is under way")
+        };
+        now = now + Duration::from_millis(100);
+        under_way.extend(dialled(&tell(
+            &mut peers,
+            now,
+            Event::Closed { conn, how: Ended::TimedOut },
+        )));
+        failed += 1;
+    }
+    now = now + Duration::from_secs(60);
+    let mut out = Vec::new();
+    peers.wake(now, &mut out);
+    let repeats = under_way.len() + dialled(&out).len();
+    assert!(repeats <= 12, "{repeats} of 16 places are taken by those that failed before");
+}

@@ -370,8 +370,9 @@ impl Core for Topology {
     }
 
     fn next_wake(&self) -> Option<Time> {
-        let timers =
-            [self.announce_at(), self.derive_at, Some(self.ping_at), Some(self.refresh_at)];
+        // Once something is to be told anyway, the refresh goes with it.
+        let refresh = self.dirty.is_none().then_some(self.refresh_at);
+        let timers = [self.announce_at(), self.derive_at, Some(self.ping_at), refresh];
         timers.into_iter().flatten().min()
     }
 
