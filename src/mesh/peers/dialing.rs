@@ -19,6 +19,10 @@ const HEAL_EVERY: Duration = Duration::from_secs(2);
 /// A dial without an answer for this long has lost its first packet (the kernel sends the next after 1 s,
 /// 3 s and 7 s).
 const HANGING: Duration = Duration::from_secs(1);
+/// A cluster is often started all at once: in its first moments a node without any link asks its seeds
+/// again this soon.
+const EAGER: Duration = Duration::from_millis(100);
+const EAGER_FOR: Time = Time::from_ms(1500);
 /// Wait before a peer that reset our immediate re-dial is dialled once more.
 const DYING: Duration = Duration::from_millis(20);
 /// Shortest time between two wakings of everyone.
@@ -373,8 +377,12 @@ impl Peers {
         for seed in &mut self.seeds {
             if seed.dialing == Some(conn) {
                 seed.dialing = None;
-                seed.delay = self.dice.between(base, seed.delay * 3).min(longest);
-                seed.next_dial = now + seed.delay;
+                if now < EAGER_FOR && self.first_up.is_none() {
+                    seed.next_dial = now + EAGER.min(base);
+                } else {
+                    seed.delay = self.dice.between(base, seed.delay * 3).min(longest);
+                    seed.next_dial = now + seed.delay;
+                }
                 let mut text = in_words(how, seed.addr);
                 if let (Ended::WrongIdentity { .. }, Some(id)) = (how, seed.id) {
                     let first = id.short();
