@@ -9,18 +9,19 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use socket2::{Domain, Socket, Type};
 use tokio::sync::watch;
 
+use crate::actors::Voice;
 use crate::actors::boot::Boot;
 use crate::actors::messages::SettingRow;
 use crate::actors::policy::setting_rows;
 use crate::actors::supervisor::run as run_actors;
-use crate::actors::{Voice, policy};
 use crate::api::control::{Plan, starter};
 use crate::api::{Facts, Token};
 use crate::cli::{Exit, Flags, Trouble};
 use crate::mesh::book::Book;
 use crate::mesh::peers::Home;
 use crate::mesh::record::{Crypto, EPOCH_MAX};
-use crate::mesh::topology::{Identity as Said, Topology};
+use crate::mesh::topology::Identity as Said;
+use crate::mesh::view::View;
 use crate::net::session::{Clock, Shared};
 use crate::net::tls::Tls;
 use crate::settings::{Loaded, LogFormat, Settings, load};
@@ -108,8 +109,8 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
         root: AtomicU64::new(0),
     });
     let crypto: Arc<dyn Crypto + Send + Sync> = Arc::new(identity);
-    let nobody = Topology::new(said.clone(), policy::topology(settings), crypto.clone());
-    let (view, _) = watch::channel(nobody.view().clone());
+    let nobody = View { me: id, nodes: Vec::new(), links: Vec::new(), changed_ms: start_ms };
+    let (view, _) = watch::channel(Arc::new(nobody));
     let voice = Voice::new().map_err(|e| failed("cannot start a thread", &e, ""))?;
     let control = control(&loaded, state.clone(), &said, id, listen)?;
     log::info!("node {} ({}) listens on {listen}", crate::text::escape(&said.label), id.short());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::args::Flags;
 use super::trouble::{Exit, Trouble};
-use crate::settings::{self, load};
+use crate::settings::{self, data_dir, load, process_environment};
 use crate::store::runtime;
 
 /// The file that says where a daemon's control API listens.
@@ -35,13 +35,6 @@ pub fn state_dir(flags: &Flags) -> Option<PathBuf> {
         Ok(loaded) => loaded.state_dir,
         Err(_) => settings::state_dir(Path::new(""), &sources),
     }
-}
-
-/// `$XDG_DATA_HOME/kith`, by default below the home directory.
-fn data_dir() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = set("XDG_DATA_HOME").filter(|dir| dir.is_absolute());
-    Some(base.or_else(|| Some(set("HOME")?.join(".local/share")))?.join("kith"))
 }
 
 /// The daemon that the flags, else the environment, else what runs here point at.
@@ -105,7 +98,8 @@ fn read(dir: &Path, start: &str) -> Result<Daemon, String> {
 /// State directories with a daemon that listens, with what it is called by.
 fn running() -> Vec<(PathBuf, Daemon)> {
     let mut found = Vec::new();
-    let mut roots = vec![(Some("profiles".into()), "-c config -p"), (data_dir(), "-p")];
+    let mut roots =
+        vec![(Some("profiles".into()), "-c config -p"), (data_dir(&process_environment()), "-p")];
     if runtime::is_ours() {
         roots.push((Some(runtime::root()), ""));
     }

@@ -26,7 +26,7 @@ mod values;
 mod tests;
 
 pub use load::{Line, Loaded, Sources, load, process_environment};
-pub use place::state_dir;
+pub use place::{data_dir, state_dir};
 pub use problem::{Problem, Problems};
 pub use reload::{Change, Reloaded, diff, in_force};
 pub use shape::*;

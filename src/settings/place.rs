@@ -18,18 +18,20 @@ pub fn state_dir(explicit: &Path, sources: &Sources) -> Option<PathBuf> {
         (Some(_), profile) => {
             Some(Path::new("profiles").join(profile.as_deref().unwrap_or("default")))
         }
-        (None, Some(profile)) => Some(data_home(&sources.env)?.join("kith").join(profile)),
+        (None, Some(profile)) => Some(data_dir(&sources.env)?.join(profile)),
         (None, None) => None,
     }
 }
 
-/// The directory for a user's data (XDG Base Directory Specification: relative paths are ignored).
-fn data_home(environment: &[(String, String)]) -> Option<PathBuf> {
+/// Where profiles without a configuration directory keep their state: `kith` in the directory for a
+/// user's data (XDG Base Directory Specification: relative paths are ignored).
+pub fn data_dir(environment: &[(String, String)]) -> Option<PathBuf> {
     let path = |wanted: &str| {
         let (_, text) = environment.iter().find(|(name, _)| name == wanted)?;
         Some(PathBuf::from(text)).filter(|path| path.is_absolute())
     };
-    path("XDG_DATA_HOME").or_else(|| Some(path("HOME")?.join(".local/share")))
+    let home = path("XDG_DATA_HOME").or_else(|| Some(path("HOME")?.join(".local/share")));
+    Some(home?.join("kith"))
 }
 
 #[cfg(test)]
