@@ -1,5 +1,7 @@
 //! Every message between actors, grouped by receiver, each with what losing it costs.
 
+mod pieces;
+
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use crate::mesh::{ConnId, NodeId, Time};
 use crate::net::lanes::Link;
 use crate::net::session::Origin;
 use crate::wire::ByeFrame;
+pub use pieces::*;
 
 // ---- Control asks; each answer is a snapshot, and a lost question is answered 503 ----
 
