@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    BeatFrom, Closed, Confirmed, GossipFrom, Handshaken, Hangup, Heard, RootDiffers, Verdict,
+    BeatFrom, ChunkSent, Closed, Confirmed, GossipFrom, Handshaken, Hangup, Heard, PieceFrom,
+    RootDiffers, Verdict, WholeFrom,
 };
 use super::post::{deliver, post};
 use crate::mesh::budget::Budget;
@@ -51,6 +52,12 @@ pub struct Ports {
     pub gossip: Recipient<GossipFrom>,
     /// Topology.
     pub roots: Recipient<RootDiffers>,
+    /// Exchange.
+    pub pieces: Recipient<PieceFrom>,
+    /// Exchange.
+    pub wholes: Recipient<WholeFrom>,
+    /// Exchange.
+    pub sent: Recipient<ChunkSent>,
     /// Longest handshake.
     pub handshake: Duration,
     /// A link whose lanes stay full this long is closed.
@@ -150,9 +157,10 @@ async fn linked(
     ports: &Ports,
     lanes: &Arc<Lanes>,
 ) -> Ended {
-    let link = Link { peer: session.peer, conn, lanes: lanes.clone() };
+    let link = Link { peer: session.peer, conn, lanes: lanes.clone(), wanted: Default::default() };
     let (card, rtt_us, local) = (session.card.clone(), session.rtt_us, session.local);
-    let verdict = ports.handshaken.send(Handshaken { card, link, rtt_us, local }).await;
+    let asked = Handshaken { card, link: link.clone(), rtt_us, local };
+    let verdict = ports.handshaken.send(asked).await;
     match verdict {
         Ok(Verdict::Keep) => {}
         Ok(Verdict::Decline(bye)) => {
@@ -164,23 +172,27 @@ async fn linked(
     if dialled && let Err(how) = session.say_ready().await {
         return how;
     }
-    let talk = Talk { conn, peer: session.peer, dialled, ports, lanes };
+    let talk = Talk { dialled, ports, link };
     let (mut reader, writer) = session.split();
     talk.until_the_end(&mut reader, writer).await
 }
 
 /// A link that is up, as its two halves see it.
 struct Talk<'a> {
-    conn: ConnId,
-    peer: NodeId,
     dialled: bool,
     ports: &'a Ports,
-    lanes: &'a Lanes,
+    link: Link,
 }
 
 impl Talk<'_> {
     async fn until_the_end(&self, reader: &mut LinkReader, writer: LinkWriter) -> Ended {
-        let write = writer.run(&self.ports.shared, self.lanes, self.ports.stalled);
+        let Link { peer, conn, lanes, .. } = &self.link;
+        let sent = |request, bytes| {
+            // Bounded by what the Exchange keeps in a lane.
+            let (peer, conn) = (*peer, *conn);
+            deliver(&self.ports.sent, ChunkSent { peer, conn, request, bytes });
+        };
+        let write = writer.run(&self.ports.shared, lanes, self.ports.stalled, sent);
         tokio::pin!(write);
         let how = tokio::select! {
             how = self.read(reader) => how,
@@ -193,7 +205,7 @@ impl Talk<'_> {
             }
         };
         if matches!(how, Ended::Broken(_)) {
-            self.lanes.close(ByeFrame { why: Bye::Protocol, cards: Default::default() });
+            lanes.close(ByeFrame { why: Bye::Protocol, cards: Default::default() });
             // The link ends either way.
             let _ = tokio::time::timeout(FAREWELL, write).await;
         }
@@ -202,11 +214,13 @@ impl Talk<'_> {
 
     /// Hands on what comes in, until the link ends.
     async fn read(&self, reader: &mut LinkReader) -> Ended {
-        let Talk { peer, ports, lanes, .. } = *self;
+        let ports = self.ports;
+        let Link { peer, conn, lanes, .. } = &self.link;
+        let (peer, conn) = (*peer, *conn);
         let mut beats = Budget::new(BEATS_BURST, BEATS_PER_SECOND);
         let mut unconfirmed = self.dialled;
         loop {
-            let next = match reader.next(&ports.shared, lanes, &*ports.crypto).await {
+            let next = match reader.next(&ports.shared, &self.link, &*ports.crypto).await {
                 Ok(next) => next,
                 Err(how) => return how,
             };
@@ -214,7 +228,7 @@ impl Talk<'_> {
                 continue;
             }
             if std::mem::take(&mut unconfirmed) {
-                post(&ports.confirmed, Confirmed { conn: self.conn });
+                post(&ports.confirmed, Confirmed { conn });
             }
             if matches!(next, Incoming::Heard { .. } | Incoming::Frame(Frame::Beat(_))) {
                 pace(&mut beats, ports.shared.clock).await;
@@ -230,6 +244,17 @@ impl Talk<'_> {
                 Incoming::Frame(Frame::Gossip(gossip)) => {
                     // Waiting here is the back-pressure: the peer's stream fills up behind it.
                     if ports.gossip.send(GossipFrom { peer, gossip }).await.is_err() {
+                        return Ended::Ours;
+                    }
+                }
+                Incoming::Frame(Frame::Pieces(frame)) => {
+                    if ports.pieces.send(PieceFrom { peer, conn, frame }).await.is_err() {
+                        return Ended::Ours;
+                    }
+                }
+                Incoming::Whole { request, buffer } => {
+                    let whole = WholeFrom { peer, conn, request, buffer };
+                    if ports.wholes.send(whole).await.is_err() {
                         return Ended::Ours;
                     }
                 }

@@ -1,22 +1,25 @@
 //! One generation of actors: all that are dropped and built again together when one of them fails.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Arbiter, AsyncContext, Context};
+use actix::{Actor, Addr, Arbiter, AsyncContext, Context, SyncArbiter};
 use tokio::sync::watch;
 
 use super::connection;
 use super::disk::Disk;
+use super::exchange::{self, Exchange};
 use super::heartbeat::{self, Heartbeat};
 use super::lifeline::Lifeline;
 use super::messages::{
-    Arrived, Child, Close, Closed, ConfigWanted, Configure, Exited, Goodbye, Open, Reload,
-    Shutdown, Stop,
+    Arrived, Child, Close, Closed, ConfigWanted, Configure, Exited, Goodbye, Open, PiecesView,
+    Reload, Shutdown, Stop,
 };
 use super::policy;
 use super::post::{deliver, to};
 use super::registry::{self, Registry};
 use super::services::Services;
+use super::shelf::Shelf;
 use super::topology::{self, Topology};
 use super::turn::Turn;
 use super::voice::Voice;
@@ -27,8 +30,15 @@ use crate::mesh::record::Crypto;
 use crate::mesh::topology::{Identity, Topology as TopologyCore};
 use crate::mesh::view::View;
 use crate::net::session::Shared;
+use crate::pieces::exchange as pieces;
 use crate::settings::Settings;
 use crate::store::book_db::BookDb;
+use crate::store::pieces::PieceStore;
+
+/// Threads that check and write pieces and read blocks: enough to keep two cores hashing.
+const QUICK_SHELVES: usize = 2;
+/// Threads for what takes long: hashing what is shared, syncing, finishing.
+const SLOW_SHELVES: usize = 2;
 
 /// Everything a generation is built from.
 pub struct Plans<'a> {
@@ -50,6 +60,12 @@ pub struct Plans<'a> {
     pub shared: Arc<Shared>,
     /// Who shows the graph.
     pub view: watch::Sender<Arc<View>>,
+    /// What is shared and fetched.
+    pub store: Arc<PieceStore>,
+    /// Where downloads go when nobody says where to.
+    pub downloads: PathBuf,
+    /// Who shows files.
+    pub pieces: watch::Sender<Arc<PiecesView>>,
     /// Standard output.
     pub voice: Voice,
     /// Seed of all chance.
@@ -78,6 +94,7 @@ pub struct Generation {
     pub(super) heartbeat: Addr<Heartbeat>,
     pub(super) topology: Addr<Topology>,
     pub(super) disk: Addr<Disk>,
+    pub(super) exchange: Addr<Exchange>,
     /// What connections of this generation use.
     pub ports: Arc<connection::Ports>,
 }
@@ -92,8 +109,11 @@ impl Generation {
         let registry_ctx = Context::<Registry>::new();
         let heartbeat_ctx = Context::<Heartbeat>::new();
         let topology_ctx = Context::<Topology>::new();
+        let exchange_ctx = Context::<Exchange>::new();
         let (registry, heartbeat, topology) =
             (registry_ctx.address(), heartbeat_ctx.address(), topology_ctx.address());
+        let exchange = exchange_ctx.address();
+        let (me, start_ms) = (plans.home.me, plans.home.start_ms);
         let disk = {
             let (book_db, lifeline) = (plans.book_db, lifeline(Child::Disk));
             Disk::start_in_arbiter(&disk.handle(), |_| Disk::new(book_db, lifeline))
@@ -102,7 +122,7 @@ impl Generation {
         let core = TopologyCore::new(plans.identity, policy::topology(settings), crypto.clone());
         let card = core.card();
         let ports = topology::Ports {
-            graph: [to(&registry), to(&heartbeat)],
+            graph: [to(&registry), to(&heartbeat), to(&exchange)],
             dropped: to(&heartbeat),
             card: to(&registry),
             epoch: to(&registry),
@@ -117,7 +137,7 @@ impl Generation {
             silent: to(&registry),
             note: to(&registry),
             health: to(&registry),
-            measured: [to(&registry), to(&topology)],
+            measured: [to(&registry), to(&topology), to(&exchange)],
         };
         heartbeat_ctx.run(Heartbeat::new(
             Turn::new(core, clock),
@@ -129,7 +149,7 @@ impl Generation {
         let ports = registry::Ports {
             open: above.open.clone(),
             close: above.close.clone(),
-            links: [to(&heartbeat), to(&topology)],
+            links: [to(&heartbeat), to(&topology), to(&exchange)],
             reachable: to(&topology),
             learned: to(&topology),
             save: to(&disk),
@@ -142,8 +162,32 @@ impl Generation {
             lifeline(Child::Registry),
         ));
 
-        let ports = link_ports(settings, shared, crypto, &registry, &heartbeat, &topology);
-        Generation { registry, heartbeat, topology, disk, ports }
+        let shelves = |threads| {
+            let (store, exited) = (plans.store.clone(), above.exited.clone());
+            let lifeline = move || Lifeline::new(exited.clone(), Child::Shelf, generation);
+            SyncArbiter::start(threads, move || Shelf::new(store.clone(), lifeline()))
+        };
+        let home = pieces::Home { me, start_ms };
+        let core =
+            pieces::Exchange::new(home, policy::pieces(settings), plans.seed ^ 2, crypto.clone());
+        let ports = exchange::Ports {
+            shelves: wire_shelves(&shelves(QUICK_SHELVES), &shelves(SLOW_SHELVES)),
+            need_link: to(&registry),
+            note: to(&registry),
+            view: plans.pieces,
+        };
+        let place =
+            exchange::Place { store: plans.store.clone(), dir: plans.downloads, start_ms, me };
+        exchange_ctx.run(Exchange::new(
+            Turn::new(core, clock),
+            ports,
+            place,
+            lifeline(Child::Exchange),
+        ));
+
+        let ports =
+            link_ports(settings, shared, crypto, &registry, &heartbeat, &topology, &exchange);
+        Generation { registry, heartbeat, topology, disk, exchange, ports }
     }
 
     /// Where arriving connections go.
@@ -164,6 +208,10 @@ impl Generation {
             ban: to(&self.registry),
             probe: to(&self.heartbeat),
             shout: to(&self.topology),
+            share: to(&self.exchange),
+            get: to(&self.exchange),
+            stop_transfer: to(&self.exchange),
+            forget: to(&self.exchange),
             config: above.config.clone(),
             reload: above.reload.clone(),
             shutdown: above.shutdown.clone(),
@@ -175,9 +223,10 @@ impl Generation {
         deliver(&to(&self.registry), Configure(settings.clone()));
         deliver(&to(&self.heartbeat), Configure(settings.clone()));
         deliver(&to(&self.topology), Configure(settings.clone()));
+        deliver(&to(&self.exchange), Configure(settings.clone()));
         let (shared, crypto) = (self.ports.shared.clone(), self.ports.crypto.clone());
-        let Generation { registry, heartbeat, topology, .. } = &*self;
-        self.ports = link_ports(settings, shared, crypto, registry, heartbeat, topology);
+        let Generation { registry, heartbeat, topology, exchange, .. } = &*self;
+        self.ports = link_ports(settings, shared, crypto, registry, heartbeat, topology, exchange);
     }
 
     /// Tells the registry that a connection ended without saying so itself.
@@ -207,6 +256,7 @@ impl Generation {
         deliver(&to(&self.registry), Stop);
         deliver(&to(&self.heartbeat), Stop);
         deliver(&to(&self.topology), Stop);
+        deliver(&to(&self.exchange), Stop);
         deliver(&to(&self.disk), Stop);
     }
 }
@@ -219,6 +269,7 @@ fn link_ports(
     registry: &Addr<Registry>,
     heartbeat: &Addr<Heartbeat>,
     topology: &Addr<Topology>,
+    exchange: &Addr<Exchange>,
 ) -> Arc<connection::Ports> {
     Arc::new(connection::Ports {
         shared,
@@ -230,8 +281,26 @@ fn link_ports(
         beats: to(heartbeat),
         gossip: to(topology),
         roots: to(topology),
+        pieces: to(exchange),
+        wholes: to(exchange),
+        sent: to(exchange),
         handshake: settings.network.link.handshake_timeout.duration(),
         stalled: settings.network.link.stalled_timeout.duration(),
         lanes: policy::lanes(settings),
     })
+}
+
+/// Who does what on the files: short work on threads of its own.
+fn wire_shelves(quick: &Addr<Shelf>, slow: &Addr<Shelf>) -> exchange::Shelves {
+    exchange::Shelves {
+        store: to(quick),
+        read: to(quick),
+        prepare: to(slow),
+        resume: to(slow),
+        commit: to(slow),
+        finish: to(slow),
+        hash: to(slow),
+        rehash: to(slow),
+        forget: to(slow),
+    }
 }

@@ -31,8 +31,8 @@ pub struct Ports {
     pub note: Recipient<Note>,
     /// PeerRegistry.
     pub health: Recipient<Health>,
-    /// PeerRegistry and Topology.
-    pub measured: [Recipient<Measured>; 2],
+    /// PeerRegistry, Topology and Exchange.
+    pub measured: [Recipient<Measured>; 3],
 }
 
 /// The actor.

@@ -1,6 +1,7 @@
 //! Every message between actors, grouped by receiver, each with what losing it costs.
 
 mod pieces;
+mod shelf;
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::net::lanes::Link;
 use crate::net::session::Origin;
 use crate::wire::ByeFrame;
 pub use pieces::*;
+pub use shelf::*;
 
 // ---- Control asks; each answer is a snapshot, and a lost question is answered 503 ----
 
@@ -188,6 +190,10 @@ pub enum Child {
     Topology,
     /// The Disk.
     Disk,
+    /// The Exchange.
+    Exchange,
+    /// One thread of the Shelf.
+    Shelf,
     /// The Listener.
     Listener,
     /// The Control.
@@ -290,7 +296,7 @@ pub struct Closed {
     pub how: Ended,
 }
 
-/// Heartbeat, Topology: a link is up or down. Never lost.
+/// Heartbeat, Topology, Exchange: a link is up or down. Never lost.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct LinkChanged {
@@ -363,7 +369,7 @@ pub struct RootDiffers {
 
 // ---- between the cores ----
 
-/// PeerRegistry, Heartbeat: the graph as it is now. Latest wins.
+/// PeerRegistry, Heartbeat, Exchange: the graph as it is now. Latest wins.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct GraphChanged(pub Arc<View>);
@@ -393,7 +399,7 @@ pub struct Learned(pub Record);
 #[rtype(result = "()")]
 pub struct Dropped(pub NodeId);
 
-/// PeerRegistry, Topology: the smoothed round trip of a link. Latest wins.
+/// PeerRegistry, Topology, Exchange: the smoothed round trip of a link. Latest wins.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct Measured {

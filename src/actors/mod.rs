@@ -4,6 +4,7 @@
 pub mod boot;
 mod connection;
 mod disk;
+mod exchange;
 mod generation;
 mod heartbeat;
 mod lifeline;
@@ -14,6 +15,7 @@ pub mod policy;
 mod post;
 mod registry;
 pub mod services;
+mod shelf;
 mod signals;
 pub mod supervisor;
 mod topology;

@@ -43,8 +43,8 @@ pub struct Ports {
     pub open: Recipient<Open>,
     /// Supervisor.
     pub close: Recipient<Close>,
-    /// Heartbeat and Topology.
-    pub links: [Recipient<LinkChanged>; 2],
+    /// Heartbeat, Topology and Exchange.
+    pub links: [Recipient<LinkChanged>; 3],
     /// Topology.
     pub reachable: Recipient<Reachable>,
     /// Topology.

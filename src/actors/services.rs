@@ -3,8 +3,8 @@
 use actix::Recipient;
 
 use super::messages::{
-    ConfigWanted, Connect, Disconnect, PeersWanted, Probe, Reload, SetBanned, SetPinned, Shout,
-    Shutdown, StatusWanted, UnpinLabel, WhyWanted,
+    ConfigWanted, Connect, Disconnect, Forget, GetFile, PeersWanted, Probe, Reload, SetBanned,
+    SetPinned, Share, Shout, Shutdown, StatusWanted, StopTransfer, UnpinLabel, WhyWanted,
 };
 
 /// Who answers what.
@@ -29,6 +29,14 @@ pub struct Services {
     pub probe: Recipient<Probe>,
     /// Topology: tell everyone.
     pub shout: Recipient<Shout>,
+    /// Exchange: hash and serve.
+    pub share: Recipient<Share>,
+    /// Exchange: fetch.
+    pub get: Recipient<GetFile>,
+    /// Exchange: stop fetching.
+    pub stop_transfer: Recipient<StopTransfer>,
+    /// Exchange: forget.
+    pub forget: Recipient<Forget>,
     /// Supervisor: settings in force.
     pub config: Recipient<ConfigWanted>,
     /// Supervisor: read the settings again.

@@ -30,8 +30,8 @@ const MAILBOX: usize = 256;
 
 /// Whom the Topology tells.
 pub struct Ports {
-    /// PeerRegistry and Heartbeat.
-    pub graph: [Recipient<GraphChanged>; 2],
+    /// PeerRegistry, Heartbeat and Exchange.
+    pub graph: [Recipient<GraphChanged>; 3],
     /// Heartbeat.
     pub dropped: Recipient<Dropped>,
     /// PeerRegistry.

@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::wanted::Wanted;
 use crate::mesh::gossip::Beat;
 use crate::mesh::peers::Bye;
 use crate::mesh::{ConnId, NodeId};
-use crate::wire::{ByeFrame, Frame, Lane, encode};
+use crate::pieces::BLOCK_BYTES;
+use crate::wire::{ByeFrame, Frame, Give, Lane, encode};
 
 /// Most bytes in the urgent lane: heartbeats and a goodbye are small.
 const URGENT_BYTES_MAX: usize = 64 * 1024;
@@ -50,6 +52,19 @@ pub(super) enum Item {
     Bytes(Bytes),
     /// A ping; the clock is read when it is written, not when it began to wait.
     Ping { rtt_us: u32 },
+    /// Bytes of a file. The writer takes them out a block at a time.
+    Chunk(Chunk),
+}
+
+/// Some bytes that answer a request, or the rest of them.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    /// The request, and where the bytes belong.
+    pub give: Give,
+    /// What is not written yet.
+    pub bytes: Bytes,
+    /// With the last block: how many bytes the chunk had.
+    pub ends: Option<u32>,
 }
 
 impl Item {
@@ -57,6 +72,7 @@ impl Item {
         match self {
             Item::Bytes(bytes) => bytes.len(),
             Item::Ping { .. } => PING_BYTES,
+            Item::Chunk(chunk) => chunk.bytes.len(),
         }
     }
 }
@@ -130,6 +146,21 @@ impl Lanes {
         }
     }
 
+    /// Puts bytes that answer a request into the bulk lane, at `give.offset` of what was asked for.
+    pub fn give(&self, give: Give, bytes: Bytes) -> Result<(), SendError> {
+        let ends = Some(u32::try_from(bytes.len()).map_err(|_| SendError::TooLarge)?);
+        self.push(Lane::Bulk, Item::Chunk(Chunk { give, bytes, ends }))
+    }
+
+    /// Takes what waits of a request out of the bulk lane: no block of it is written after this.
+    pub fn unsend(&self, request: u64) {
+        let bulk = Lane::Bulk as usize;
+        let mut queues = self.queues();
+        let of_it = |item: &Item| matches!(item, Item::Chunk(c) if c.give.request == request);
+        queues.lanes[bulk].retain(|item| !of_it(item));
+        queues.bytes[bulk] = queues.lanes[bulk].iter().map(Item::len).sum();
+    }
+
     /// Says goodbye behind what waits in the urgent and normal lanes, and takes nothing more.
     pub fn close(&self, bye: ByeFrame) {
         let goodbye = encode(&Frame::Bye(bye)).map(Item::Bytes);
@@ -137,6 +168,7 @@ impl Lanes {
         if queues.closing.is_none() {
             queues.closing = Some(Instant::now());
             queues.lanes[Lane::Bulk as usize].clear();
+            queues.bytes[Lane::Bulk as usize] = 0;
             queues.lanes[Lane::Normal as usize].extend(goodbye);
         }
         drop(queues);
@@ -173,11 +205,20 @@ impl Lanes {
     fn pop(&self) -> Option<Option<Item>> {
         let mut queues = self.queues();
         for i in 0..queues.lanes.len() {
-            if let Some(item) = queues.lanes[i].pop_front() {
-                queues.bytes[i] = queues.bytes[i].saturating_sub(item.len());
-                queues.stuck = None;
-                return Some(Some(item));
-            }
+            let item = match queues.lanes[i].front_mut() {
+                None => continue,
+                Some(Item::Chunk(rest)) if rest.bytes.len() > BLOCK_BYTES => {
+                    let bytes = rest.bytes.split_to(BLOCK_BYTES);
+                    let give = rest.give;
+                    rest.give.offset += bytes.len() as u32;
+                    Some(Item::Chunk(Chunk { give, bytes, ends: None }))
+                }
+                Some(_) => queues.lanes[i].pop_front(),
+            };
+            let len = item.as_ref().map_or(0, Item::len);
+            queues.bytes[i] = queues.bytes[i].saturating_sub(len);
+            queues.stuck = None;
+            return Some(item);
         }
         queues.closing.map(|_| None)
     }
@@ -197,6 +238,8 @@ pub struct Link {
     pub conn: ConnId,
     /// Its outgoing lanes.
     pub lanes: Arc<Lanes>,
+    /// What was asked for on it.
+    pub wanted: Arc<Wanted>,
 }
 
 impl Link {
@@ -253,6 +296,37 @@ mod tests {
         assert_eq!(lanes.send(&ASK), Ok(()));
         assert!(matches!(lanes.pop(), Some(Some(_))));
         assert!(lanes.queues().stuck.is_none(), "the writer moves again");
+    }
+
+    #[test]
+    fn a_heartbeat_overtakes_all_but_one_block_of_a_file() {
+        let lanes = lanes(1 << 18);
+        let bytes = Bytes::from(vec![1; 2 * BLOCK_BYTES + 10]);
+        lanes.give(Give { request: 3, offset: 100 }, bytes).expect("room");
+        let block = |lanes: &Lanes| match lanes.pop() {
+            Some(Some(Item::Chunk(c))) => (c.give.offset, c.bytes.len(), c.ends),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(block(&lanes), (100, BLOCK_BYTES, None));
+        lanes.send(&ASK).expect("room");
+        assert!(matches!(lanes.pop(), Some(Some(Item::Bytes(_)))));
+        assert_eq!(block(&lanes), (100 + 65_536, BLOCK_BYTES, None));
+        assert_eq!(block(&lanes), (100 + 131_072, 10, Some(131_082)));
+        assert_eq!(lanes.queues().bytes, [0; 3]);
+    }
+
+    #[test]
+    fn what_is_cancelled_is_not_written_any_more() {
+        let lanes = lanes(1 << 18);
+        for request in [1, 2, 1] {
+            let bytes = Bytes::from(vec![0; 100_000]);
+            lanes.give(Give { request, offset: 0 }, bytes).expect("room");
+        }
+        assert!(matches!(lanes.pop(), Some(Some(Item::Chunk(_)))));
+        lanes.unsend(1);
+        assert_eq!(lanes.queues().bytes, [0, 0, 100_000]);
+        let large = Bytes::from(vec![0; 1 << 20]);
+        assert_eq!(lanes.give(Give { request: 9, offset: 0 }, large), Err(SendError::Full));
     }
 
     #[test]

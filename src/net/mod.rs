@@ -3,7 +3,9 @@
 //! Knows TLS and bytes on streams, and takes its identity from [`crate::store`]. Knows no actor, no
 //! graph and no settings: who may link is decided elsewhere, from the id this room proves.
 
+pub mod buffers;
 pub mod lanes;
 pub mod proof;
 pub mod session;
 pub mod tls;
+pub mod wanted;

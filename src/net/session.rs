@@ -14,17 +14,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use super::lanes::{Item, Lanes};
+use super::buffers::Buffer;
+use super::lanes::{Item, Lanes, Link};
 use super::proof::{Role, proof, proof_fits};
 use super::tls::{Tls, exporter, identity_mismatch, peer_id, server_name};
 use crate::mesh::gossip::Beat;
 use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::{Crypto, Record, Signed};
 use crate::mesh::{NodeId, Time};
+use crate::pieces::frame::PieceFrame;
 use crate::wire::bounded::Text;
 use crate::wire::{
-    ByeFrame, Frame, Hello, LENGTH_BYTES, PAYLOAD_BYTES_MAX, UNTRUSTED_BYTES_MAX, VERSION, decode,
-    encode, frame_len,
+    ByeFrame, Frame, GIVE_BYTES, Give, HEADER_BYTES, Hello, LENGTH_BYTES, LINK_BYTES_MAX,
+    UNTRUSTED_BYTES_MAX, VERSION, decode, encode, frame_len, is_block,
 };
 
 /// Bytes the kernel may hold unsent: a heartbeat waits behind no more than this.
@@ -104,6 +106,13 @@ pub enum Incoming {
         rtt_us: Option<u32>,
         /// Its root digest is not ours.
         differs: bool,
+    },
+    /// All bytes of a request are here.
+    Whole {
+        /// Which request.
+        request: u64,
+        /// Its bytes.
+        buffer: Buffer,
     },
     /// Anything else.
     Frame(Frame),
@@ -227,7 +236,7 @@ impl Session {
     /// Splits into the two halves that run side by side.
     pub fn split(self) -> (LinkReader, LinkWriter) {
         let mut reader = self.reader;
-        reader.max = PAYLOAD_BYTES_MAX + 1;
+        reader.max = LINK_BYTES_MAX;
         (LinkReader { reader, rtt_us: 0 }, LinkWriter { writer: self.writer })
     }
 }
@@ -239,20 +248,36 @@ pub struct LinkReader {
 }
 
 impl LinkReader {
-    /// The next thing that comes in. Pings are answered through `lanes` before this returns.
+    /// The next thing that comes in. Pings are answered, and blocks put where they are waited for, before
+    /// this returns.
     pub async fn next(
         &mut self,
         shared: &Shared,
-        lanes: &Lanes,
+        link: &Link,
         crypto: &(dyn Crypto + Send + Sync),
     ) -> Result<Incoming, Ended> {
-        let frame = self.reader.next().await?;
+        let frame = loop {
+            match self.reader.head().await? {
+                Head::Block { give, bytes } => {
+                    let unasked = |e: super::wanted::Unasked| Ended::Broken(e.to_string());
+                    let mut landing = link.wanted.begin(give, bytes).map_err(unasked)?;
+                    match landing.room() {
+                        Some(room) => self.reader.read_into(room).await?,
+                        None => self.reader.skip(bytes).await?,
+                    }
+                    if let Some((request, buffer)) = link.wanted.land(landing) {
+                        return Ok(Incoming::Whole { request, buffer });
+                    }
+                }
+                Head::Frame { len } => break self.reader.frame(len).await?,
+            }
+        };
         let at = shared.clock.now();
         let ours = shared.root.load(Ordering::Relaxed);
         match frame {
             Frame::Beat(Beat::Ping { sent_us, rtt_us, root }) => {
                 // A full urgent lane means that the peer does not read: the pong would not reach it.
-                let _ = lanes.send(&Frame::Beat(Beat::Pong { sent_us, root: ours }));
+                let _ = link.try_send(&Frame::Beat(Beat::Pong { sent_us, root: ours }));
                 let news = rtt_us != 0 && rtt_us != self.rtt_us;
                 self.rtt_us = rtt_us;
                 Ok(Incoming::Heard { at, rtt_us: news.then_some(rtt_us), differs: root != ours })
@@ -263,6 +288,10 @@ impl LinkReader {
             }
             Frame::Bye(bye) => Err(said(bye, crypto)),
             Frame::Hello(_) | Frame::Ready => Err(Ended::Broken("it greeted twice".into())),
+            Frame::Pieces(PieceFrame::Nope { request, .. }) => {
+                link.wanted.end(request);
+                Ok(Incoming::Frame(frame))
+            }
             frame => Ok(Incoming::Frame(frame)),
         }
     }
@@ -276,21 +305,36 @@ pub struct LinkWriter {
 impl LinkWriter {
     /// Writes what the lanes hold until they are closed and empty, or the stream fails. A stream that
     /// takes nothing for `stalled` while frames are refused is given up, and so is one that does not take
-    /// its last words within `FLUSH`: a peer that reads nothing must not keep a closed link.
-    pub async fn run(mut self, shared: &Shared, lanes: &Lanes, stalled: Duration) -> Ended {
+    /// its last words within `FLUSH`: a peer that reads nothing must not keep a closed link. `sent` is told
+    /// the request and bytes of each chunk of a file that is written.
+    pub async fn run(
+        mut self,
+        shared: &Shared,
+        lanes: &Lanes,
+        stalled: Duration,
+        sent: impl Fn(u64, u32),
+    ) -> Ended {
         while let Some(item) = lanes.next().await {
-            let bytes = match item {
-                Item::Bytes(bytes) => bytes,
+            let mut chunk_ends = None;
+            let (head, bytes) = match item {
+                Item::Bytes(bytes) => (None, bytes),
+                Item::Chunk(chunk) => {
+                    chunk_ends = chunk.ends.map(|bytes| (chunk.give.request, bytes));
+                    (Some(chunk.give.head(chunk.bytes.len())), chunk.bytes)
+                }
                 Item::Ping { rtt_us } => {
                     let root = shared.root.load(Ordering::Relaxed);
                     let sent_us = shared.clock.now().0;
                     match encode(&Frame::Beat(Beat::Ping { sent_us, rtt_us, root })) {
-                        Ok(bytes) => bytes,
+                        Ok(bytes) => (None, bytes),
                         Err(e) => return Ended::Broken(e.to_string()),
                     }
                 }
             };
             let write = async {
+                if let Some(head) = &head {
+                    self.writer.write_all(head).await?;
+                }
                 self.writer.write_all(&bytes).await?;
                 if lanes.is_empty() { self.writer.flush().await } else { Ok(()) }
             };
@@ -303,6 +347,9 @@ impl LinkWriter {
                     Err(_) if lanes.stuck_for() >= stalled => return Ended::Stalled,
                     Err(_) => {}
                 }
+            }
+            if let Some((request, bytes)) = chunk_ends {
+                sent(request, bytes);
             }
         }
         // Everything is said; whether close_notify still arrives changes nothing.
@@ -355,6 +402,18 @@ fn tls_error(error: &io::Error) -> Ended {
     }
 }
 
+fn broken(error: crate::wire::FrameError) -> Ended {
+    Ended::Broken(error.to_string())
+}
+
+/// What comes next in a stream.
+enum Head {
+    /// A frame of this many bytes, kind and payload.
+    Frame { len: usize },
+    /// A block of this many bytes.
+    Block { give: Give, bytes: usize },
+}
+
 /// Takes whole frames out of a stream, however the bytes come.
 struct FrameReader<R> {
     stream: R,
@@ -369,23 +428,72 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         FrameReader { stream, buffer: Vec::new(), filled: 0, max }
     }
 
-    /// The next frame. Safe to drop between frames only; a link is read by one loop.
+    /// The next frame, blocks excluded. Safe to drop between frames only; a link is read by one loop.
     async fn next(&mut self) -> Result<Frame, Ended> {
-        self.fill(LENGTH_BYTES).await?;
-        let mut header = [0; LENGTH_BYTES];
-        header.copy_from_slice(&self.buffer[..LENGTH_BYTES]);
-        let broken = |e: crate::wire::FrameError| Ended::Broken(e.to_string());
-        let len = frame_len(header, self.max).map_err(broken)?;
+        match self.head().await? {
+            Head::Frame { len } => self.frame(len).await,
+            Head::Block { .. } => Err(Ended::Broken("it gave what nobody asked for".into())),
+        }
+    }
+
+    /// Reads what tells how to read the rest of a frame. [`FrameReader::frame`], or all bytes of the block,
+    /// must be read next.
+    async fn head(&mut self) -> Result<Head, Ended> {
+        self.fill(HEADER_BYTES).await?;
+        let mut length = [0; LENGTH_BYTES];
+        length.copy_from_slice(&self.buffer[..LENGTH_BYTES]);
+        let len = frame_len(length, self.max).map_err(broken)?;
+        if !is_block(self.buffer[LENGTH_BYTES]) {
+            return Ok(Head::Frame { len });
+        }
+        let end = HEADER_BYTES + GIVE_BYTES;
+        self.fill(end).await?;
+        let mut rest = [0; GIVE_BYTES];
+        rest.copy_from_slice(&self.buffer[HEADER_BYTES..end]);
+        let (give, bytes) = Give::read(rest, len).map_err(broken)?;
+        self.consume(end);
+        Ok(Head::Block { give, bytes })
+    }
+
+    /// The frame of `len` bytes (kind and payload) whose head was read.
+    async fn frame(&mut self, len: usize) -> Result<Frame, Ended> {
         let end = LENGTH_BYTES + len;
         self.fill(end).await?;
         let frame = decode(&self.buffer[LENGTH_BYTES..end]).map_err(broken);
-        self.buffer.copy_within(end..self.filled, 0);
-        self.filled -= end;
+        self.consume(end);
+        frame
+    }
+
+    /// Fills `room` with what comes next: first from what was read ahead, then straight from the stream.
+    async fn read_into(&mut self, room: &mut [u8]) -> Result<(), Ended> {
+        let ahead = room.len().min(self.filled);
+        room[..ahead].copy_from_slice(&self.buffer[..ahead]);
+        self.consume(ahead);
+        match self.stream.read_exact(&mut room[ahead..]).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Ended::Lost),
+        }
+    }
+
+    /// Reads `bytes` bytes and throws them away.
+    async fn skip(&mut self, mut bytes: usize) -> Result<(), Ended> {
+        while bytes > 0 {
+            self.fill(1).await?;
+            let some = bytes.min(self.filled);
+            self.consume(some);
+            bytes -= some;
+        }
+        Ok(())
+    }
+
+    /// Forgets the first `n` bytes that were read.
+    fn consume(&mut self, n: usize) {
+        self.buffer.copy_within(n..self.filled, 0);
+        self.filled -= n;
         if self.filled == 0 && self.buffer.len() > READ_BYTES {
             // An idle link keeps no large buffer.
             self.buffer = Vec::new();
         }
-        frame
     }
 
     /// Reads on behind our last words: closing with unread bytes resets the stream and would destroy them.

@@ -1,7 +1,10 @@
 //! Frames: a big-endian u32 length, one byte of kind, and a payload.
 //!
 //! The length counts kind and payload. It is checked before anything is allocated: at most 4 KiB until the
-//! peer is authenticated, at most 64 KiB and one byte after.
+//! peer is authenticated, at most 64 KiB and a few bytes after.
+//!
+//! Blocks of files are frames of kind 7 whose payload is no postcard: a request (8 bytes, big-endian), an offset
+//! (4 bytes, big-endian) and the bytes as they are on the disk, so that nothing copies them on their way.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -9,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::mesh::gossip::{Beat, Gossip};
 use crate::mesh::peers::Bye;
 use crate::mesh::record::Signed;
+use crate::pieces::BLOCK_BYTES;
+use crate::pieces::frame::PieceFrame;
 use crate::wire::bounded::{List, Text};
 
 /// Version of the protocol spoken here; the other end must speak the same.
@@ -19,6 +24,10 @@ pub const LENGTH_BYTES: usize = 4;
 pub const HEADER_BYTES: usize = LENGTH_BYTES + 1;
 /// Longest payload.
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes between the kind of a block's frame and the block: request and offset.
+pub const GIVE_BYTES: usize = 12;
+/// Longest frame (kind and payload) once the peer is authenticated.
+pub const LINK_BYTES_MAX: usize = 1 + GIVE_BYTES + BLOCK_BYTES;
 /// Longest frame (kind and payload) before the peer is authenticated.
 pub const UNTRUSTED_BYTES_MAX: usize = 4 * 1024;
 
@@ -59,6 +68,46 @@ pub enum Frame {
     Beat(Beat),
     /// Records, digests, pings.
     Gossip(Gossip),
+    /// Who holds what, and who wants it. Blocks are no `Frame`: see [`Give`].
+    Pieces(PieceFrame),
+}
+
+/// What stands in front of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Give {
+    /// The request it answers.
+    pub request: u64,
+    /// Its first byte's place among the bytes asked for.
+    pub offset: u32,
+}
+
+impl Give {
+    /// Length, kind, request and offset in front of `bytes` (at most [`BLOCK_BYTES`]) bytes.
+    pub fn head(self, bytes: usize) -> [u8; HEADER_BYTES + GIVE_BYTES] {
+        let mut head = [0; HEADER_BYTES + GIVE_BYTES];
+        let len = u32::try_from(1 + GIVE_BYTES + bytes).unwrap_or(u32::MAX);
+        head[..4].copy_from_slice(&len.to_be_bytes());
+        head[4] = GIVE;
+        head[5..13].copy_from_slice(&self.request.to_be_bytes());
+        head[13..].copy_from_slice(&self.offset.to_be_bytes());
+        head
+    }
+
+    /// Reads what follows the kind. A block has at least one byte: `len` is that of kind and payload.
+    pub fn read(bytes: [u8; GIVE_BYTES], len: usize) -> Result<(Give, usize), FrameError> {
+        let (request, offset) = bytes.split_at(8);
+        let request = u64::from_be_bytes(request.try_into().expect("8 of 12 bytes"));
+        let offset = u32::from_be_bytes(offset.try_into().expect("4 of 12 bytes"));
+        match len.checked_sub(1 + GIVE_BYTES) {
+            None | Some(0) => Err(FrameError::Malformed(GIVE)),
+            Some(bytes) => Ok((Give { request, offset }, bytes)),
+        }
+    }
+}
+
+/// Whether a frame of this kind is a block.
+pub fn is_block(kind: u8) -> bool {
+    kind == GIVE
 }
 
 /// Which of a link's outgoing queues a frame waits in. The highest that has one goes first.
@@ -99,13 +148,15 @@ const READY: u8 = 2;
 const BYE: u8 = 3;
 const BEAT: u8 = 4;
 const GOSSIP: u8 = 5;
+const PIECES: u8 = 6;
+const GIVE: u8 = 7;
 
 impl Frame {
     /// The lane it travels in.
     pub fn lane(&self) -> Lane {
         match self {
             Frame::Hello(_) | Frame::Ready | Frame::Bye(_) | Frame::Beat(_) => Lane::Urgent,
-            Frame::Gossip(_) => Lane::Normal,
+            Frame::Gossip(_) | Frame::Pieces(_) => Lane::Normal,
         }
     }
 
@@ -116,6 +167,7 @@ impl Frame {
             Frame::Bye(_) => BYE,
             Frame::Beat(_) => BEAT,
             Frame::Gossip(_) => GOSSIP,
+            Frame::Pieces(_) => PIECES,
         }
     }
 }
@@ -133,6 +185,7 @@ pub fn encode(frame: &Frame) -> Result<Bytes, FrameError> {
         Frame::Bye(bye) => postcard::serialize_with_flavor(bye, writer),
         Frame::Beat(beat) => postcard::serialize_with_flavor(beat, writer),
         Frame::Gossip(gossip) => postcard::serialize_with_flavor(gossip, writer),
+        Frame::Pieces(pieces) => postcard::serialize_with_flavor(pieces, writer),
     };
     let mut buffer = written.map_err(|_| FrameError::Malformed(frame.kind()))?;
     let len = buffer.len() - LENGTH_BYTES;
@@ -164,6 +217,7 @@ pub fn decode(frame: &[u8]) -> Result<Frame, FrameError> {
         BYE => read(*kind, payload).map(Frame::Bye),
         BEAT => read(*kind, payload).map(Frame::Beat),
         GOSSIP => read(*kind, payload).map(Frame::Gossip),
+        PIECES => read(*kind, payload).map(Frame::Pieces),
         other => Err(FrameError::UnknownKind(other)),
     }
 }
@@ -204,6 +258,8 @@ mod tests {
     use crate::mesh::gossip::{BUCKETS, BucketSet, Versions};
     use crate::mesh::record::Kind;
     use crate::mesh::{NodeId, Ver};
+    use crate::pieces::frame::{Held, Nope, Part};
+    use crate::pieces::{FileId, holding};
     use crate::wire::bounded::Blob;
 
     fn signed(kind: Kind) -> Signed {
@@ -237,7 +293,50 @@ mod tests {
         }));
         all.extend(beats.map(Frame::Beat));
         all.extend(gossip.map(Frame::Gossip));
+        let (file, request) = (FileId([4; 32]), 1 << 40);
+        let sig = Blob::new(vec![7; 64]).expect("fits");
+        let holding = holding::Signed { file, key: [9; 32], until_ms: 1_800_000_000_000, sig };
+        let bits = Blob::new(vec![0b101]).expect("fits");
+        let pieces = [
+            PieceFrame::Have { file, manifest_bytes: 70, held: Held::Some(bits), wants: true },
+            PieceFrame::More { file, pieces: List::first_of([0, 65_535]) },
+            PieceFrame::Ask { request, file, part: Part::Piece(7), offset: 0, bytes: 1 << 20 },
+            PieceFrame::Nope { request, why: Nope::Busy },
+            PieceFrame::Cancel { request },
+            PieceFrame::Announce(List::first_of([holding.clone()])),
+            PieceFrame::Seek { file },
+            PieceFrame::Peer { file, holdings: List::first_of([holding]) },
+        ];
+        all.extend(pieces.map(Frame::Pieces));
         all
+    }
+
+    #[test]
+    fn the_largest_messages_about_files_fit_a_frame() {
+        let sig = Blob::new(vec![7; 64]).expect("fits");
+        let file = FileId([4; 32]);
+        let holding = holding::Signed { file, key: [9; 32], until_ms: u64::MAX, sig };
+        let bits = Blob::new(vec![255; 8192]).expect("fits");
+        for largest in [
+            PieceFrame::Announce(List::first_of(vec![holding; 256])),
+            PieceFrame::More { file, pieces: List::first_of(0..4096 + 61_440) },
+            PieceFrame::Have { file, manifest_bytes: 1, held: Held::Some(bits), wants: true },
+        ] {
+            assert!(encode(&Frame::Pieces(largest)).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_block_says_what_it_answers() {
+        let give = Give { request: u64::MAX - 1, offset: 65_536 };
+        let head = give.head(BLOCK_BYTES);
+        let len = frame_len(head[..4].try_into().expect("4 bytes"), LINK_BYTES_MAX);
+        assert_eq!(len, Ok(LINK_BYTES_MAX));
+        assert!(is_block(head[4]));
+        let rest = head[5..].try_into().expect("12 bytes");
+        assert_eq!(Give::read(rest, LINK_BYTES_MAX), Ok((give, BLOCK_BYTES)));
+        assert_eq!(Give::read(rest, 1 + GIVE_BYTES), Err(FrameError::Malformed(GIVE)));
+        assert_eq!(Give::read(rest, 3), Err(FrameError::Malformed(GIVE)));
     }
 
     #[test]
@@ -282,7 +381,7 @@ mod tests {
         }
 
         #[test]
-        fn no_flipped_bit_makes_decode_panic(which in 0..12usize, at in any::<prop::sample::Index>(), bit in 0..8u8) {
+        fn no_flipped_bit_makes_decode_panic(which in 0..20usize, at in any::<prop::sample::Index>(), bit in 0..8u8) {
             let samples = samples();
             let mut bytes = encode(&samples[which % samples.len()]).expect("encodes").to_vec();
             let at = at.index(bytes.len() - LENGTH_BYTES) + LENGTH_BYTES;

@@ -1,12 +1,16 @@
 //! Messages about files.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actix::Message;
 
 use super::Refused;
+use crate::mesh::{ConnId, NodeId};
+use crate::net::buffers::Buffer;
 use crate::pieces::FileId;
 use crate::pieces::event::TransferId;
+use crate::pieces::frame::PieceFrame;
 use crate::pieces::rows::{FileRow, TransferRow};
 use crate::pieces::ticket::Ticket;
 
@@ -85,4 +89,56 @@ pub struct StopTransfer {
 pub struct Forget {
     /// Which.
     pub file: FileId,
+}
+
+// ---- what happens on links ----
+
+/// Exchange: a peer said something about files. Waits for room: the link is not read meanwhile.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct PieceFrom {
+    /// Who.
+    pub peer: NodeId,
+    /// On which of its links: one that is replaced by another may still have had something to say.
+    pub conn: ConnId,
+    /// What.
+    pub frame: PieceFrame,
+}
+
+/// Exchange: all bytes of a request are here. Waits for room: the link is not read meanwhile.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct WholeFrom {
+    /// From whom.
+    pub peer: NodeId,
+    /// On which of its links.
+    pub conn: ConnId,
+    /// Which request.
+    pub request: u64,
+    /// Its bytes, not checked yet.
+    pub buffer: Buffer,
+}
+
+/// Exchange: a chunk that was put into a bulk lane is written. Never lost; bounded by what is put there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ChunkSent {
+    /// To whom.
+    pub peer: NodeId,
+    /// On which of its links.
+    pub conn: ConnId,
+    /// In answer to which request.
+    pub request: u64,
+    /// How many bytes.
+    pub bytes: u32,
+}
+
+/// PeerRegistry: a link to this node is needed. Losing it delays a transfer until it is asked again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct NeedLink {
+    /// To whom.
+    pub peer: NodeId,
+    /// Where it may be dialled, if nothing better is known; at most 8 are used.
+    pub addrs: Vec<SocketAddr>,
 }

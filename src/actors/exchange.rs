@@ -1,0 +1,477 @@
+//! The Exchange: drives [`crate::pieces::exchange`]; hands what was received to the Shelf, and what was read to
+//! the links.
+
+mod asks;
+mod disk;
+mod shown;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
+    WrapFuture,
+};
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::lifeline::Lifeline;
+use super::messages::{
+    ChunkSent, Commit, Configure, Finish, ForgetFile, GraphChanged, HashPath, LinkChange,
+    LinkChanged, Measured, NeedLink, Note, PieceFrom, PiecesView, Prepare, Progress, ReadChunk,
+    Rehash, Resume, Stop, StorePiece, WholeFrom,
+};
+use super::notices::Notices;
+use super::policy;
+use super::post::post;
+use super::turn::{Driver, Turn, arm};
+use crate::mesh::peers::Bye;
+use crate::mesh::view::View;
+use crate::mesh::{ConnId, NodeId};
+use crate::net::buffers::{Buffer, Buffers};
+use crate::net::lanes::Link;
+use crate::pieces::FileId;
+use crate::pieces::event::{Effect, Event, TransferId};
+use crate::pieces::exchange::Exchange as ExchangeCore;
+use crate::pieces::frame::{Nope, PieceFrame};
+use crate::store::pieces::{Download, PieceStore, Target};
+use crate::wire::{Frame, Give};
+
+/// Messages that wait; behind them the links are not read.
+const MAILBOX: usize = 256;
+/// What people see is published no more often than this.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
+/// How often the progress of open requests is looked at, and of shares that are hashed.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Who reads and writes files.
+pub struct Shelves {
+    /// Checks and writes pieces.
+    pub store: Recipient<StorePiece>,
+    /// Reads what others ask for.
+    pub read: Recipient<ReadChunk>,
+    /// Begins downloads.
+    pub prepare: Recipient<Prepare>,
+    /// Goes on with them after a restart.
+    pub resume: Recipient<Resume>,
+    /// Syncs them.
+    pub commit: Recipient<Commit>,
+    /// Puts them into their place.
+    pub finish: Recipient<Finish>,
+    /// Hashes what is shared.
+    pub hash: Recipient<HashPath>,
+    /// Hashes it again.
+    pub rehash: Recipient<Rehash>,
+    /// Forgets it.
+    pub forget: Recipient<ForgetFile>,
+}
+
+/// Whom the Exchange tells.
+pub struct Ports {
+    /// The Shelf.
+    pub shelves: Shelves,
+    /// PeerRegistry.
+    pub need_link: Recipient<NeedLink>,
+    /// PeerRegistry.
+    pub note: Recipient<Note>,
+    /// Everyone who shows files.
+    pub view: watch::Sender<Arc<PiecesView>>,
+}
+
+/// Where files are, for looking things up; everything that blocks goes through the Shelf.
+pub struct Place {
+    /// What is shared and fetched.
+    pub store: Arc<PieceStore>,
+    /// Where downloads go when nobody says where to.
+    pub dir: PathBuf,
+    /// Unix milliseconds at time 0.
+    pub start_ms: u64,
+    /// Own id.
+    pub me: NodeId,
+}
+
+/// A `get` that was asked for.
+struct Get {
+    file: FileId,
+    target: Target,
+    /// Final name, once it is known.
+    path: PathBuf,
+    since_ms: u64,
+    /// Once the manifest is here.
+    download: Option<Arc<Download>>,
+    /// Kept while there is no room on the disk.
+    manifest: Option<Arc<[u8]>>,
+}
+
+/// A `share` that was asked for.
+struct Share {
+    path: PathBuf,
+    since_ms: u64,
+    progress: Arc<Progress>,
+    /// How it ended.
+    outcome: Option<Result<crate::pieces::event::KnownFile, String>>,
+    left_out: Vec<String>,
+    ended_ms: u64,
+}
+
+/// The actor.
+pub struct Exchange {
+    turn: Turn<ExchangeCore>,
+    ports: Ports,
+    place: Place,
+    links: BTreeMap<NodeId, Link>,
+    buffers: Arc<Buffers>,
+    /// The buffer whose arrival the core is being told of.
+    arrived: Option<(NodeId, u64, Buffer)>,
+    /// How many chunks are being read for each request that is still open.
+    reading: BTreeMap<(NodeId, u64), u32>,
+    gets: BTreeMap<TransferId, Get>,
+    shares: BTreeMap<TransferId, Share>,
+    next_transfer: TransferId,
+    graph: Option<Arc<View>>,
+    /// Publishing is planned.
+    showing: bool,
+    ticking: bool,
+    notices: Notices,
+    lifeline: Lifeline,
+}
+
+impl Exchange {
+    /// An exchange without links.
+    pub fn new(
+        turn: Turn<ExchangeCore>,
+        ports: Ports,
+        place: Place,
+        lifeline: Lifeline,
+    ) -> Exchange {
+        Exchange {
+            turn,
+            ports,
+            place,
+            links: BTreeMap::new(),
+            buffers: Arc::default(),
+            arrived: None,
+            reading: BTreeMap::new(),
+            gets: BTreeMap::new(),
+            shares: BTreeMap::new(),
+            next_transfer: 1,
+            graph: None,
+            showing: false,
+            ticking: false,
+            notices: Notices::default(),
+            lifeline,
+        }
+    }
+
+    fn name_transfer(&mut self) -> TransferId {
+        self.next_transfer += 1;
+        self.next_transfer - 1
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.place.start_ms + self.turn.now().as_ms()
+    }
+
+    /// Sends to another actor and comes back with the answer. One that is gone takes us with it soon.
+    fn ask<M, F>(&self, to: &Recipient<M>, message: M, ctx: &mut Context<Self>, then: F)
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        F: FnOnce(&mut Exchange, M::Result, &mut Context<Self>) + 'static,
+    {
+        let asked = to.send(message).into_actor(self);
+        ctx.spawn(asked.map(|answer, exchange, ctx| {
+            if let Ok(answer) = answer {
+                then(exchange, answer, ctx);
+            }
+        }));
+    }
+
+    /// Hands the core an event after the turn that is under way.
+    fn later(&self, name: &'static str, event: Event, ctx: &mut Context<Self>) {
+        let nothing = std::future::ready(()).into_actor(self);
+        ctx.spawn(nothing.map(move |(), exchange, ctx| exchange.handle_event(name, event, ctx)));
+    }
+
+    fn send(&self, peer: NodeId, frame: PieceFrame) {
+        if let Some(link) = self.links.get(&peer)
+            && let Err(error) = link.try_send(&Frame::Pieces(frame))
+        {
+            log::debug!("a message about files to {} not sent: {error}", peer.short());
+        }
+    }
+
+    fn close(&mut self, peer: NodeId, why: String) {
+        log::warn!("closing the link to {}: {why}", peer.short());
+        if let Some(link) = self.links.get(&peer) {
+            link.close(Bye::Protocol);
+        }
+        post(&self.ports.note, Note { peer, text: why });
+    }
+
+    /// Keeps a buffer ready and asks.
+    fn request(
+        &mut self,
+        peer: NodeId,
+        request: u64,
+        bytes: u32,
+        ask: PieceFrame,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(link) = self.links.get(&peer) else { return };
+        let buffer = self.buffers.take(usize::try_from(bytes).expect("32 bits fit"));
+        if let Err(too_many) = link.wanted.expect(request, buffer) {
+            return self.close(peer, too_many.to_string());
+        }
+        if link.try_send(&Frame::Pieces(ask)).is_err() {
+            // Never said, so never answered: as if the peer had been busy.
+            link.wanted.end(request);
+            let frame = PieceFrame::Nope { request, why: Nope::Busy };
+            self.later("an ask without room", Event::FromPeer { peer, frame }, ctx);
+        }
+        self.tick(ctx);
+    }
+
+    /// The buffer of a request that is whole.
+    fn take_arrived(&mut self, peer: NodeId, request: u64) -> Option<Buffer> {
+        let (from, which, buffer) = self.arrived.take()?;
+        ((from, which) == (peer, request)).then_some(buffer)
+    }
+
+    /// Hears of a chunk that was written, or a message, only of the link that is up now.
+    fn is_current(&self, peer: &NodeId, conn: ConnId) -> bool {
+        self.links.get(peer).is_some_and(|link| link.conn == conn)
+    }
+
+    /// Looks at what is under way again and again, until nothing is.
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.ticking, true) {
+            return;
+        }
+        ctx.run_later(TICK, |exchange, ctx| {
+            exchange.ticking = false;
+            let mut open = false;
+            for (peer, link) in exchange.links.clone() {
+                for (request, bytes) in link.wanted.progress() {
+                    open = true;
+                    exchange.handle_event(
+                        "Progress",
+                        Event::Progress { peer, request, bytes },
+                        ctx,
+                    );
+                }
+            }
+            let hashing = exchange.shares.values().any(|share| share.outcome.is_none());
+            if open || hashing || !exchange.reading.is_empty() {
+                exchange.show(ctx);
+                exchange.tick(ctx);
+            } else {
+                exchange.buffers.trim();
+            }
+        });
+    }
+}
+
+impl Actor for Exchange {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.recall(ctx);
+        arm(self, ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.lifeline.release();
+    }
+}
+
+impl Driver for Exchange {
+    type Core = ExchangeCore;
+
+    fn turn(&mut self) -> &mut Turn<ExchangeCore> {
+        &mut self.turn
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Send { peer, frame } => self.send(peer, frame),
+            Effect::Ask { peer, request, file, part, bytes } => {
+                let ask = PieceFrame::Ask { request, file, part, offset: 0, bytes };
+                self.request(peer, request, bytes, ask, ctx);
+            }
+            Effect::Drop { peer, request } => {
+                if let Some(link) = self.links.get(&peer) {
+                    link.wanted.give_up(request);
+                }
+            }
+            Effect::Prepare { transfer, peer, request } => {
+                if let Some(manifest) = self.take_arrived(peer, request) {
+                    self.prepare(transfer, Arc::from(&manifest[..]), ctx);
+                }
+            }
+            Effect::PrepareAgain { transfer } => {
+                if let Some(manifest) =
+                    self.gets.get(&transfer).and_then(|get| get.manifest.clone())
+                {
+                    self.prepare(transfer, manifest, ctx);
+                }
+            }
+            Effect::Store { transfer, piece, peer, request } => {
+                if let Some(bytes) = self.take_arrived(peer, request) {
+                    self.store(transfer, piece, bytes, ctx);
+                }
+            }
+            Effect::Commit { transfer } => self.commit(transfer, ctx),
+            Effect::Finish { transfer } => self.finish(transfer, ctx),
+            Effect::Read { peer, request, file, part, offset, bytes } => {
+                let into = self.buffers.take(usize::try_from(bytes).expect("32 bits fit"));
+                let chunk = ReadChunk { file, part, offset, into };
+                self.read(peer, request, chunk, ctx);
+            }
+            Effect::Unsend { peer, request } => {
+                self.reading.remove(&(peer, request));
+                if let Some(link) = self.links.get(&peer) {
+                    link.lanes.unsend(request);
+                }
+            }
+            Effect::Rehash { file } => self.rehash(file, ctx),
+            Effect::NeedLink { peer, addrs } => {
+                post(&self.ports.need_link, NeedLink { peer, addrs });
+            }
+            Effect::Close { peer, why } => self.close(peer, why),
+            Effect::Changed => self.show(ctx),
+            Effect::Notice(text) => self.notices.tell(self.turn.now(), &text),
+        }
+    }
+}
+
+impl Exchange {
+    /// Counts one chunk as read; whether its request has not been cancelled meanwhile.
+    fn still_open(&mut self, peer: NodeId, request: u64) -> bool {
+        let Some(under_way) = self.reading.get_mut(&(peer, request)) else { return false };
+        *under_way -= 1;
+        if *under_way == 0 {
+            self.reading.remove(&(peer, request));
+        }
+        true
+    }
+
+    /// Reads a chunk and puts it into its peer's lane, unless the request was cancelled meanwhile.
+    fn read(&mut self, peer: NodeId, request: u64, chunk: ReadChunk, ctx: &mut Context<Self>) {
+        let offset = chunk.offset;
+        let Some(conn) = self.links.get(&peer).map(|link| link.conn) else { return };
+        *self.reading.entry((peer, request)).or_default() += 1;
+        self.tick(ctx);
+        let to = self.ports.shelves.read.clone();
+        self.ask(&to, chunk, ctx, move |exchange, answer, ctx| {
+            if !exchange.is_current(&peer, conn) || !exchange.still_open(peer, request) {
+                return;
+            }
+            let why = match answer {
+                Err(why) => why,
+                Ok(buffer) => {
+                    let link = &exchange.links[&peer];
+                    let give = Give { request, offset };
+                    match link.lanes.give(give, Bytes::from_owner(buffer)) {
+                        Ok(()) => return,
+                        Err(error) => {
+                            log::debug!("a chunk for {} not sent: {error}", peer.short());
+                            Nope::Busy
+                        }
+                    }
+                }
+            };
+            exchange.reading.remove(&(peer, request));
+            exchange.handle_event("ReadFailed", Event::ReadFailed { peer, request, why }, ctx);
+        });
+    }
+}
+
+impl Handler<LinkChanged> for Exchange {
+    type Result = ();
+
+    fn handle(&mut self, LinkChanged { peer, change }: LinkChanged, ctx: &mut Context<Self>) {
+        self.reading.retain(|(reader, _), _| *reader != peer);
+        match change {
+            LinkChange::Up { link, rtt_us, .. } => {
+                self.links.insert(peer, link);
+                self.handle_event("LinkUp", Event::LinkUp { peer, rtt_us }, ctx);
+            }
+            LinkChange::Down(_) => {
+                self.links.remove(&peer);
+                self.handle_event("LinkDown", Event::LinkDown { peer }, ctx);
+            }
+        }
+    }
+}
+
+impl Handler<PieceFrom> for Exchange {
+    type Result = ();
+
+    fn handle(&mut self, PieceFrom { peer, conn, frame }: PieceFrom, ctx: &mut Context<Self>) {
+        if self.is_current(&peer, conn) {
+            self.handle_event("FromPeer", Event::FromPeer { peer, frame }, ctx);
+        }
+    }
+}
+
+impl Handler<WholeFrom> for Exchange {
+    type Result = ();
+
+    fn handle(&mut self, message: WholeFrom, ctx: &mut Context<Self>) {
+        let WholeFrom { peer, conn, request, buffer } = message;
+        if self.is_current(&peer, conn) {
+            self.arrived = Some((peer, request, buffer));
+            self.handle_event("Received", Event::Received { peer, request }, ctx);
+            // Nobody wanted it after all.
+            self.arrived = None;
+        }
+    }
+}
+
+impl Handler<ChunkSent> for Exchange {
+    type Result = ();
+
+    fn handle(&mut self, message: ChunkSent, ctx: &mut Context<Self>) {
+        let ChunkSent { peer, conn, request, bytes } = message;
+        if self.is_current(&peer, conn) {
+            self.handle_event("Sent", Event::Sent { peer, request, bytes }, ctx);
+        }
+    }
+}
+
+impl Handler<Measured> for Exchange {
+    type Result = ();
+
+    fn handle(&mut self, Measured { peer, rtt_us }: Measured, ctx: &mut Context<Self>) {
+        self.handle_event("Measured", Event::Measured { peer, rtt_us }, ctx);
+    }
+}
+
+impl Handler<GraphChanged> for Exchange {
+    type Result = ();
+
+    fn handle(&mut self, GraphChanged(view): GraphChanged, ctx: &mut Context<Self>) {
+        self.graph = Some(view.clone());
+        self.handle_event("Graph", Event::Graph(view), ctx);
+    }
+}
+
+impl Handler<Configure> for Exchange {
+    type Result = ();
+
+    fn handle(&mut self, Configure(settings): Configure, ctx: &mut Context<Self>) {
+        self.handle_event("Configure", Event::Configure(policy::pieces(&settings)), ctx);
+    }
+}
+
+impl Handler<Stop> for Exchange {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}

@@ -1,0 +1,153 @@
+//! What people ask of the Exchange.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actix::{Context, Handler, ResponseFuture};
+use tokio::sync::oneshot;
+
+use super::super::messages::{
+    Forget, ForgetFile, GetFile, HashPath, Progress, Refused, Share as ShareMessage, StopTransfer,
+};
+use super::super::turn::Driver;
+use super::{Exchange, Get, Share};
+use crate::pieces::event::{Event, TransferId};
+use crate::pieces::rows::Phase;
+use crate::store::pieces::Target;
+
+/// Most shares hashed or waiting to be.
+const SHARES_MAX: usize = 64;
+
+fn refused(why: impl Into<String>) -> Refused {
+    Refused { why: why.into() }
+}
+
+impl Handler<ShareMessage> for Exchange {
+    type Result = Result<TransferId, Refused>;
+
+    fn handle(
+        &mut self,
+        ShareMessage { path }: ShareMessage,
+        ctx: &mut Context<Self>,
+    ) -> Self::Result {
+        if !path.is_absolute() {
+            return Err(refused("the path is not absolute"));
+        }
+        let running = self.shares.values().filter(|share| share.outcome.is_none()).count();
+        if running >= SHARES_MAX {
+            return Err(refused(format!(
+                "{SHARES_MAX} shares are being hashed; wait for some to end"
+            )));
+        }
+        let transfer = self.name_transfer();
+        let progress = Arc::new(Progress::default());
+        self.shares.insert(
+            transfer,
+            Share {
+                path: path.clone(),
+                since_ms: self.now_ms(),
+                progress: progress.clone(),
+                outcome: None,
+                left_out: Vec::new(),
+                ended_ms: 0,
+            },
+        );
+        let to = self.ports.shelves.hash.clone();
+        self.ask(&to, HashPath { path, progress }, ctx, move |exchange, answer, ctx| {
+            let ended_ms = exchange.now_ms();
+            let known = answer.as_ref().ok().map(|shared| shared.known.clone());
+            if let Some(share) = exchange.shares.get_mut(&transfer) {
+                share.ended_ms = ended_ms;
+                share.outcome = Some(match answer {
+                    Ok(shared) => {
+                        share.left_out = shared.left_out;
+                        Ok(shared.known)
+                    }
+                    Err(error) => Err(error.to_string()),
+                });
+            }
+            match known {
+                Some(known) => exchange.handle_event("Serve", Event::Serve(known), ctx),
+                None => exchange.show(ctx),
+            }
+        });
+        self.tick(ctx);
+        self.show(ctx);
+        Ok(transfer)
+    }
+}
+
+impl Handler<GetFile> for Exchange {
+    type Result = Result<TransferId, Refused>;
+
+    fn handle(&mut self, message: GetFile, ctx: &mut Context<Self>) -> Self::Result {
+        let GetFile { ticket, out, force } = message;
+        let out = out.unwrap_or_else(|| self.place.dir.clone());
+        if !out.is_absolute() {
+            return Err(refused("the path to get it to is not absolute"));
+        }
+        let file = ticket.file;
+        let over = |phase| matches!(phase, Phase::Done | Phase::Stopped | Phase::Failed);
+        let running =
+            self.turn.core.rows().into_iter().find(|r| r.file == Some(file) && !over(r.phase));
+        if let Some(row) = running {
+            return Err(refused(format!(
+                "it is being fetched already, as transfer {}",
+                row.transfer
+            )));
+        }
+        let transfer = self.name_transfer();
+        let target = Target { out: out.clone(), force };
+        let since_ms = self.now_ms();
+        let get = Get { file, target, path: out, since_ms, download: None, manifest: None };
+        self.gets.insert(transfer, get);
+        self.handle_event("Get", Event::Get { transfer, file, hints: ticket.hints }, ctx);
+        // What is here, whole or in part, need not be asked of anybody.
+        if let Some(manifest) = self.place.store.manifest_of(&file) {
+            self.prepare(transfer, manifest, ctx);
+        }
+        Ok(transfer)
+    }
+}
+
+impl Handler<StopTransfer> for Exchange {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, message: StopTransfer, ctx: &mut Context<Self>) -> Self::Result {
+        let StopTransfer { transfer } = message;
+        if let Some(share) = self.shares.get(&transfer) {
+            share.progress.stop.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        if !self.gets.contains_key(&transfer) {
+            return Err(refused(format!(
+                "there is no transfer {transfer} (node transfers lists them)"
+            )));
+        }
+        self.handle_event("Stop", Event::Stop { transfer }, ctx);
+        self.forget_download(transfer);
+        Ok(())
+    }
+}
+
+impl Handler<Forget> for Exchange {
+    type Result = ResponseFuture<Result<(), Refused>>;
+
+    fn handle(&mut self, Forget { file }: Forget, ctx: &mut Context<Self>) -> Self::Result {
+        self.handle_event("Forget", Event::Forget { file }, ctx);
+        let of_it: Vec<TransferId> =
+            self.gets.iter().filter(|(_, get)| get.file == file).map(|(id, _)| *id).collect();
+        for transfer in of_it {
+            self.forget_download(transfer);
+        }
+        let (tell, told) = oneshot::channel();
+        let to = self.ports.shelves.forget.clone();
+        self.ask(&to, ForgetFile(file), ctx, move |exchange, answer, ctx| {
+            // Whoever asked may have gone away.
+            let _ = tell.send(answer.map_err(|error| refused(error.to_string())));
+            exchange.show(ctx);
+        });
+        let gone = refused("the daemon is building its actors again");
+        Box::pin(async { told.await.unwrap_or(Err(gone)) })
+    }
+}

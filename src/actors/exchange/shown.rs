@@ -1,0 +1,117 @@
+//! What people are shown of files.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actix::{AsyncContext, Context};
+
+use super::super::messages::{File, PiecesView, Transfer};
+use super::{Exchange, SHOW_EVERY, Share};
+use crate::pieces::FileId;
+use crate::pieces::event::TransferId;
+use crate::pieces::rows::{Bottleneck, Phase, TransferRow};
+use crate::pieces::ticket::{HINTS_MAX, Ticket};
+
+/// Most ended shares that are still shown.
+const ENDED_MAX: usize = 64;
+
+impl Exchange {
+    /// Publishes what there is to see, soon.
+    pub(super) fn show(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.showing, true) {
+            ctx.run_later(SHOW_EVERY, |exchange, _| {
+                exchange.showing = false;
+                exchange.publish();
+            });
+        }
+    }
+
+    fn publish(&mut self) {
+        let gets = self.turn.core.rows();
+        let shown = |transfer: &TransferId| gets.iter().any(|row| row.transfer == *transfer);
+        self.gets.retain(|transfer, _| shown(transfer));
+        let ended = self.shares.iter().filter(|(_, share)| share.outcome.is_some());
+        let ended: Vec<TransferId> = ended.map(|(id, _)| *id).collect();
+        for id in &ended[..ended.len().saturating_sub(ENDED_MAX)] {
+            self.shares.remove(id);
+        }
+        let mut transfers: Vec<Transfer> =
+            gets.into_iter().map(|row| self.shown_get(row)).collect();
+        let shares = self.shares.iter().map(|(id, share)| self.shown_share(*id, share));
+        transfers.extend(shares);
+        transfers.sort_by_key(|transfer| transfer.row.transfer);
+        let mut files: Vec<File> =
+            self.turn.core.file_rows().into_iter().map(|row| self.shown_file(row)).collect();
+        files.sort_by(|a, b| (&a.row.name, a.row.file).cmp(&(&b.row.name, b.row.file)));
+        self.ports.view.send_replace(Arc::new(PiecesView { transfers, files }));
+    }
+
+    fn shown_get(&self, row: TransferRow) -> Transfer {
+        let get = self.gets.get(&row.transfer);
+        let ticket = row.file.map(|file| self.ticket(file, row.bytes));
+        Transfer {
+            path: get.map(|get| get.path.clone()).unwrap_or_default(),
+            since_ms: get.map(|get| get.since_ms).unwrap_or_default(),
+            ticket,
+            left_out: Vec::new(),
+            row,
+        }
+    }
+
+    fn shown_share(&self, transfer: TransferId, share: &Share) -> Transfer {
+        let (phase, problem) = match &share.outcome {
+            None => (Phase::Hashing, String::new()),
+            Some(Ok(_)) => (Phase::Done, String::new()),
+            Some(Err(why)) => (Phase::Failed, why.clone()),
+        };
+        let known = share.outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
+        let pieces = known.map_or(0, |known| known.held.len());
+        let done = share.progress.done.load(Ordering::Relaxed);
+        let end_ms =
+            if known.is_some() || phase == Phase::Failed { share.ended_ms } else { self.now_ms() };
+        let elapsed_ms = end_ms.saturating_sub(share.since_ms);
+        let name = share.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let row = TransferRow {
+            transfer,
+            share: true,
+            file: known.map(|known| known.file),
+            name: known.map(|known| known.name.clone()).or(name).unwrap_or_default(),
+            phase,
+            bytes: known.map_or(share.progress.total.load(Ordering::Relaxed), |known| known.bytes),
+            bytes_done: known.map_or(done, |known| known.bytes),
+            bytes_received: 0,
+            pieces,
+            pieces_done: pieces,
+            bytes_per_second: done.saturating_mul(1000) / elapsed_ms.max(1),
+            bottleneck: if phase == Phase::Hashing { Bottleneck::Disk } else { Bottleneck::None },
+            sources: Vec::new(),
+            problem,
+            elapsed_ms,
+        };
+        Transfer {
+            ticket: known.map(|known| self.ticket(known.file, known.bytes)),
+            path: share.path.clone(),
+            since_ms: share.since_ms,
+            left_out: share.left_out.clone(),
+            row,
+        }
+    }
+
+    fn shown_file(&self, row: crate::pieces::rows::FileRow) -> File {
+        File {
+            path: self.place.store.path_of(&row.file).unwrap_or_default(),
+            problem: self.place.store.problem_of(&row.file).unwrap_or_default(),
+            ticket: self.ticket(row.file, row.bytes),
+            row,
+        }
+    }
+
+    /// Names us as a holder, at the addresses we are known by.
+    fn ticket(&self, file: FileId, bytes: u64) -> Ticket {
+        let me = self.place.me;
+        let own = self.graph.as_ref().and_then(|graph| graph.node(&me));
+        let addrs = own.map(|node| node.addrs.clone()).unwrap_or_default();
+        let hints = addrs.into_iter().take(HINTS_MAX).map(|addr| (me, addr)).collect();
+        Ticket { file, bytes, hints }
+    }
+}

@@ -1,0 +1,133 @@
+//! The Shelf: hashes, reads and writes the files that are shared and fetched. Several threads share one
+//! mailbox; what takes long has threads of its own, so that it keeps nobody's blocks waiting.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actix::{Actor, Handler, MessageResult, SyncContext};
+
+use super::lifeline::Lifeline;
+use super::messages::{
+    Commit, Finish, ForgetFile, HashPath, Prepare, Progress, ReadChunk, Rehash, Resume, StorePiece,
+};
+use crate::net::buffers::Buffer;
+use crate::pieces::event::Stored;
+use crate::pieces::frame::Nope;
+use crate::store::pieces::{
+    Download, FinishError, ForgetError, PieceStore, PrepareError, ReadError, Rehashed, ShareError,
+    Shared,
+};
+
+/// The actor; one of several on the same mailbox.
+pub struct Shelf {
+    store: Arc<PieceStore>,
+    lifeline: Lifeline,
+}
+
+impl Shelf {
+    /// One thread's worth of a shelf.
+    pub fn new(store: Arc<PieceStore>, lifeline: Lifeline) -> Shelf {
+        Shelf { store, lifeline }
+    }
+}
+
+impl Actor for Shelf {
+    type Context = SyncContext<Self>;
+
+    fn stopped(&mut self, _: &mut SyncContext<Self>) {
+        self.lifeline.release();
+    }
+}
+
+impl Progress {
+    /// Takes note of how far it is; false when it is to be given up.
+    fn tell(&self, done: u64, total: u64) -> bool {
+        self.total.store(total, Ordering::Relaxed);
+        self.done.store(done, Ordering::Relaxed);
+        !self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Handler<StorePiece> for Shelf {
+    type Result = MessageResult<StorePiece>;
+
+    fn handle(&mut self, message: StorePiece, _: &mut SyncContext<Self>) -> Self::Result {
+        let StorePiece { download, piece, bytes } = message;
+        MessageResult(download.store(piece, &bytes))
+    }
+}
+
+impl Handler<ReadChunk> for Shelf {
+    type Result = Result<Buffer, Nope>;
+
+    fn handle(&mut self, message: ReadChunk, _: &mut SyncContext<Self>) -> Self::Result {
+        let ReadChunk { file, part, offset, mut into } = message;
+        match self.store.read(&file, part, offset, &mut into) {
+            Ok(()) => Ok(into),
+            Err(error) => {
+                log::warn!("cannot give of file {}: {error}", file.short());
+                Err(nope(&error))
+            }
+        }
+    }
+}
+
+impl Handler<Prepare> for Shelf {
+    type Result = Result<Arc<Download>, PrepareError>;
+
+    fn handle(&mut self, message: Prepare, _: &mut SyncContext<Self>) -> Self::Result {
+        let Prepare { file, manifest, target } = message;
+        self.store.prepare(&file, &manifest, &target).map(Arc::new)
+    }
+}
+
+impl Handler<Resume> for Shelf {
+    type Result = Result<Arc<Download>, PrepareError>;
+
+    fn handle(&mut self, message: Resume, _: &mut SyncContext<Self>) -> Self::Result {
+        let Resume { unfinished, progress } = message;
+        self.store.resume(&unfinished, &|done, total| progress.tell(done, total)).map(Arc::new)
+    }
+}
+
+impl Handler<Commit> for Shelf {
+    type Result = Result<(), String>;
+
+    fn handle(&mut self, Commit(download): Commit, _: &mut SyncContext<Self>) -> Self::Result {
+        download.commit().map_err(|error| error.to_string())
+    }
+}
+
+impl Handler<Finish> for Shelf {
+    type Result = Result<PathBuf, FinishError>;
+
+    fn handle(&mut self, Finish(download): Finish, _: &mut SyncContext<Self>) -> Self::Result {
+        download.finish()
+    }
+}
+
+impl Handler<HashPath> for Shelf {
+    type Result = Result<Shared, ShareError>;
+
+    fn handle(&mut self, message: HashPath, _: &mut SyncContext<Self>) -> Self::Result {
+        let HashPath { path, progress } = message;
+        self.store.share(&path, &|done, total| progress.tell(done, total))
+    }
+}
+
+impl Handler<Rehash> for Shelf {
+    type Result = MessageResult<Rehash>;
+
+    fn handle(&mut self, Rehash(file): Rehash, _: &mut SyncContext<Self>) -> Self::Result {
+        MessageResult(self.store.rehash(&file))
+    }
+}
+
+impl Handler<ForgetFile> for Shelf {
+    type Result = Result<(), ForgetError>;
+
+    fn handle(&mut self, ForgetFile(file): ForgetFile, _: &mut SyncContext<Self>) -> Self::Result {
+        self.store.forget(&file)
+    }
+}
