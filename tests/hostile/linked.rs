@@ -35,7 +35,7 @@ fn links(id: NodeId, ver: Ver, peers: &[NodeId]) -> Body {
 #[tokio::test]
 async fn frames_that_cannot_be_read_end_the_link() {
     let target = Target::start(&[]);
-    let too_long = [&65_538_u32.to_be_bytes()[..], &[5; 65_538]].concat();
+    let too_long = [&65_550_u32.to_be_bytes()[..], &[5; 65_550]].concat();
     let garbage = [&60_000_u32.to_be_bytes()[..], &[5; 60_000]].concat();
     let nested = [&9_u32.to_be_bytes()[..], &[5, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0]].concat();
     for bytes in [too_long, garbage, nested, vec![0; 4], vec![0, 0, 0, 1, 77]] {

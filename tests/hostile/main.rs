@@ -4,6 +4,7 @@
 mod client;
 #[path = "../common/mod.rs"]
 mod common;
+mod files;
 mod greeting;
 mod linked;
 mod strangers;
