@@ -62,7 +62,8 @@ impl Manifest {
         put_count(&mut out, self.entries.len());
         for entry in &self.entries {
             let runs = u8::from(entry.executable) * RUNS;
-            out.push(runs | u8::from(entry.directory) * EMPTY_DIRECTORY);
+            let empty = u8::from(entry.directory) * EMPTY_DIRECTORY;
+            out.push(runs | empty);
             out.extend(entry.bytes.to_be_bytes());
             put_text(&mut out, &entry.path);
         }
