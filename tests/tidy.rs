@@ -124,7 +124,7 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("mail", &["mail", "wire", "mesh"]),
     ("text", &["text"]),
     ("settings", &["settings", "mesh", "text"]),
-    ("store", &["store", "mesh", "wire", "text"]),
+    ("store", &["store", "mesh", "pieces", "wire", "text"]),
     ("net", &["net", "mesh", "wire", "store", "text"]),
     ("actors", &["actors", "net", "store", "settings", "mesh", "wire", "pieces", "mail", "text"]),
     ("api", &["api", "actors", "settings", "store", "net", "mesh", "wire", "text"]),
