@@ -238,7 +238,7 @@ impl Supervisor {
     }
 
     /// What the last generation saved; the next one is a boot of its own.
-    fn read_book(&mut self) -> Result<(), crate::store::book_db::BookError> {
+    fn read_book(&mut self) -> Result<(), crate::store::database::DbError> {
         if let Some(state) = &self.boot.state {
             let (book_db, book, aside) = BookDb::open(state)?;
             if let Some(aside) = aside {

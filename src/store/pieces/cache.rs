@@ -1,0 +1,79 @@
+//! What is kept at hand for reading: a few open files, a few manifests.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+
+use super::catalog::Loaded;
+use crate::pieces::FileId;
+
+/// Most files kept open for reading.
+const FILES_MAX: usize = 64;
+/// Most bytes of manifests kept in memory, roughly; the one used last stays even if it is larger.
+const MANIFESTS_BYTES_MAX: usize = 8 << 20;
+
+/// Open files of shared files and finished downloads: by file and entry, with when each was used last.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    open: BTreeMap<(FileId, usize), (Arc<File>, u64)>,
+    uses: u64,
+}
+
+impl Files {
+    pub fn get(&mut self, file: &FileId, entry: usize) -> Option<Arc<File>> {
+        self.uses += 1;
+        let (open, used) = self.open.get_mut(&(*file, entry))?;
+        *used = self.uses;
+        Some(Arc::clone(open))
+    }
+
+    pub fn insert(&mut self, file: FileId, entry: usize, open: Arc<File>) {
+        if self.open.len() >= FILES_MAX
+            && let Some(oldest) = self.open.iter().min_by_key(|(_, (_, used))| *used)
+        {
+            let oldest = *oldest.0;
+            self.open.remove(&oldest);
+        }
+        self.uses += 1;
+        self.open.insert((file, entry), (open, self.uses));
+    }
+
+    pub fn remove(&mut self, file: &FileId) {
+        self.open.retain(|(of, _), _| of != file);
+    }
+}
+
+/// Manifests, with when each was used last.
+#[derive(Debug, Default)]
+pub(super) struct Manifests {
+    loaded: BTreeMap<FileId, (Arc<Loaded>, u64)>,
+    uses: u64,
+}
+
+impl Manifests {
+    pub fn get(&mut self, file: &FileId) -> Option<Arc<Loaded>> {
+        self.uses += 1;
+        let (loaded, used) = self.loaded.get_mut(file)?;
+        *used = self.uses;
+        Some(Arc::clone(loaded))
+    }
+
+    pub fn insert(&mut self, file: FileId, loaded: Arc<Loaded>) {
+        // Encoded, and about three times that as entries, hashes and stamps.
+        let weight = |loaded: &Loaded| loaded.bytes.len().saturating_mul(4);
+        let mut bytes = weight(&loaded);
+        bytes += self.loaded.values().map(|(loaded, _)| weight(loaded)).sum::<usize>();
+        while bytes > MANIFESTS_BYTES_MAX
+            && let Some(oldest) = self.loaded.iter().min_by_key(|(_, (_, used))| *used)
+        {
+            let oldest = *oldest.0;
+            bytes -= self.loaded.remove(&oldest).map_or(0, |(loaded, _)| weight(&loaded));
+        }
+        self.uses += 1;
+        self.loaded.insert(file, (loaded, self.uses));
+    }
+
+    pub fn remove(&mut self, file: &FileId) {
+        self.loaded.remove(file);
+    }
+}

@@ -1,0 +1,156 @@
+//! Where the content of a shared file, a finished download or a running one lies, and how its files are
+//! opened: below one root, links never followed.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use serde::{Deserialize, Serialize};
+
+use crate::pieces::manifest::Manifest;
+
+/// What tells that a file is still the one that was hashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    pub bytes: u64,
+    inode: u64,
+    /// Seconds and nanoseconds of the last write.
+    written: (i64, i64),
+    /// Of the last change of anything, which nobody can set back: a write that hides its time shows here.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    pub fn of(meta: &Metadata) -> Stamp {
+        Stamp {
+            bytes: meta.len(),
+            inode: meta.ino(),
+            written: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    /// When anything of the file changed last, nanoseconds since 1970.
+    pub fn changed_ns(&self) -> i128 {
+        i128::from(self.changed.0) * 1_000_000_000 + i128::from(self.changed.1)
+    }
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Read,
+    Write,
+    /// To write, made if it is missing, with the directories above it.
+    Make,
+    /// As `Make`, but it must not be there yet.
+    MakeNew,
+}
+
+impl Use {
+    fn flags(self) -> OFlags {
+        // Without NONBLOCK, opening what somebody replaced by a pipe would wait for a writer for ever.
+        let common = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        common
+            | match self {
+                Use::Read => OFlags::RDONLY,
+                Use::Write => OFlags::RDWR,
+                Use::Make => OFlags::RDWR | OFlags::CREATE,
+                Use::MakeNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+            }
+    }
+}
+
+/// A file, or a directory with files below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub root: PathBuf,
+    pub directory: bool,
+}
+
+impl Place {
+    /// Where an entry is, for people and for looking at it.
+    pub fn path(&self, entry: &str) -> PathBuf {
+        if self.directory { self.root.join(entry) } else { self.root.clone() }
+    }
+
+    /// Opens an entry's file. No part of its path below the root, nor the root itself, may be a link.
+    pub fn open(&self, entry: &str, how: Use) -> io::Result<File> {
+        let mode = Mode::from_raw_mode(0o666);
+        let fd = if self.directory {
+            let (above, name) = entry.rsplit_once('/').unwrap_or(("", entry));
+            let dir = self.open_dir(above, how)?;
+            // The tree's root is what must be new; a file in it may be left of a kill.
+            let how = if how == Use::MakeNew { Use::Make } else { how };
+            openat(&dir, name, how.flags(), mode)?
+        } else {
+            openat(CWD, &self.root, how.flags(), mode)?
+        };
+        let file = File::from(fd);
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        if how != Use::Read && meta.nlink() > 1 {
+            let why = "it has another name (a hard link), which would be written to as well";
+            return Err(io::Error::new(ErrorKind::InvalidInput, why));
+        }
+        Ok(file)
+    }
+
+    /// Opens a directory below the root ("" is the root), making what is missing of it if that is wanted.
+    pub fn open_dir(&self, path: &str, how: Use) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut dir = openat(CWD, &self.root, flags, Mode::empty())?;
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            if matches!(how, Use::Make | Use::MakeNew) {
+                match mkdirat(&dir, part, Mode::from_raw_mode(0o777)) {
+                    Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
+            dir = openat(&dir, part, flags, Mode::empty())?;
+        }
+        Ok(dir)
+    }
+
+    /// Makes the root, if it is a directory. With `new` it must not be there yet.
+    pub fn make_root(&self, new: bool) -> io::Result<()> {
+        match self.directory.then(|| fs::create_dir(&self.root)) {
+            Some(Err(e)) if new || e.kind() != ErrorKind::AlreadyExists => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    /// The stamp of what stands at an entry's path now; none for directories.
+    pub fn stamp(&self, entry: &str) -> io::Result<Stamp> {
+        let meta = fs::symlink_metadata(self.path(entry))?;
+        if !meta.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        Ok(Stamp::of(&meta))
+    }
+
+    /// The stamps of all entries' files, in their order; directories have an empty one. `Err` names the one
+    /// that cannot be looked at.
+    pub fn stamps(&self, manifest: &Manifest) -> Result<Vec<Stamp>, (PathBuf, io::Error)> {
+        let stamp = |entry: &crate::pieces::manifest::Entry| match entry.directory {
+            true => Ok(Stamp::default()),
+            false => self.stamp(&entry.path).map_err(|e| (self.path(&entry.path), e)),
+        };
+        manifest.entries.iter().map(stamp).collect()
+    }
+
+    /// Makes names in the root, or the root's own name, safe on disk.
+    pub fn sync_parent(&self) -> io::Result<()> {
+        File::open(parent(&self.root))?.sync_all()
+    }
+}
+
+/// The directory a file is in.
+pub(super) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("/"))
+}

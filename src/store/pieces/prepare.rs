@@ -1,0 +1,434 @@
+//! Making a download ready: is the manifest the one that was asked for, may it go there, is there room.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::catalog::{Kind, Loaded, Row};
+use super::download::Download;
+use super::forget::remove;
+use super::hash::{Progress, hash};
+use super::place::{Place, Use, parent};
+use super::{Item, PieceStore, locked, now_ms};
+use crate::pieces::event::Trouble;
+use crate::pieces::manifest::{BadManifest, Manifest};
+use crate::pieces::{Bitmap, FileId};
+use crate::store::database::DbError;
+
+/// Where a download goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// An absolute path. An existing directory: into it, under the file's own name. Anything else: the final
+    /// name.
+    pub path: PathBuf,
+    /// It is a directory, and is made if it is missing.
+    pub directory: bool,
+    /// A file that is there may be overwritten.
+    pub force: bool,
+}
+
+/// A download that goes on.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The download.
+    pub download: Arc<Download>,
+    /// Pieces that were said to be there and are not, or are wrong: they are fetched again.
+    pub dropped: u32,
+}
+
+/// Why a download cannot begin or go on. Of one that begins nothing is left behind; of one that is to go on,
+/// all stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The manifest is not the one this file id names: whoever gave it lied.
+    #[error("this is not the manifest of the file that was asked for")]
+    Forged,
+    /// Whoever shared the file made a manifest that must not be followed.
+    #[error("the file cannot be fetched: {0}")]
+    Manifest(#[from] BadManifest),
+    /// Not an absolute path, or one without a name.
+    #[error("{} cannot be the name of a file", .0.display())]
+    Target(PathBuf),
+    /// The directory it should go into is not there.
+    #[error("the directory {} cannot be used: {source}", path.display())]
+    Folder {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something has the final name.
+    #[error("{} is there already", .0.display())]
+    Exists(PathBuf),
+    /// Something has the final name, and a directory is never overwritten, nor a file by one.
+    #[error("{} is there already, and a directory is neither overwritten nor put in the place of a file", .0.display())]
+    ExistsDirectory(PathBuf),
+    /// Something has the name of the unfinished download.
+    #[error("{} is there already, and is not of this download", .0.display())]
+    PartExists(PathBuf),
+    /// Another download goes there.
+    #[error("another download ({file}) goes to {}", path.display())]
+    Taken {
+        /// Where to.
+        path: PathBuf,
+        /// Which.
+        file: FileId,
+    },
+    /// It is being fetched already.
+    #[error("it is being fetched already, to {}", .0.display())]
+    Running(PathBuf),
+    /// An unfinished download of it goes elsewhere.
+    #[error("it is half fetched already, to {}", .0.display())]
+    Elsewhere(PathBuf),
+    /// It is here.
+    #[error("it is here already, verified: {}", .0.display())]
+    Here(PathBuf),
+    /// The disk is too full.
+    #[error(
+        "no room for it in {}: {need} bytes are missing of it, {free} are free, and {reserve} of those stay free",
+        path.display()
+    )]
+    NoRoom {
+        /// The directory.
+        path: PathBuf,
+        /// Bytes yet to be written.
+        need: u64,
+        /// Bytes free.
+        free: u64,
+        /// Bytes that are left free.
+        reserve: u64,
+    },
+    /// All downloads together would take too much.
+    #[error(
+        "all downloads together may take {quota} bytes (pieces.quota_bytes), {taken} are taken, and it has {bytes}"
+    )]
+    Quota {
+        /// The most.
+        quota: u64,
+        /// What there is.
+        taken: u64,
+        /// What this would add.
+        bytes: u64,
+    },
+    /// No more files may be known.
+    #[error("{0} files are known and more may not be (pieces.files_max)")]
+    Full(usize),
+    /// There is no such unfinished download, or what is known of it is damaged.
+    #[error("no unfinished download of this file is known")]
+    Unknown,
+    /// The disk refused.
+    #[error("cannot write {}: {source}", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Whoever watched the progress wanted no more.
+    #[error("stopped while what is there was verified")]
+    Stopped,
+    /// The list of files failed.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+/// Whether the system said that there is no room.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+impl PrepareError {
+    /// For the exchange and for people.
+    pub fn trouble(&self) -> Trouble {
+        let remedy = match self {
+            PrepareError::Forged => "it is asked of another holder",
+            PrepareError::Manifest(_) => "whoever shared it must share it anew under other names",
+            PrepareError::Target(_) => "name a file or an existing directory",
+            PrepareError::Folder { .. } => "make it, or choose another",
+            PrepareError::Exists(_) => "choose another name, or overwrite it with --force",
+            PrepareError::ExistsDirectory(_) => "choose another name, or move it away",
+            PrepareError::PartExists(_) => "choose another name, or remove it if it is of no use",
+            PrepareError::Taken { .. } => "choose another name, or forget that one",
+            PrepareError::Running(_) => "wait for it",
+            PrepareError::Elsewhere(_) => "go on with it there, or forget it first",
+            PrepareError::Here(_) => "copy it from there",
+            PrepareError::NoRoom { .. } => "free some; it goes on by itself",
+            PrepareError::Quota { .. } => {
+                "forget downloads that are not needed, or raise the quota"
+            }
+            PrepareError::Full(_) => "forget some, or raise it",
+            PrepareError::Unknown => "get it again",
+            PrepareError::Disk { source, .. } if is_full(source) => {
+                "free some room; it goes on by itself"
+            }
+            PrepareError::Disk { .. } => "look at the disk and the permissions, then get it again",
+            PrepareError::Stopped => "get it again to go on",
+            PrepareError::Database(_) => "look at the state directory, then get it again",
+        };
+        let full = match self {
+            PrepareError::NoRoom { .. } => true,
+            PrepareError::Disk { source, .. } => is_full(source),
+            _ => false,
+        };
+        Trouble { why: self.to_string(), remedy: remedy.into(), full }
+    }
+}
+
+impl Target {
+    /// The final name.
+    fn resolve(&self, name: &str) -> Result<PathBuf, PrepareError> {
+        if !self.path.is_absolute() {
+            return Err(PrepareError::Target(self.path.clone()));
+        }
+        let folder = |path: &Path, source| PrepareError::Folder { path: path.to_owned(), source };
+        if self.directory {
+            fs::create_dir_all(&self.path).map_err(|e| folder(&self.path, e))?;
+            return Ok(self.path.join(name));
+        }
+        if fs::metadata(&self.path).is_ok_and(|meta| meta.is_dir()) {
+            return Ok(self.path.join(name));
+        }
+        if self.path.file_name().is_none() {
+            return Err(PrepareError::Target(self.path.clone()));
+        }
+        let above = parent(&self.path);
+        match fs::metadata(above) {
+            Ok(meta) if meta.is_dir() => Ok(self.path.clone()),
+            Ok(_) => Err(folder(above, ErrorKind::NotADirectory.into())),
+            Err(e) => Err(folder(above, e)),
+        }
+    }
+}
+
+impl PieceStore {
+    /// Checks a received manifest and makes the target ready; goes on with what is there if the same
+    /// file was on its way to the same place.
+    pub fn prepare(
+        &self,
+        file: &FileId,
+        manifest: Vec<u8>,
+        target: &Target,
+    ) -> Result<Arc<Download>, PrepareError> {
+        if FileId::of_manifest(&manifest) != *file {
+            return Err(PrepareError::Forged);
+        }
+        let parsed = Manifest::parse(&manifest)?;
+        let loaded = Arc::new(Loaded { bytes: manifest, manifest: parsed, stamps: Vec::new() });
+        let root = target.resolve(&loaded.manifest.name)?;
+        let adding = locked(&self.0.adding);
+        let old = self.item(file);
+        match &old {
+            Some(old) if !old.whole() => {
+                let there = old.row.root();
+                if old.busy.load(Ordering::Acquire) {
+                    return Err(PrepareError::Running(there));
+                }
+                if there != root {
+                    return Err(PrepareError::Elsewhere(there));
+                }
+                if target.force && !old.row.force {
+                    let mut row = old.row.clone();
+                    row.force = true;
+                    self.0.catalog.put_row(file, &row)?;
+                    self.put_item(*file, Item::new(row));
+                }
+                drop(adding);
+                return self.resume(file, &|_, _| true).map(|resumed| resumed.download);
+            }
+            Some(old) => {
+                let known = self.loaded(file)?;
+                if known.is_some_and(|known| old.unchanged(&known)) {
+                    return Err(PrepareError::Here(old.row.root()));
+                }
+            }
+            None => self.room_for_one().map_err(PrepareError::Full)?,
+        }
+        let row = Row::new(&loaded, &root, Kind::Unfinished, target.force, now_ms());
+        self.check_name_free(file, &row)?;
+        self.check_quota(file, row.bytes)?;
+        self.check_room(&root, row.bytes)?;
+        // Known first: a kill right after this leaves nothing that nobody knows.
+        self.0.catalog.put_unfinished(file, &row, &loaded)?;
+        let part = row.part(file);
+        if let Err(error) = self.make_new(&part, &loaded.manifest) {
+            self.take_item(file);
+            self.0.catalog.remove(&[*file])?;
+            return Err(error);
+        }
+        let held = Bitmap::none(row.pieces);
+        let item = Item::new(row);
+        item.busy.store(true, Ordering::Release);
+        let download = Download::new(self.clone(), *file, loaded, Arc::clone(&item), part, held);
+        self.put_item(*file, item);
+        Ok(download)
+    }
+
+    /// Goes on with an unfinished download: what is said to be there is hashed, and what is wrong of it is
+    /// fetched again.
+    pub fn resume(&self, file: &FileId, progress: Progress) -> Result<Resumed, PrepareError> {
+        let item = self.item(file).filter(|item| !item.whole()).ok_or(PrepareError::Unknown)?;
+        if item.busy.swap(true, Ordering::AcqRel) {
+            return Err(PrepareError::Running(item.row.root()));
+        }
+        let resumed = self.resume_claimed(file, &item, progress);
+        if resumed.is_err() {
+            item.busy.store(false, Ordering::Release);
+        }
+        resumed
+    }
+
+    fn resume_claimed(
+        &self,
+        file: &FileId,
+        item: &Arc<Item>,
+        progress: Progress,
+    ) -> Result<Resumed, PrepareError> {
+        let row = &item.row;
+        let loaded = self.loaded(file)?.ok_or(PrepareError::Unknown)?;
+        let manifest = &loaded.manifest;
+        let claimed = self.0.catalog.held(file, row.pieces)?;
+        let part = row.part(file);
+        let there = fs::symlink_metadata(&part.root).is_ok();
+        let new = |place, held| {
+            Download::new(self.clone(), *file, Arc::clone(&loaded), Arc::clone(item), place, held)
+        };
+        if !there && claimed.is_full() && is_whole(&row.place(), manifest, progress)? {
+            // It was renamed, and the end came before that could be written down.
+            let download = new(row.place(), claimed);
+            return Ok(Resumed { download, dropped: 0 });
+        }
+        self.check_name_free(file, row)?;
+        let disk = |source: io::Error| PrepareError::Disk { path: part.root.clone(), source };
+        part.make_root(false).map_err(disk)?;
+        make(&part, manifest, Use::Make)?;
+        let mut held = claimed.clone();
+        let pieces: Vec<u32> = claimed.iter().collect();
+        let hashed = hash(&part, manifest, &pieces, false, progress);
+        if hashed.stopped {
+            return Err(PrepareError::Stopped);
+        }
+        for (piece, found) in pieces.iter().zip(&hashed.hashes) {
+            let wanted = usize::try_from(*piece).ok().and_then(|at| manifest.hashes.get(at));
+            if found.as_ref() != wanted {
+                held.remove(*piece);
+            }
+        }
+        let dropped = claimed.count() - held.count();
+        if dropped > 0 {
+            self.0.catalog.put_held(file, &held)?;
+        }
+        let bytes_held: u64 = held.iter().map(|piece| u64::from(manifest.piece_len(piece))).sum();
+        self.check_room(&part.root, row.bytes.saturating_sub(bytes_held))?;
+        let download = new(part, held);
+        Ok(Resumed { download, dropped })
+    }
+
+    fn check_name_free(&self, file: &FileId, row: &Row) -> Result<(), PrepareError> {
+        let root = row.root();
+        let other = |info: &super::FileInfo| {
+            info.path == root && info.kind == Kind::Unfinished && info.file != *file
+        };
+        if let Some(other) = self.rows().into_iter().find(other) {
+            return Err(PrepareError::Taken { path: root, file: other.file });
+        }
+        check_free(&root, row.directory, row.force)
+    }
+
+    fn check_quota(&self, file: &FileId, bytes: u64) -> Result<(), PrepareError> {
+        let quota = locked(&self.0.limits).quota_bytes;
+        let counts = |info: &super::FileInfo| info.kind != Kind::Shared && info.file != *file;
+        let downloads = self.rows().into_iter().filter(counts);
+        let taken = downloads.fold(0u64, |sum, info| sum.saturating_add(info.bytes));
+        match quota == 0 || taken.saturating_add(bytes) <= quota {
+            true => Ok(()),
+            false => Err(PrepareError::Quota { quota, taken, bytes }),
+        }
+    }
+
+    fn check_room(&self, root: &Path, need: u64) -> Result<(), PrepareError> {
+        let reserve = locked(&self.0.limits).reserve_bytes;
+        let path = parent(root).to_owned();
+        let stat = match rustix::fs::statvfs(&path) {
+            Ok(stat) => stat,
+            Err(e) => return Err(PrepareError::Folder { path, source: e.into() }),
+        };
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        match need == 0 || need.saturating_add(reserve) <= free {
+            true => Ok(()),
+            false => Err(PrepareError::NoRoom { path, need, free, reserve }),
+        }
+    }
+
+    /// Makes the `.part`; if that fails, what was made of it is removed.
+    fn make_new(&self, part: &Place, manifest: &Manifest) -> Result<(), PrepareError> {
+        let made = part
+            .make_root(true)
+            .map_err(|source| PrepareError::Disk { path: part.root.clone(), source });
+        match made.and_then(|()| make(part, manifest, Use::MakeNew)) {
+            Err(PrepareError::Disk { path, source })
+                if path == part.root && source.kind() == ErrorKind::AlreadyExists =>
+            {
+                Err(PrepareError::PartExists(path))
+            }
+            Err(error) => {
+                if let Err(e) = remove(part) {
+                    log::warn!("{} was begun and cannot be removed: {e}", part.root.display());
+                }
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// Whether a final name can be taken.
+pub(super) fn check_free(root: &Path, directory: bool, force: bool) -> Result<(), PrepareError> {
+    match fs::symlink_metadata(root) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(PrepareError::Disk { path: root.to_owned(), source }),
+        Ok(_) if !force => Err(PrepareError::Exists(root.to_owned())),
+        Ok(meta) if meta.is_dir() || directory => {
+            Err(PrepareError::ExistsDirectory(root.to_owned()))
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Makes all files and directories, with their lengths; none takes room yet.
+fn make(part: &Place, manifest: &Manifest, how: Use) -> Result<(), PrepareError> {
+    for entry in &manifest.entries {
+        let made = if entry.directory {
+            part.open_dir(&entry.path, how).map(drop)
+        } else {
+            part.open(&entry.path, how).and_then(|file| {
+                match file.metadata()?.len() == entry.bytes {
+                    true => Ok(()),
+                    false => file.set_len(entry.bytes),
+                }
+            })
+        };
+        made.map_err(|source| PrepareError::Disk { path: part.path(&entry.path), source })?;
+    }
+    part.sync_parent().map_err(|source| PrepareError::Disk { path: part.root.clone(), source })
+}
+
+/// Whether what stands there is all of this, down to the last piece.
+fn is_whole(place: &Place, manifest: &Manifest, progress: Progress) -> Result<bool, PrepareError> {
+    let sizes = manifest.entries.iter().map(|entry| entry.bytes);
+    let Ok(stamps) = place.stamps(manifest) else { return Ok(false) };
+    if !stamps.iter().map(|stamp| stamp.bytes).eq(sizes) {
+        return Ok(false);
+    }
+    let pieces: Vec<u32> = (0..manifest.pieces()).collect();
+    let hashed = hash(place, manifest, &pieces, true, progress);
+    if hashed.stopped {
+        return Err(PrepareError::Stopped);
+    }
+    Ok(hashed
+        .hashes
+        .iter()
+        .zip(&manifest.hashes)
+        .all(|(found, wanted)| found.as_ref() == Some(wanted)))
+}
