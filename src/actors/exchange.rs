@@ -20,8 +20,8 @@ use tokio::sync::watch;
 use super::lifeline::Lifeline;
 use super::messages::{
     ChunkSent, Commit, Configure, Finish, ForgetFile, GraphChanged, HashPath, LinkChange,
-    LinkChanged, Measured, NeedLink, Note, PieceFrom, PiecesView, Prepare, Progress, ReadChunk,
-    Rehash, Resume, Stop, StorePiece, WholeFrom,
+    LinkChanged, Measured, NeedLink, Note, PieceFrom, PiecesView, Prepare, Progress, PutAway,
+    ReadChunk, Rehash, Resume, Stop, StorePiece, WholeFrom,
 };
 use super::notices::Notices;
 use super::policy;
@@ -58,6 +58,8 @@ pub struct Shelves {
     pub resume: Recipient<Resume>,
     /// Syncs them.
     pub commit: Recipient<Commit>,
+    /// Lets go of them.
+    pub put_away: Recipient<PutAway>,
     /// Puts them into their place.
     pub finish: Recipient<Finish>,
     /// Hashes what is shared.
@@ -83,7 +85,7 @@ pub struct Ports {
 /// Where files are, for looking things up; everything that blocks goes through the Shelf.
 pub struct Place {
     /// What is shared and fetched.
-    pub store: Arc<PieceStore>,
+    pub store: PieceStore,
     /// Where downloads go when nobody says where to.
     pub dir: PathBuf,
     /// Unix milliseconds at time 0.
@@ -102,7 +104,7 @@ struct Get {
     /// Once the manifest is here.
     download: Option<Arc<Download>>,
     /// Kept while there is no room on the disk.
-    manifest: Option<Arc<[u8]>>,
+    manifest: Vec<u8>,
 }
 
 /// A `share` that was asked for.
@@ -309,14 +311,12 @@ impl Driver for Exchange {
             }
             Effect::Prepare { transfer, peer, request } => {
                 if let Some(manifest) = self.take_arrived(peer, request) {
-                    self.prepare(transfer, Arc::from(&manifest[..]), ctx);
+                    self.prepare(transfer, manifest.to_vec(), ctx);
                 }
             }
             Effect::PrepareAgain { transfer } => {
-                if let Some(manifest) =
-                    self.gets.get(&transfer).and_then(|get| get.manifest.clone())
-                {
-                    self.prepare(transfer, manifest, ctx);
+                if let Some(get) = self.gets.get(&transfer) {
+                    self.prepare(transfer, get.manifest.clone(), ctx);
                 }
             }
             Effect::Store { transfer, piece, peer, request } => {
@@ -464,6 +464,7 @@ impl Handler<Configure> for Exchange {
     type Result = ();
 
     fn handle(&mut self, Configure(settings): Configure, ctx: &mut Context<Self>) {
+        self.place.store.set_limits(policy::files(&settings));
         self.handle_event("Configure", Event::Configure(policy::pieces(&settings)), ctx);
     }
 }

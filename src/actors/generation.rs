@@ -61,7 +61,7 @@ pub struct Plans<'a> {
     /// Who shows the graph.
     pub view: watch::Sender<Arc<View>>,
     /// What is shared and fetched.
-    pub store: Arc<PieceStore>,
+    pub store: PieceStore,
     /// Where downloads go when nobody says where to.
     pub downloads: PathBuf,
     /// Who shows files.
@@ -298,6 +298,7 @@ fn wire_shelves(quick: &Addr<Shelf>, slow: &Addr<Shelf>) -> exchange::Shelves {
         prepare: to(slow),
         resume: to(slow),
         commit: to(slow),
+        put_away: to(slow),
         finish: to(slow),
         hash: to(slow),
         rehash: to(slow),

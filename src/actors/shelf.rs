@@ -9,25 +9,25 @@ use actix::{Actor, Handler, MessageResult, SyncContext};
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    Commit, Finish, ForgetFile, HashPath, Prepare, Progress, ReadChunk, Rehash, Resume, StorePiece,
+    Commit, Finish, ForgetFile, HashPath, Prepare, Progress, PutAway, ReadChunk, Rehash, Resume,
+    StorePiece,
 };
 use crate::net::buffers::Buffer;
-use crate::pieces::event::Stored;
 use crate::pieces::frame::Nope;
 use crate::store::pieces::{
-    Download, FinishError, ForgetError, PieceStore, PrepareError, ReadError, Rehashed, ShareError,
+    CommitError, Download, FinishError, ForgetError, PieceStore, PrepareError, Resumed, ShareError,
     Shared,
 };
 
 /// The actor; one of several on the same mailbox.
 pub struct Shelf {
-    store: Arc<PieceStore>,
+    store: PieceStore,
     lifeline: Lifeline,
 }
 
 impl Shelf {
     /// One thread's worth of a shelf.
-    pub fn new(store: Arc<PieceStore>, lifeline: Lifeline) -> Shelf {
+    pub fn new(store: PieceStore, lifeline: Lifeline) -> Shelf {
         Shelf { store, lifeline }
     }
 }
@@ -63,11 +63,12 @@ impl Handler<ReadChunk> for Shelf {
 
     fn handle(&mut self, message: ReadChunk, _: &mut SyncContext<Self>) -> Self::Result {
         let ReadChunk { file, part, offset, mut into } = message;
-        match self.store.read(&file, part, offset, &mut into) {
+        let bytes = u32::try_from(into.len()).map_err(|_| Nope::OutOfRange)?;
+        match into.refill(|out| self.store.read(&file, part, offset, bytes, out)) {
             Ok(()) => Ok(into),
             Err(error) => {
                 log::warn!("cannot give of file {}: {error}", file.short());
-                Err(nope(&error))
+                Err(error.nope())
             }
         }
     }
@@ -78,24 +79,32 @@ impl Handler<Prepare> for Shelf {
 
     fn handle(&mut self, message: Prepare, _: &mut SyncContext<Self>) -> Self::Result {
         let Prepare { file, manifest, target } = message;
-        self.store.prepare(&file, &manifest, &target).map(Arc::new)
+        self.store.prepare(&file, manifest, &target)
     }
 }
 
 impl Handler<Resume> for Shelf {
-    type Result = Result<Arc<Download>, PrepareError>;
+    type Result = Result<Resumed, PrepareError>;
 
     fn handle(&mut self, message: Resume, _: &mut SyncContext<Self>) -> Self::Result {
-        let Resume { unfinished, progress } = message;
-        self.store.resume(&unfinished, &|done, total| progress.tell(done, total)).map(Arc::new)
+        let Resume { file, progress } = message;
+        self.store.resume(&file, &|done, total| progress.tell(done, total))
     }
 }
 
 impl Handler<Commit> for Shelf {
-    type Result = Result<(), String>;
+    type Result = Result<(), CommitError>;
 
     fn handle(&mut self, Commit(download): Commit, _: &mut SyncContext<Self>) -> Self::Result {
-        download.commit().map_err(|error| error.to_string())
+        download.commit()
+    }
+}
+
+impl Handler<PutAway> for Shelf {
+    type Result = Result<(), CommitError>;
+
+    fn handle(&mut self, PutAway(download): PutAway, _: &mut SyncContext<Self>) -> Self::Result {
+        download.stop()
     }
 }
 
@@ -120,7 +129,7 @@ impl Handler<Rehash> for Shelf {
     type Result = MessageResult<Rehash>;
 
     fn handle(&mut self, Rehash(file): Rehash, _: &mut SyncContext<Self>) -> Self::Result {
-        MessageResult(self.store.rehash(&file))
+        MessageResult(self.store.rehash(&file, &|_, _| true))
     }
 }
 

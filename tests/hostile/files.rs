@@ -194,7 +194,9 @@ async fn floods_of_questions_and_tales_about_files_change_nothing() {
             offset: u32::MAX,
             bytes: u32::MAX,
         }),
-        Box::new(move |n| PieceFrame::Announce(List::first_of((0..256).map(|i| forged(n * 256 + i))))),
+        Box::new(move |n| {
+            PieceFrame::Announce(List::first_of((0..256).map(|i| forged(n * 256 + i))))
+        }),
         Box::new(|n| PieceFrame::Seek { file: id(n) }),
         Box::new(|n| PieceFrame::More { file: id(n), pieces: List::first_of(0..4096) }),
     ];
@@ -271,7 +273,14 @@ fn a_manifest_with_evil_names_or_sizes_writes_nothing() {
         });
         let out = target.node.home.path().join("into");
         fs::create_dir_all(&out).expect("made");
-        let done = target.node.ask(&["get", &file.to_string(), "--out", out.to_str().expect("plain"), "--timeout", "20"]);
+        let done = target.node.ask(&[
+            "get",
+            &file.to_string(),
+            "--out",
+            out.to_str().expect("plain"),
+            "--timeout",
+            "20",
+        ]);
         assert_ne!(done.code, Some(0), "{done:?}");
         assert_eq!(fs::read_dir(&out).expect("there").count(), 0, "{done:?}");
         drop(seeder);

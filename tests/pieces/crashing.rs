@@ -4,7 +4,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::common::{Setup, node, wait_until};
-use crate::files::{MIB, begin, cluster, end, file, number, percent, share, transfer, wait_transfer};
+use crate::files::{
+    MIB, begin, cluster, end, file, number, percent, share, transfer, wait_transfer,
+};
 
 /// Gives 16 MiB a second: a file of 48 MiB takes three.
 fn slow(setup: Setup) -> Setup {

@@ -21,7 +21,11 @@ fn a_file_arrives_as_it_was_and_is_shared_again() {
     assert_eq!(fs::read(&got).expect("in place"), bytes);
     assert!(said.contains(str(&got)), "{said}");
     let row = transfer(bob);
-    assert_eq!((row["phase"].as_str(), row["verified"].as_bool()), (Some("done"), Some(true)), "{row:#}");
+    assert_eq!(
+        (row["phase"].as_str(), row["verified"].as_bool()),
+        (Some("done"), Some(true)),
+        "{row:#}"
+    );
     assert_eq!(number(&row, "bytes_received"), bytes.len() as u64, "each piece came once");
     // Its first holder goes, and it is still to be had, by the bare id.
     let id = row["file_id"].as_str().expect("an id").to_owned();
@@ -90,7 +94,11 @@ fn four_fetch_at_once_and_share_among_themselves() {
         let received = number(&row, "bytes_received");
         assert!(received <= bytes.len() as u64 * 102 / 100, "{received} bytes came: {row:#}");
         let sources = row["sources"].as_array().expect("a list");
-        from_alice += sources.iter().filter(|s| s["id"] == nodes[0].id).map(|s| number(s, "bytes")).sum::<u64>();
+        from_alice += sources
+            .iter()
+            .filter(|s| s["id"] == nodes[0].id)
+            .map(|s| number(s, "bytes"))
+            .sum::<u64>();
     }
     assert!(from_alice < 3 * bytes.len() as u64, "the others gave, too: alice gave {from_alice}");
 }

@@ -14,7 +14,8 @@ impl Small {
     fn mount(path: PathBuf, mib: usize) -> Option<Small> {
         fs::create_dir_all(&path).expect("made");
         let size = format!("size={mib}m");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output();
         if mount.as_ref().is_ok_and(|done| done.status.success()) {
             return Some(Small(path));
         }
@@ -32,9 +33,8 @@ impl Drop for Small {
 
 #[test]
 fn a_disk_that_fills_up_half_way_is_said_and_waited_for() {
-    let nodes = cluster(&["alice", "bob"], |_, setup| {
-        setup.set("pieces.upload_bytes_per_second=33554432")
-    });
+    let nodes =
+        cluster(&["alice", "bob"], |_, setup| setup.set("pieces.upload_bytes_per_second=33554432"));
     let Some(small) = Small::mount(nodes[1].home.path().join("small"), 200) else { return };
     let (path, bytes) = file(&nodes[0], "film", 64 * MIB);
     let ticket = share(&nodes[0], &path);
@@ -47,7 +47,10 @@ fn a_disk_that_fills_up_half_way_is_said_and_waited_for() {
     let _ = fs::write(&hog, vec![1; 256 * MIB]);
     let row = wait_transfer(&nodes[1], "the disk is full", |t| t["phase"] == "full");
     let problem = row["problem"].as_str().expect("a text").to_owned();
-    assert!(problem.contains("space") || problem.contains("full") || problem.contains("room"), "{problem}");
+    assert!(
+        problem.contains("space") || problem.contains("full") || problem.contains("room"),
+        "{problem}"
+    );
     let before = transfer(&nodes[1])["pieces_done"].as_u64().expect("a number");
     assert!(before > 0);
     fs::remove_file(&hog).expect("removed");

@@ -1,9 +1,9 @@
 //! Files shared and fetched by several real daemons on loopback, real files, real crashes.
 
+mod changing;
 #[path = "../common/mod.rs"]
 mod common;
-mod changing;
 mod crashing;
-mod files;
 mod fetching;
+mod files;
 mod full;

@@ -13,7 +13,7 @@ use super::super::turn::Driver;
 use super::{Exchange, Get, Share};
 use crate::pieces::event::{Event, TransferId};
 use crate::pieces::rows::Phase;
-use crate::store::pieces::Target;
+use crate::store::pieces::{FileInfo, Kind, Target};
 
 /// Most shares hashed or waiting to be.
 const SHARES_MAX: usize = 64;
@@ -56,6 +56,11 @@ impl Handler<ShareMessage> for Exchange {
         self.ask(&to, HashPath { path, progress }, ctx, move |exchange, answer, ctx| {
             let ended_ms = exchange.now_ms();
             let known = answer.as_ref().ok().map(|shared| shared.known.clone());
+            let replaced =
+                answer.as_ref().map(|shared| shared.replaced.clone()).unwrap_or_default();
+            for file in replaced {
+                exchange.handle_event("Withdraw", Event::Withdraw { file }, ctx);
+            }
             if let Some(share) = exchange.shares.get_mut(&transfer) {
                 share.ended_ms = ended_ms;
                 share.outcome = Some(match answer {
@@ -82,8 +87,9 @@ impl Handler<GetFile> for Exchange {
 
     fn handle(&mut self, message: GetFile, ctx: &mut Context<Self>) -> Self::Result {
         let GetFile { ticket, out, force } = message;
-        let out = out.unwrap_or_else(|| self.place.dir.clone());
-        if !out.is_absolute() {
+        let directory = out.is_none();
+        let path = out.unwrap_or_else(|| self.place.dir.clone());
+        if !path.is_absolute() {
             return Err(refused("the path to get it to is not absolute"));
         }
         let file = ticket.file;
@@ -96,16 +102,15 @@ impl Handler<GetFile> for Exchange {
                 row.transfer
             )));
         }
-        let transfer = self.name_transfer();
-        let target = Target { out: out.clone(), force };
-        let since_ms = self.now_ms();
-        let get = Get { file, target, path: out, since_ms, download: None, manifest: None };
-        self.gets.insert(transfer, get);
-        self.handle_event("Get", Event::Get { transfer, file, hints: ticket.hints }, ctx);
-        // What is here, whole or in part, need not be asked of anybody.
-        if let Some(manifest) = self.place.store.manifest_of(&file) {
-            self.prepare(transfer, manifest, ctx);
+        let rows = self.place.store.rows();
+        let here = |row: &&FileInfo| row.kind != Kind::Unfinished && row.problem.is_empty();
+        if let Some(here) = rows.iter().find(|row| row.file == file && here(row)) {
+            return Err(refused(format!("it is here already: {}", here.path.display())));
         }
+        let transfer = self.name_transfer();
+        let target = Target { path: path.clone(), directory, force };
+        self.gets.insert(transfer, Get::new(file, target, path, self.now_ms()));
+        self.handle_event("Get", Event::Get { transfer, file, hints: ticket.hints }, ctx);
         Ok(transfer)
     }
 }
@@ -125,7 +130,7 @@ impl Handler<StopTransfer> for Exchange {
             )));
         }
         self.handle_event("Stop", Event::Stop { transfer }, ctx);
-        self.forget_download(transfer);
+        self.put_away(transfer, ctx);
         Ok(())
     }
 }
@@ -138,7 +143,7 @@ impl Handler<Forget> for Exchange {
         let of_it: Vec<TransferId> =
             self.gets.iter().filter(|(_, get)| get.file == file).map(|(id, _)| *id).collect();
         for transfer in of_it {
-            self.forget_download(transfer);
+            self.put_away(transfer, ctx);
         }
         let (tell, told) = oneshot::channel();
         let to = self.ports.shelves.forget.clone();

@@ -1,36 +1,49 @@
 //! What the Exchange hands to the Shelf, and what it does with the answers.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use actix::{AsyncContext, Context};
+use actix::Context;
 
-use super::super::messages::{Commit, Finish, Prepare, Progress, Rehash, Resume, StorePiece};
+use super::super::messages::{Commit, Finish, Prepare, PutAway, Rehash, Resume, StorePiece};
 use super::super::turn::Driver;
 use super::{Exchange, Get};
 use crate::net::buffers::Buffer;
 use crate::pieces::FileId;
-use crate::pieces::event::{Event, Stored, TransferId, Trouble};
-use crate::store::pieces::{Download, PrepareError, Rehashed};
+use crate::pieces::event::{Event, Stored, TransferId};
+use crate::store::pieces::{Download, Known, PrepareError, Rehashed, Resumed, Target, Unfinished};
 
 impl Exchange {
     /// Serves what earlier runs left, and goes on with what they did not finish.
     pub(super) fn recall(&mut self, ctx: &mut Context<Self>) {
-        for known in self.place.store.known() {
-            self.handle_event("Serve", Event::Serve(known), ctx);
+        let (whole, unfinished) = match self.place.store.recall() {
+            Ok(recalled) => recalled,
+            Err(error) => {
+                return log::error!("what was shared and fetched cannot be read: {error}");
+            }
+        };
+        for Known { known, problem } in whole {
+            if problem.is_empty() {
+                self.handle_event("Serve", Event::Serve(known), ctx);
+            } else {
+                self.rehash(known.file, ctx);
+            }
         }
-        for unfinished in self.place.store.unfinished() {
+        for Unfinished { file, name, path, .. } in unfinished {
             let transfer = self.name_transfer();
-            let file = unfinished.file;
-            log::info!("going on with the download of {}", crate::text::escape(&unfinished.name));
-            let (target, path) = (unfinished.target.clone(), unfinished.part.clone());
-            let get =
-                Get { file, target, path, since_ms: self.now_ms(), download: None, manifest: None };
-            self.gets.insert(transfer, get);
+            log::info!("going on with the download of {}", crate::text::escape(&name));
+            let target = Target { path: path.clone(), directory: false, force: false };
+            self.gets.insert(transfer, Get::new(file, target, path, self.now_ms()));
             self.handle_event("Get", Event::Get { transfer, file, hints: Vec::new() }, ctx);
-            let progress = Arc::new(Progress::default());
+            let resume = Resume { file, progress: Arc::default() };
             let to = self.ports.shelves.resume.clone();
-            self.ask(&to, Resume { unfinished, progress }, ctx, move |exchange, answer, ctx| {
-                exchange.prepared(transfer, answer, ctx);
+            self.ask(&to, resume, ctx, move |exchange, answer, ctx| {
+                if let Ok(Resumed { dropped, .. }) = &answer
+                    && *dropped > 0
+                {
+                    log::warn!("{dropped} pieces that were said to be there are not; they are fetched again");
+                }
+                exchange.prepared(transfer, answer.map(|resumed| resumed.download), ctx);
             });
         }
         self.show(ctx);
@@ -39,11 +52,11 @@ impl Exchange {
     pub(super) fn prepare(
         &mut self,
         transfer: TransferId,
-        manifest: Arc<[u8]>,
+        manifest: Vec<u8>,
         ctx: &mut Context<Self>,
     ) {
         let Some(get) = self.gets.get_mut(&transfer) else { return };
-        get.manifest = Some(manifest.clone());
+        get.manifest.clone_from(&manifest);
         let message = Prepare { file: get.file, manifest, target: get.target.clone() };
         let to = self.ports.shelves.prepare.clone();
         self.ask(&to, message, ctx, move |exchange, answer, ctx| {
@@ -58,26 +71,24 @@ impl Exchange {
         ctx: &mut Context<Self>,
     ) {
         let Some(get) = self.gets.get_mut(&transfer) else { return };
+        let mut keep = Vec::new();
         let event = match answer {
             Ok(download) => {
                 let file = download.known();
-                get.path = download.target_path();
+                get.path = download.path();
                 get.download = Some(download);
-                get.manifest = None;
                 Event::Prepared { transfer, file }
             }
-            Err(PrepareError::Forged) => {
-                get.manifest = None;
-                Event::Forged { transfer }
-            }
+            Err(PrepareError::Forged) => Event::Forged { transfer },
             Err(error) => {
                 let trouble = error.trouble();
-                if !trouble.full {
-                    get.manifest = None;
+                if trouble.full {
+                    keep = std::mem::take(&mut get.manifest);
                 }
                 Event::Refused { transfer, trouble }
             }
         };
+        get.manifest = keep;
         self.handle_event("Prepared", event, ctx);
     }
 
@@ -148,16 +159,8 @@ impl Exchange {
                     log::info!("file {} was touched and is the same", file.short());
                     Event::Serve(known)
                 }
-                Rehashed::Different => {
-                    let text = format!(
-                        "a shared file is not served any more, because it was changed: {} (share it again \
-                         for a ticket of what it is now)",
-                        exchange.place.store.path_of(&file).unwrap_or_default().display()
-                    );
-                    exchange.notices.tell(exchange.turn.now(), &text);
-                    Event::Withdraw { file }
-                }
-                Rehashed::Gone(why) => {
+                Rehashed::Stopped => return,
+                Rehashed::Different(why) | Rehashed::Gone(why) => {
                     let text = format!("a shared file is not served any more: {why}");
                     exchange.notices.tell(exchange.turn.now(), &text);
                     Event::Withdraw { file }
@@ -167,11 +170,22 @@ impl Exchange {
         });
     }
 
-    /// The download object of a transfer that has ended must not keep its files open.
-    pub(super) fn forget_download(&mut self, transfer: TransferId) {
-        if let Some(get) = self.gets.get_mut(&transfer) {
-            get.download = None;
-            get.manifest = None;
-        }
+    /// A transfer that has ended keeps no file open.
+    pub(super) fn put_away(&mut self, transfer: TransferId, ctx: &mut Context<Self>) {
+        let Some(get) = self.gets.get_mut(&transfer) else { return };
+        get.manifest = Vec::new();
+        let Some(download) = get.download.take() else { return };
+        let to = self.ports.shelves.put_away.clone();
+        self.ask(&to, PutAway(download), ctx, |_, answer, _| {
+            if let Err(error) = answer {
+                log::error!("{error}");
+            }
+        });
+    }
+}
+
+impl Get {
+    pub(super) fn new(file: FileId, target: Target, path: PathBuf, since_ms: u64) -> Get {
+        Get { file, target, path, since_ms, download: None, manifest: Vec::new() }
     }
 }

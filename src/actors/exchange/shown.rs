@@ -100,7 +100,7 @@ impl Exchange {
     fn shown_file(&self, row: crate::pieces::rows::FileRow) -> File {
         File {
             path: self.place.store.path_of(&row.file).unwrap_or_default(),
-            problem: self.place.store.problem_of(&row.file).unwrap_or_default(),
+            problem: self.place.store.problem_of(&row.file),
             ticket: self.ticket(row.file, row.bytes),
             row,
         }

@@ -12,8 +12,8 @@ use crate::pieces::FileId;
 use crate::pieces::event::Stored;
 use crate::pieces::frame::{Nope, Part};
 use crate::store::pieces::{
-    Download, FinishError, ForgetError, PrepareError, Rehashed, ShareError, Shared, Target,
-    Unfinished,
+    CommitError, Download, FinishError, ForgetError, PrepareError, Rehashed, Resumed, ShareError,
+    Shared, Target,
 };
 
 /// How far a long piece of work is; read by others while it is done.
@@ -60,25 +60,30 @@ pub struct Prepare {
     /// Which file it should be.
     pub file: FileId,
     /// Its manifest, not checked yet.
-    pub manifest: Arc<[u8]>,
+    pub manifest: Vec<u8>,
     /// Where to.
     pub target: Target,
 }
 
 /// Shelf: go on with a download of an earlier run.
 #[derive(Message)]
-#[rtype(result = "Result<Arc<Download>, PrepareError>")]
+#[rtype(result = "Result<Resumed, PrepareError>")]
 pub struct Resume {
-    /// Which.
-    pub unfinished: Unfinished,
+    /// Of which file.
+    pub file: FileId,
     /// Told how far the checking is.
     pub progress: Arc<Progress>,
 }
 
 /// Shelf: sync what is stored, then write down that it is there.
 #[derive(Message)]
-#[rtype(result = "Result<(), String>")]
+#[rtype(result = "Result<(), CommitError>")]
 pub struct Commit(pub Arc<Download>);
+
+/// Shelf: sync what is stored, and let go of the files; what is there stays.
+#[derive(Message)]
+#[rtype(result = "Result<(), CommitError>")]
+pub struct PutAway(pub Arc<Download>);
 
 /// Shelf: everything is stored; put it into its place.
 #[derive(Message)]

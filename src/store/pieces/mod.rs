@@ -199,6 +199,27 @@ impl PieceStore {
         Ok((store, whole, unfinished, aside))
     }
 
+    /// What is whole, and what is not; downloads that run are left out of the latter.
+    pub fn recall(&self) -> Result<(Vec<Known>, Vec<Unfinished>), DbError> {
+        let items = self.0.items.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut whole, mut unfinished) = (Vec::new(), Vec::new());
+        for (file, Item { row, .. }) in items.iter().map(|(file, item)| (file, &**item)) {
+            if row.kind == Kind::Unfinished {
+                unfinished.push(Unfinished {
+                    file: *file,
+                    name: row.name.clone(),
+                    path: row.root(),
+                    bytes: row.bytes,
+                    pieces: row.pieces,
+                    pieces_held: self.0.catalog.held(file, row.pieces)?.count(),
+                });
+            } else {
+                whole.push(Known { known: known(*file, row), problem: first_look(row) });
+            }
+        }
+        Ok((whole, unfinished))
+    }
+
     /// Follows these limits from now on; what is there already stays.
     pub fn set_limits(&self, limits: Limits) {
         *locked(&self.0.limits) = limits;
