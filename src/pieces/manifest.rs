@@ -22,7 +22,7 @@
 //!
 //! # Laws
 //! Whatever is a [`Manifest`] keeps these, made here or received, so one content has one manifest and one id:
-//! names are as [`names`](super::names) has them; paths are in strict byte order, and none lies below another
+//! names are as [`names`] has them; paths are in strict byte order, and none lies below another
 //! entry (a directory with something in it is no entry); a single file is one entry with the manifest's own
 //! name; a directory entry has no bytes; there is a hash for each piece; nothing is over its limit.
 
