@@ -7,6 +7,7 @@ use crate::mesh::graph::Limits;
 use crate::mesh::trust::Rules;
 use crate::mesh::{peers, pulse, topology};
 use crate::net::lanes::LaneLimits;
+use crate::pieces;
 use crate::settings::{Loaded, Settings, Trust};
 
 fn size(n: u32) -> usize {
@@ -64,6 +65,20 @@ pub fn topology(settings: &Settings) -> topology::Policy {
 pub fn lanes(settings: &Settings) -> LaneLimits {
     let link = &settings.network.link;
     LaneLimits { normal: size(link.normal_bytes_max), bulk: size(link.bulk_bytes_max) }
+}
+
+/// For the exchange of files.
+pub fn pieces(settings: &Settings) -> pieces::event::Policy {
+    let files = &settings.pieces;
+    pieces::event::Policy {
+        buffer_bytes_max: files.buffer_bytes_max,
+        upload_bytes_per_second: files.upload_bytes_per_second,
+        upload_bytes_per_second_per_peer: files.upload_bytes_per_second_per_peer,
+        download_bytes_per_second: files.download_bytes_per_second,
+        transfers_max: size(files.transfers_max),
+        files_max: size(files.files_max),
+        index_max: size(files.index_max),
+    }
 }
 
 /// Time between two saves of the address book.
