@@ -111,6 +111,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let crypto: Arc<dyn Crypto + Send + Sync> = Arc::new(identity);
     let nobody = View { me: id, nodes: Vec::new(), links: Vec::new(), changed_ms: start_ms };
     let (view, _) = watch::channel(Arc::new(nobody));
+    let (pieces, _) = watch::channel(Arc::default());
     let voice = Voice::new().map_err(|e| failed("cannot start a thread", &e, ""))?;
     let control = control(&loaded, state.clone(), &said, id, listen)?;
     log::info!("node {} ({}) listens on {listen}", crate::text::escape(&said.label), id.short());
@@ -134,6 +135,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
         socket,
         voice,
         view,
+        pieces,
         control: starter(control),
         seed,
         loaded,

@@ -6,7 +6,7 @@ use actix::{Arbiter, Recipient};
 use tokio::sync::watch;
 
 use super::lifeline::Lifeline;
-use super::messages::Stop;
+use super::messages::{PiecesView, Stop};
 use super::services::Services;
 use super::voice::Voice;
 use crate::mesh::book::Book;
@@ -25,6 +25,8 @@ pub struct ControlParts {
     pub services: Services,
     /// The graph as it is.
     pub view: watch::Receiver<Arc<View>>,
+    /// The files and transfers as they are.
+    pub pieces: watch::Receiver<Arc<PiecesView>>,
     /// Tells when it has ended.
     pub lifeline: Lifeline,
 }
@@ -66,6 +68,8 @@ pub struct Boot {
     pub voice: Voice,
     /// The graph before anything is known.
     pub view: watch::Sender<Arc<View>>,
+    /// The files and transfers before any are known.
+    pub pieces: watch::Sender<Arc<PiecesView>>,
     /// Starts Control.
     pub control: StartControl,
     /// Seed of all chance.

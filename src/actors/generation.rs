@@ -13,6 +13,7 @@ use super::messages::{
     Arrived, Child, Close, Closed, ConfigWanted, Configure, Exited, Goodbye, Open, Reload,
     Shutdown, Stop,
 };
+use super::no_exchange::NoExchange;
 use super::policy;
 use super::post::{deliver, to};
 use super::registry::{self, Registry};
@@ -78,6 +79,7 @@ pub struct Generation {
     pub(super) heartbeat: Addr<Heartbeat>,
     pub(super) topology: Addr<Topology>,
     pub(super) disk: Addr<Disk>,
+    no_exchange: Addr<NoExchange>,
     /// What connections of this generation use.
     pub ports: Arc<connection::Ports>,
 }
@@ -143,7 +145,8 @@ impl Generation {
         ));
 
         let ports = link_ports(settings, shared, crypto, &registry, &heartbeat, &topology);
-        Generation { registry, heartbeat, topology, disk, ports }
+        let no_exchange = NoExchange.start();
+        Generation { registry, heartbeat, topology, disk, no_exchange, ports }
     }
 
     /// Where arriving connections go.
@@ -164,6 +167,10 @@ impl Generation {
             ban: to(&self.registry),
             probe: to(&self.heartbeat),
             shout: to(&self.topology),
+            share: to(&self.no_exchange),
+            get_file: to(&self.no_exchange),
+            stop_transfer: to(&self.no_exchange),
+            forget: to(&self.no_exchange),
             config: above.config.clone(),
             reload: above.reload.clone(),
             shutdown: above.shutdown.clone(),

@@ -9,6 +9,7 @@ mod heartbeat;
 mod lifeline;
 mod listener;
 pub mod messages;
+mod no_exchange;
 mod notices;
 pub mod policy;
 mod post;

@@ -3,8 +3,8 @@
 use actix::Recipient;
 
 use super::messages::{
-    ConfigWanted, Connect, Disconnect, PeersWanted, Probe, Reload, SetBanned, SetPinned, Shout,
-    Shutdown, StatusWanted, UnpinLabel, WhyWanted,
+    ConfigWanted, Connect, Disconnect, Forget, GetFile, PeersWanted, Probe, Reload, SetBanned,
+    SetPinned, Share, Shout, Shutdown, StatusWanted, StopTransfer, UnpinLabel, WhyWanted,
 };
 
 /// Who answers what.
@@ -29,6 +29,14 @@ pub struct Services {
     pub probe: Recipient<Probe>,
     /// Topology: tell everyone.
     pub shout: Recipient<Shout>,
+    /// Exchange: share.
+    pub share: Recipient<Share>,
+    /// Exchange: get.
+    pub get_file: Recipient<GetFile>,
+    /// Exchange: stop a transfer.
+    pub stop_transfer: Recipient<StopTransfer>,
+    /// Exchange: forget a file.
+    pub forget: Recipient<Forget>,
     /// Supervisor: settings in force.
     pub config: Recipient<ConfigWanted>,
     /// Supervisor: read the settings again.

@@ -181,6 +181,7 @@ impl Supervisor {
         let parts = ControlParts {
             services: actors.services(&Self::above(ctx)),
             view: self.boot.view.subscribe(),
+            pieces: self.boot.pieces.subscribe(),
             lifeline: Lifeline::new(exited, Child::Control, self.generation),
         };
         self.control = Some((self.boot.control)(parts, &self.threads.web));
