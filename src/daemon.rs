@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 use crate::actors::Voice;
 use crate::actors::boot::Boot;
 use crate::actors::messages::SettingRow;
-use crate::actors::policy::setting_rows;
+use crate::actors::policy::{self, setting_rows};
 use crate::actors::supervisor::run as run_actors;
 use crate::api::control::{Plan, starter};
 use crate::api::{Facts, Token};
@@ -27,6 +28,7 @@ use crate::net::tls::Tls;
 use crate::settings::{Loaded, LogFormat, Settings, load};
 use crate::store::book_db::BookDb;
 use crate::store::identity::Identity;
+use crate::store::pieces::PieceStore;
 use crate::store::runtime;
 use crate::store::state_dir::StateDir;
 use crate::wire::bounded::Text;
@@ -111,6 +113,9 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let crypto: Arc<dyn Crypto + Send + Sync> = Arc::new(identity);
     let nobody = View { me: id, nodes: Vec::new(), links: Vec::new(), changed_ms: start_ms };
     let (view, _) = watch::channel(Arc::new(nobody));
+    let (pieces, _) = watch::channel(Arc::default());
+    let store = open_pieces(settings, state.as_deref())?;
+    let downloads = downloads(settings, state.as_deref())?;
     let voice = Voice::new().map_err(|e| failed("cannot start a thread", &e, ""))?;
     let control = control(&loaded, state.clone(), &said, id, listen)?;
     log::info!("node {} ({}) listens on {listen}", crate::text::escape(&said.label), id.short());
@@ -134,6 +139,9 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
         socket,
         voice,
         view,
+        store,
+        downloads,
+        pieces,
         control: starter(control),
         seed,
         loaded,
@@ -166,6 +174,29 @@ fn open_state(loaded: &Loaded) -> Result<Option<Arc<StateDir>>, Trouble> {
         let remedy = "stop that daemon, or choose another directory: -s state.dir=DIR";
         failed("cannot use the state directory", &chain(&error), remedy)
     })
+}
+
+fn open_pieces(settings: &Settings, state: Option<&StateDir>) -> Result<PieceStore, Trouble> {
+    let opened = PieceStore::open(state.map(StateDir::path), policy::files(settings));
+    let (store, aside) = opened.map_err(|error| {
+        let remedy = "see that the state directory can be written to";
+        failed("cannot read what was shared and fetched", &chain(&error), remedy)
+    })?;
+    if let Some(aside) = aside {
+        log::warn!("{aside}");
+    }
+    Ok(store)
+}
+
+/// Where downloads go when nobody says where to; nowhere without a setting or a state directory.
+fn downloads(settings: &Settings, state: Option<&StateDir>) -> Result<Option<PathBuf>, Trouble> {
+    if settings.pieces.dir.as_os_str().is_empty() {
+        return Ok(state.map(|state| state.path().join("received")));
+    }
+    let absolute = std::path::absolute(&settings.pieces.dir);
+    absolute
+        .map(Some)
+        .map_err(|e| failed("pieces.dir cannot be used", &e, "write an absolute path"))
 }
 
 fn identity(settings: &Settings, state: Option<&StateDir>) -> Result<Identity, Trouble> {

@@ -1,12 +1,13 @@
 //! What the Supervisor is given to start a daemon from.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix::{Arbiter, Recipient};
 use tokio::sync::watch;
 
 use super::lifeline::Lifeline;
-use super::messages::Stop;
+use super::messages::{PiecesView, Stop};
 use super::services::Services;
 use super::voice::Voice;
 use crate::mesh::book::Book;
@@ -17,6 +18,7 @@ use crate::mesh::view::View;
 use crate::net::session::Shared;
 use crate::settings::{Loaded, Sources};
 use crate::store::book_db::BookDb;
+use crate::store::pieces::PieceStore;
 use crate::store::state_dir::StateDir;
 
 /// What Control is started with.
@@ -25,6 +27,8 @@ pub struct ControlParts {
     pub services: Services,
     /// The graph as it is.
     pub view: watch::Receiver<Arc<View>>,
+    /// The files and transfers as they are.
+    pub pieces: watch::Receiver<Arc<PiecesView>>,
     /// Tells when it has ended.
     pub lifeline: Lifeline,
 }
@@ -66,6 +70,12 @@ pub struct Boot {
     pub voice: Voice,
     /// The graph before anything is known.
     pub view: watch::Sender<Arc<View>>,
+    /// What is shared and fetched.
+    pub store: PieceStore,
+    /// Where downloads go when nobody says where to.
+    pub downloads: Option<PathBuf>,
+    /// The files and transfers before any are known.
+    pub pieces: watch::Sender<Arc<PiecesView>>,
     /// Starts Control.
     pub control: StartControl,
     /// Seed of all chance.

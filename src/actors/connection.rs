@@ -15,10 +15,10 @@ use super::messages::{
     RootDiffers, Verdict, WholeFrom,
 };
 use super::post::{deliver, post};
+use crate::mesh::ConnId;
 use crate::mesh::budget::Budget;
 use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::{Crypto, Record};
-use crate::mesh::{ConnId, NodeId};
 use crate::net::lanes::{LaneLimits, Lanes, Link};
 use crate::net::session::{
     Clock, Incoming, LinkReader, LinkWriter, Origin, Session, Shared, establish,

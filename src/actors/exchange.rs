@@ -87,7 +87,7 @@ pub struct Place {
     /// What is shared and fetched.
     pub store: PieceStore,
     /// Where downloads go when nobody says where to.
-    pub dir: PathBuf,
+    pub dir: Option<PathBuf>,
     /// Unix milliseconds at time 0.
     pub start_ms: u64,
     /// Own id.

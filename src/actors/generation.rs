@@ -63,7 +63,7 @@ pub struct Plans<'a> {
     /// What is shared and fetched.
     pub store: PieceStore,
     /// Where downloads go when nobody says where to.
-    pub downloads: PathBuf,
+    pub downloads: Option<PathBuf>,
     /// Who shows files.
     pub pieces: watch::Sender<Arc<PiecesView>>,
     /// Standard output.
@@ -209,7 +209,7 @@ impl Generation {
             probe: to(&self.heartbeat),
             shout: to(&self.topology),
             share: to(&self.exchange),
-            get: to(&self.exchange),
+            get_file: to(&self.exchange),
             stop_transfer: to(&self.exchange),
             forget: to(&self.exchange),
             config: above.config.clone(),

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::messages::SettingRow;
-use crate::mesh::graph::Limits;
+use crate::mesh::graph;
 use crate::mesh::trust::Rules;
 use crate::mesh::{peers, pulse, topology};
 use crate::net::lanes::LaneLimits;
+use crate::pieces;
 use crate::settings::{Loaded, Settings, Trust};
+use crate::store::pieces::Limits;
 
 fn size(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
@@ -51,7 +53,7 @@ pub fn topology(settings: &Settings) -> topology::Policy {
     let degree = network.controller.incoming.max_conn_count;
     topology::Policy {
         period: network.period.fixed(),
-        limits: Limits {
+        limits: graph::Limits {
             nodes_max: size(graph.nodes_max),
             forget_after: graph.forget_after.duration(),
         },
@@ -64,6 +66,26 @@ pub fn topology(settings: &Settings) -> topology::Policy {
 pub fn lanes(settings: &Settings) -> LaneLimits {
     let link = &settings.network.link;
     LaneLimits { normal: size(link.normal_bytes_max), bulk: size(link.bulk_bytes_max) }
+}
+
+/// For the exchange of files.
+pub fn pieces(settings: &Settings) -> pieces::event::Policy {
+    let files = &settings.pieces;
+    pieces::event::Policy {
+        buffer_bytes_max: files.buffer_bytes_max,
+        upload_bytes_per_second: files.upload_bytes_per_second,
+        upload_bytes_per_second_per_peer: files.upload_bytes_per_second_per_peer,
+        download_bytes_per_second: files.download_bytes_per_second,
+        transfers_max: size(files.transfers_max),
+        files_max: size(files.files_max),
+        index_max: size(files.index_max),
+    }
+}
+
+/// For the files on disk.
+pub fn files(settings: &Settings) -> Limits {
+    let (files_max, quota_bytes) = (size(settings.pieces.files_max), settings.pieces.quota_bytes);
+    Limits { files_max, quota_bytes, ..Limits::default() }
 }
 
 /// Time between two saves of the address book.

@@ -29,13 +29,13 @@ pub struct Services {
     pub probe: Recipient<Probe>,
     /// Topology: tell everyone.
     pub shout: Recipient<Shout>,
-    /// Exchange: hash and serve.
+    /// Exchange: share.
     pub share: Recipient<Share>,
-    /// Exchange: fetch.
-    pub get: Recipient<GetFile>,
-    /// Exchange: stop fetching.
+    /// Exchange: get.
+    pub get_file: Recipient<GetFile>,
+    /// Exchange: stop a transfer.
     pub stop_transfer: Recipient<StopTransfer>,
-    /// Exchange: forget.
+    /// Exchange: forget a file.
     pub forget: Recipient<Forget>,
     /// Supervisor: settings in force.
     pub config: Recipient<ConfigWanted>,

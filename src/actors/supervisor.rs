@@ -152,6 +152,9 @@ impl Supervisor {
             crypto: boot.crypto.clone(),
             shared: boot.shared.clone(),
             view: boot.view.clone(),
+            store: boot.store.clone(),
+            downloads: boot.downloads.clone(),
+            pieces: boot.pieces.clone(),
             voice: boot.voice.clone(),
             seed: boot.seed.wrapping_add(self.generation),
         };
@@ -181,6 +184,7 @@ impl Supervisor {
         let parts = ControlParts {
             services: actors.services(&Self::above(ctx)),
             view: self.boot.view.subscribe(),
+            pieces: self.boot.pieces.subscribe(),
             lifeline: Lifeline::new(exited, Child::Control, self.generation),
         };
         self.control = Some((self.boot.control)(parts, &self.threads.web));

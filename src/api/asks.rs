@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::shapes::HexId;
+use super::shapes::{HexFile, HexId};
 use crate::actors::messages;
 
 /// Asks for something about one node.
@@ -114,6 +114,53 @@ impl Config {
         };
         Config { settings: rows.into_iter().map(setting).collect() }
     }
+}
+
+/// `POST share`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskShare {
+    /// An absolute path.
+    pub path: String,
+}
+
+/// `POST get`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskGet {
+    /// A ticket or a file id.
+    pub ticket: String,
+    /// An absolute path: an existing directory to put it into, or what it is to be called. None: the directory
+    /// of the settings.
+    #[serde(default)]
+    pub out: Option<String>,
+    /// Overwrite what is there.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// `POST forget`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskFile {
+    /// File id, its first 8 or more digits, a ticket, or the exact name.
+    pub file: String,
+}
+
+/// Answer to `share` and `get`: it has begun. Also to `stop` of a transfer: it has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The transfer that tells the rest.
+    pub transfer: u64,
+}
+
+/// Answer to `forget`: it was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Which.
+    pub file_id: HexFile,
+    /// Its name, hostile text until escaped; empty if it was not known.
+    pub name: String,
 }
 
 /// Answer to `/readyz`.

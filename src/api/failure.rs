@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::guard::harden;
 use super::shapes::{HexId, Shaped};
+use super::which::WhichError;
 use super::who::WhoError;
 use crate::actors::messages::Refused;
+use crate::mesh::NodeId;
+use crate::pieces::FileId;
 
 /// What went wrong, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,17 +51,17 @@ pub struct Problem {
     /// What to do instead.
     #[serde(rename = "try")]
     pub remedy: String,
-    /// The nodes that fit, when several do.
+    /// The nodes (or files) that fit, when several do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
 }
 
-/// A node that could have been meant.
+/// A node (or a file) that could have been meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// Its id.
+    /// Its id; a file's has 64 hex digits, too.
     pub id: HexId,
-    /// Its label, hostile text until escaped.
+    /// Its label (or name), hostile text until escaped.
     pub label: String,
 }
 
@@ -119,6 +122,29 @@ impl Failure {
             .map(|(label, id)| Candidate { id: HexId(id), label })
             .collect();
         failure
+    }
+
+    /// The text does not name one file: 404 or 409.
+    pub fn which(text: &str, error: WhichError) -> Failure {
+        let what = format!("cannot tell which file \"{text}\" is");
+        let why = error.to_string();
+        match error {
+            WhichError::None => {
+                let remedy = "node pieces lists all that are known here";
+                Failure::new(StatusCode::NOT_FOUND, Code::NotFound, what, why, remedy)
+            }
+            WhichError::Ambiguous { fits, .. } => {
+                let remedy = "name it by its id: the first 8 digits do, if no other id begins so";
+                let mut failure =
+                    Failure::new(StatusCode::CONFLICT, Code::Ambiguous, what, why, remedy);
+                let candidate = |(label, file): (String, FileId)| Candidate {
+                    id: HexId(NodeId(file.0)),
+                    label,
+                };
+                failure.problem.candidates = fits.into_iter().map(candidate).collect();
+                failure
+            }
+        }
     }
 
     /// Understood and not done: 409.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
@@ -16,6 +15,7 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 
 use super::failure::{Code, Failure};
 use super::server::Context;
@@ -50,18 +50,30 @@ impl fmt::Debug for Token {
 }
 
 /// Says to the API that the daemon is shutting down: from then on it answers 503.
-#[derive(Clone, Debug, Default)]
-pub struct Drain(Arc<AtomicBool>);
+#[derive(Clone, Debug)]
+pub struct Drain(Arc<watch::Sender<bool>>);
+
+impl Default for Drain {
+    fn default() -> Drain {
+        Drain(Arc::new(watch::Sender::new(false)))
+    }
+}
 
 impl Drain {
     /// Begins to refuse; cannot be undone.
     pub fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
     }
 
     /// Whether it has begun.
     pub fn begun(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
+    }
+
+    /// Ends when it has begun.
+    pub async fn wait(&self) {
+        // The sender is ours, so that waiting cannot fail.
+        let _ = self.0.subscribe().wait_for(|begun| *begun).await;
     }
 }
 

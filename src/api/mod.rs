@@ -1,15 +1,17 @@
 //! The control API: one daemon's state and verbs over HTTP on a loopback address.
 //!
-//! Knows the messages the actors answer and the current [`View`](crate::mesh::view::View); turns requests
-//! into the one and JSON into the other. Must not know any actor, any socket of the mesh, or the disk.
-//! [`shapes`], [`asks`] and [`failure`] are what travels; [`who`], [`path`] and [`export`] are pure.
+//! Knows the messages the actors answer, the current [`View`](crate::mesh::view::View) and
+//! [`PiecesView`](crate::actors::messages::PiecesView); turns requests into the ones and JSON into the others. Must not know any actor, any socket of the mesh, or the disk.
+//! [`shapes`], [`asks`] and [`failure`] are what travels; [`who`], [`which`], [`path`] and [`export`] are pure.
 
 pub mod asks;
 pub mod control;
+mod events;
 pub mod export;
 pub mod failure;
 mod guard;
 pub mod path;
+pub mod pieces;
 mod read;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -18,6 +20,7 @@ pub mod shapes;
 mod steer;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod which;
 pub mod who;
 
 pub use crate::actors::services::Services;

@@ -1,7 +1,11 @@
 //! A small network for tests: me (`alice`) is node 1.
 
+use crate::actors::messages::{File, PiecesView, Transfer};
 use crate::mesh::NodeId;
 use crate::mesh::view::{LinkView, NodeView, State, View};
+use crate::pieces::FileId;
+use crate::pieces::rows::{Bottleneck, FileRow, Phase, SourceRow, TransferRow};
+use crate::pieces::ticket::Ticket;
 
 /// An id made of a seed byte.
 pub fn id(seed: u8) -> NodeId {
@@ -43,4 +47,100 @@ pub fn view() -> View {
         ],
         changed_ms: 1_700_000_000_500,
     }
+}
+
+/// A file id made of a seed byte.
+pub fn file(seed: u8) -> FileId {
+    FileId([seed.wrapping_mul(17); 32])
+}
+
+const MIB: u64 = 1 << 20;
+
+/// A get of a disc from bob and carol, at 62 %.
+pub fn fetching(transfer: u64) -> Transfer {
+    let source = |peer: u8, pieces: u32, lies: u32| SourceRow {
+        peer: id(peer),
+        pieces,
+        bytes: u64::from(pieces + lies) * MIB,
+        bytes_per_second: 160 * MIB,
+        asked: 4,
+        lies,
+    };
+    let row = TransferRow {
+        transfer,
+        share: false,
+        file: Some(file(10)),
+        name: "disc.iso".into(),
+        phase: Phase::Fetching,
+        bytes: 1024 * MIB,
+        bytes_done: 635 * MIB,
+        bytes_received: 637 * MIB,
+        pieces: 1024,
+        pieces_done: 635,
+        bytes_per_second: 480 * MIB,
+        bottleneck: Bottleneck::Peers,
+        sources: vec![source(2, 400, 0), source(3, 235, 2)],
+        problem: String::new(),
+        elapsed_ms: 1_500,
+    };
+    Transfer {
+        row,
+        path: "files/disc.iso".into(),
+        ticket: Some(ticket(10)),
+        since_ms: 1_700_000_000_000,
+        left_out: vec![],
+    }
+}
+
+/// A share that is done.
+pub fn shared(transfer: u64) -> Transfer {
+    let get = fetching(transfer);
+    let row = TransferRow {
+        share: true,
+        file: Some(file(11)),
+        name: "photos".into(),
+        phase: Phase::Done,
+        bytes: 3 * MIB,
+        bytes_done: 3 * MIB,
+        bytes_received: 0,
+        pieces: 3,
+        pieces_done: 3,
+        bytes_per_second: 0,
+        bottleneck: Bottleneck::None,
+        sources: vec![],
+        elapsed_ms: 12,
+        ..get.row
+    };
+    let left_out = vec!["photos/latest: a symbolic link".into()];
+    Transfer { row, path: "files/photos".into(), ticket: Some(ticket(11)), left_out, ..get }
+}
+
+fn ticket(seed: u8) -> Ticket {
+    let hints = vec![(id(1), ([127, 0, 0, 1], 9001).into())];
+    Ticket { file: file(seed), bytes: 3 * MIB, hints }
+}
+
+/// A disc on its way, and two directories of one name, one of which has changed on the disk.
+pub fn pieces() -> PiecesView {
+    let known = |seed: u8, name: &str, pieces: u32, pieces_held: u32| File {
+        row: FileRow {
+            file: file(seed),
+            name: name.into(),
+            bytes: u64::from(pieces) * MIB,
+            pieces,
+            pieces_held,
+            served: true,
+            bytes_given: 5 * MIB,
+            holders: vec![id(2), id(3)],
+        },
+        path: format!("files/{name}").into(),
+        ticket: ticket(seed),
+        problem: String::new(),
+    };
+    let mut changed = known(12, "photos", 3, 3);
+    changed.row.served = false;
+    changed.row.holders.clear();
+    changed.problem = "it has changed since it was shared; share it again".into();
+    let files = vec![known(10, "disc.iso", 1024, 635), known(11, "photos", 3, 3), changed];
+    PiecesView { transfers: vec![shared(1), fetching(2)], files }
 }

@@ -11,8 +11,10 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, Error, HttpServer, web};
 use tokio::sync::watch;
 
+use super::events::Places;
 use super::guard::{Drain, Hosts, REQUEST_TIMEOUT, Token, guard};
-use super::{read, steer};
+use super::{events, pieces, read, steer};
+use crate::actors::messages::PiecesView;
 use crate::actors::services::Services;
 use crate::mesh::NodeId;
 use crate::mesh::view::View;
@@ -46,6 +48,8 @@ pub struct Context {
     pub(super) services: Services,
     pub(super) facts: Facts,
     pub(super) view: watch::Receiver<Arc<View>>,
+    pub(super) pieces: watch::Receiver<Arc<PiecesView>>,
+    pub(super) places: Places,
     pub(super) hosts: Hosts,
     pub(super) drain: Drain,
 }
@@ -54,6 +58,11 @@ impl Context {
     /// The graph as it is now.
     pub(super) fn view(&self) -> Arc<View> {
         self.view.borrow().clone()
+    }
+
+    /// The files and transfers as they are now.
+    pub(super) fn pieces(&self) -> Arc<PiecesView> {
+        self.pieces.borrow().clone()
     }
 }
 
@@ -90,6 +99,7 @@ pub fn serve(
     services: Services,
     facts: Facts,
     view: watch::Receiver<Arc<View>>,
+    pieces: watch::Receiver<Arc<PiecesView>>,
     drain: Drain,
 ) -> Result<Serving, ApiError> {
     if !listen.ip().is_loopback() {
@@ -99,7 +109,9 @@ pub fn serve(
     let listener = TcpListener::bind(listen).map_err(cannot)?;
     let addr = listener.local_addr().map_err(cannot)?;
     let hosts = Hosts::of(addr);
-    let context = web::Data::new(Context { services, facts, view, hosts, drain });
+    let places = Places::default();
+    let context = Context { services, facts, view, pieces, places, hosts, drain };
+    let context = web::Data::new(context);
     let server = HttpServer::new(move || app(context.clone()))
         .workers(1)
         .worker_max_blocking_threads(2)
@@ -132,7 +144,13 @@ pub(super) fn app(
         .app_data(context)
         .configure(read::extractors)
         .configure(read::routes)
-        .service(web::scope("/api/v1").configure(read::api).configure(steer::api))
+        .service(
+            web::scope("/api/v1")
+                .configure(read::api)
+                .configure(steer::api)
+                .configure(pieces::api)
+                .configure(events::api),
+        )
         .default_service(web::to(read::no_such_route))
         .wrap(from_fn(guard))
 }

@@ -152,6 +152,36 @@ impl GraphFormat {
     }
 }
 
+/// How the progress of a transfer is shown, on stderr.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// A line that is redrawn on a terminal, else a line a second at most
+    #[default]
+    Auto,
+    /// One JSON object a line, for each change
+    Json,
+    /// Nothing
+    None,
+}
+
+/// How `share` and `get` wait for what they began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
+pub struct Follow {
+    /// How to show progress, on stderr
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    pub progress: Progress,
+    /// Do not wait for the end; print the number of the transfer
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Wait no longer than this (exit status 4); it goes on in the daemon
+    #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: Option<u32>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What to ask or tell a daemon. WHO is an id, its first 8 or more digits, a label, or IP:port.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Verb {
@@ -199,6 +229,49 @@ pub enum Verb {
         /// How.
         #[command(flatten)]
         show: Show,
+    },
+    /// Give files and directories to whoever has the ticket it prints; they stay where they are
+    Share {
+        /// Files or directories
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// How.
+        #[command(flatten)]
+        follow: Follow,
+    },
+    /// Get a file or directory from everyone who holds it; prints its path once it is verified
+    Get {
+        /// What node share printed, or a file id
+        ticket: String,
+        /// Where to: a directory that exists, or the path it is to have [default: here]
+        #[arg(short, long, value_name = "PATH")]
+        out: Option<PathBuf>,
+        /// Overwrite what is there
+        #[arg(short, long)]
+        force: bool,
+        /// How.
+        #[command(flatten)]
+        follow: Follow,
+    },
+    /// List what is being shared and got: how far, how fast, what limits it
+    Transfers {
+        /// Stop this one; what is there stays, and node get goes on with it
+        #[arg(long, value_name = "NR", conflicts_with_all = ["json", "watch"])]
+        stop: Option<u64>,
+        /// How.
+        #[command(flatten)]
+        show: ShowLive,
+    },
+    /// List the files known here, and who else holds them
+    Pieces {
+        /// How.
+        #[command(flatten)]
+        show: Show,
+    },
+    /// Give a file to nobody any more; removes only what is there of an unfinished download
+    Forget {
+        /// File id, its first 8 or more digits, a ticket, or the exact name
+        file: String,
     },
     /// Dial an address now
     Connect {
@@ -335,6 +408,13 @@ mod tests {
             "node -p ../../etc peers",
             "node -p .hidden",
             "node shout",
+            "node share",
+            "node get",
+            "node get x --progress loud",
+            "node get x --timeout 0",
+            "node get x --timeout 1 --no-wait",
+            "node transfers --stop x",
+            "node transfers --stop 1 --json",
         ] {
             assert_eq!(read(line).err(), Some(Exit::Usage), "{line}");
         }

@@ -2,13 +2,16 @@
 //!
 //! Knows the API's shapes and how to find a daemon; must not know an actor, a core or a socket of the
 //! mesh. Reading list: [`args`] (what can be said), `daemon` (which daemon is meant), `client` (asking
-//! it), `table` (showing the answer), [`offline`] (what needs no daemon).
+//! it), `table` (showing the answer), `files` (the verbs that take long), [`offline`] (what needs no daemon).
 
 pub mod args;
 mod client;
 mod daemon;
+mod files;
+mod interrupt;
 mod look;
 pub mod offline;
+mod progress;
 mod read;
 mod steer;
 mod table;
@@ -50,6 +53,10 @@ fn perform(flags: &Flags, verb: &Verb, effective: Effective) -> Result<(), Troub
             offline::config(flags, effective, *json, *origin, look)
         }
         Verb::Init { dir } => offline::init(flags, dir),
+        Verb::Share { paths, follow } => files::share(flags, paths, follow),
+        Verb::Get { ticket, out, force, follow } => {
+            files::get(flags, ticket, out.as_deref(), *force, follow)
+        }
         verb => {
             let client = client::Client::to(daemon::find(flags)?);
             match read::show(&client, verb, look) {

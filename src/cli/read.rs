@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use super::watch::{Frame, PERIOD, watch};
 use super::{offline, table};
 use crate::api::asks::{AskWho, Config, Ping};
-use crate::api::shapes::{Graph, Path, Peers, Shaped, Status, Why};
+use crate::api::shapes::{Graph, Path, Peers, Pieces, Shaped, Status, Transfers, Why};
 
 /// Shows what the verb asks for; nothing if it is not a verb that shows.
 pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Trouble>> {
@@ -43,6 +43,13 @@ pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Troub
             let text = client.post_text("ping", &AskWho { who: who.clone() });
             once(text, show.json, |ping: Ping| Ok(table::ping(who, &ping)))
         }
+        Verb::Transfers { stop: None, show } => {
+            let draw = |t: Transfers, _| Ok(table::transfers(&t.transfers, look));
+            live(client, "transfers", *show, look, draw)
+        }
+        Verb::Pieces { show } => once(client.text("pieces"), show.json, |known: Pieces| {
+            Ok(table::pieces(&known.pieces, look))
+        }),
         Verb::Config { json, origin, .. } => {
             let text = client.text(&format!("config?origin={origin}"));
             once(text, *json, |config: Config| Ok(offline::table(&config, look)))

@@ -5,7 +5,8 @@ use super::client::Client;
 use super::look::print;
 use super::trouble::Trouble;
 use crate::api::asks::{
-    AskConnect, AskShout, AskWho, Connected, Reload, Shouted, Steered, Stopping,
+    AskConnect, AskFile, AskShout, AskWho, Begun, Connected, Forgotten, Reload, Shouted, Steered,
+    Stopping,
 };
 use crate::text::{escape, escape_to};
 
@@ -26,6 +27,14 @@ pub fn steer(client: &Client, verb: &Verb) -> Result<(), Trouble> {
             let plural = if told.links == 1 { "link" } else { "links" };
             format!("sent on {} {plural}, to be passed on to everyone", told.links)
         }
+        Verb::Transfers { stop: Some(transfer), .. } => {
+            let done: Begun = client.post(&format!("transfers/{transfer}/stop"), &())?;
+            format!("stopped transfer {}; what is there stays", done.transfer)
+        }
+        Verb::Forget { file } => {
+            let done: Forgotten = client.post("forget", &AskFile { file: file.clone() })?;
+            format!("forgot {} ({})", escape(&done.name), done.file_id.0.short())
+        }
         Verb::Reload => reload(&client.post("reload", &())?),
         Verb::Leave => end(client, "leave", "said goodbye and stopped")?,
         Verb::Stop => end(client, "stop", "stopped")?,
@@ -35,6 +44,10 @@ pub fn steer(client: &Client, verb: &Verb) -> Result<(), Trouble> {
         | Verb::Path { .. }
         | Verb::Ping { .. }
         | Verb::Why { .. }
+        | Verb::Share { .. }
+        | Verb::Get { .. }
+        | Verb::Transfers { stop: None, .. }
+        | Verb::Pieces { .. }
         | Verb::Check
         | Verb::Config { .. }
         | Verb::Init { .. } => return Ok(()),

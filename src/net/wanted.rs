@@ -86,7 +86,7 @@ impl Wanted {
     }
 
     /// Nothing (more) will come for `request`.
-    pub(super) fn end(&self, request: u64) {
+    pub fn end(&self, request: u64) {
         self.slots().remove(&request);
     }
 

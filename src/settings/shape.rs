@@ -19,6 +19,8 @@ pub struct Settings {
     pub label: String,
     /// The mesh.
     pub network: Network,
+    /// Files.
+    pub pieces: Pieces,
     /// The control API.
     pub control: Control,
     /// Logs.
@@ -194,10 +196,34 @@ pub struct Link {
     pub handshake_timeout: Seconds,
     /// Most bytes waiting in the normal lane.
     pub normal_bytes_max: u32,
-    /// Most bytes waiting in the bulk lane.
+    /// Most bytes of blocks waiting in the bulk lane.
     pub bulk_bytes_max: u32,
     /// A link whose lanes stay full this long is closed.
     pub stalled_timeout: Seconds,
+}
+
+/// `[pieces]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pieces {
+    /// Where a download goes that names no place; empty means: `received` in the state directory.
+    pub dir: PathBuf,
+    /// Most bytes asked for and not yet written, in all.
+    pub buffer_bytes_max: u64,
+    /// Most bytes given to all peers in a second; 0 means no limit.
+    pub upload_bytes_per_second: u64,
+    /// Most bytes given to one peer in a second; 0 means no limit.
+    pub upload_bytes_per_second_per_peer: u64,
+    /// Most bytes asked for in a second; 0 means no limit.
+    pub download_bytes_per_second: u64,
+    /// Most downloads at once; others wait for their turn.
+    pub transfers_max: u32,
+    /// Most files shared or being got.
+    pub files_max: u32,
+    /// Most holders of files remembered for others.
+    pub index_max: u32,
+    /// Most bytes all downloads together may take on disk; 0 means no limit.
+    pub quota_bytes: u64,
 }
 
 /// `[control]`

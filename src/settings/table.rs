@@ -34,6 +34,9 @@ const fn seconds(least: f64, most: f64) -> Kind {
     Kind::Seconds { least, most }
 }
 
+/// Bytes per second; 0 is no limit.
+const RATE: Kind = Kind::Whole { least: 0, most: 1_000_000_000_000 };
+
 use Kind::{Addresses, Choice, Flag, Ids, Ip, Loopback, Path, Targets, Text, Whole};
 use OnReload::{Applied, Restart};
 
@@ -79,6 +82,17 @@ pub(super) const ROWS: &[Row] = &[
     row("network.link.normal_bytes_max", Whole { least: 65_600, most: 67_108_864 }, Applied),
     row("network.link.bulk_bytes_max", Whole { least: 65_600, most: 1_073_741_824 }, Applied),
     row("network.link.stalled_timeout", seconds(0.1, 300.0), Applied),
+    row("pieces.dir", Path, Restart),
+    // At least one of the shortest pieces; the longest are 16 MiB.
+    row("pieces.buffer_bytes_max", Whole { least: 1_048_576, most: 1_073_741_824 }, Applied),
+    row("pieces.upload_bytes_per_second", RATE, Applied),
+    row("pieces.upload_bytes_per_second_per_peer", RATE, Applied),
+    row("pieces.download_bytes_per_second", RATE, Applied),
+    row("pieces.transfers_max", count(64), Applied),
+    // Nodes keep at most 10,000 announcements of one holder.
+    row("pieces.files_max", count(10_000), Applied),
+    row("pieces.index_max", count(1_048_576), Applied),
+    row("pieces.quota_bytes", Whole { least: 0, most: 1_125_899_906_842_624 }, Restart),
     row("control.listen", Loopback, Restart),
     row("log.format", Choice(&["text", "json"]), Restart),
     row("state.dir", Path, Restart),

@@ -88,7 +88,9 @@ impl Handler<GetFile> for Exchange {
     fn handle(&mut self, message: GetFile, ctx: &mut Context<Self>) -> Self::Result {
         let GetFile { ticket, out, force } = message;
         let directory = out.is_none();
-        let path = out.unwrap_or_else(|| self.place.dir.clone());
+        let Some(path) = out.or_else(|| self.place.dir.clone()) else {
+            return Err(refused("say where to: this daemon keeps nothing on disk"));
+        };
         if !path.is_absolute() {
             return Err(refused("the path to get it to is not absolute"));
         }
@@ -110,7 +112,8 @@ impl Handler<GetFile> for Exchange {
         let transfer = self.name_transfer();
         let target = Target { path: path.clone(), directory, force };
         self.gets.insert(transfer, Get::new(file, target, path, self.now_ms()));
-        self.handle_event("Get", Event::Get { transfer, file, hints: ticket.hints }, ctx);
+        let hints = ticket.hints.into_vec();
+        self.handle_event("Get", Event::Get { transfer, file, hints }, ctx);
         Ok(transfer)
     }
 }

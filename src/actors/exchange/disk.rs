@@ -120,12 +120,9 @@ impl Exchange {
         self.ask(&to, Commit(download), ctx, move |exchange, answer, ctx| {
             let event = match answer {
                 Ok(()) => Event::Committed { transfer },
-                Err(why) => {
-                    log::error!("a download cannot be made safe: {why}");
-                    exchange.forget_download(transfer);
-                    let remedy =
-                        "see to the disk, then get it again: what is safe stays".to_owned();
-                    Event::Refused { transfer, trouble: Trouble { why, remedy, full: false } }
+                Err(error) => {
+                    log::error!("{error}");
+                    Event::Refused { transfer, trouble: error.trouble() }
                 }
             };
             exchange.handle_event("Committed", event, ctx);

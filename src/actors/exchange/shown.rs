@@ -10,7 +10,8 @@ use super::{Exchange, SHOW_EVERY, Share};
 use crate::pieces::FileId;
 use crate::pieces::event::TransferId;
 use crate::pieces::rows::{Bottleneck, Phase, TransferRow};
-use crate::pieces::ticket::{HINTS_MAX, Ticket};
+use crate::pieces::ticket::Ticket;
+use crate::wire::bounded::List;
 
 /// Most ended shares that are still shown.
 const ENDED_MAX: usize = 64;
@@ -111,7 +112,8 @@ impl Exchange {
         let me = self.place.me;
         let own = self.graph.as_ref().and_then(|graph| graph.node(&me));
         let addrs = own.map(|node| node.addrs.clone()).unwrap_or_default();
-        let hints = addrs.into_iter().take(HINTS_MAX).map(|addr| (me, addr)).collect();
+        // Two are enough, and keep the ticket short; the id finds whoever has moved.
+        let hints = List::first_of(addrs.into_iter().take(2).map(|addr| (me, addr)));
         Ticket { file, bytes, hints }
     }
 }

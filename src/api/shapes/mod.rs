@@ -2,6 +2,7 @@
 //! them. Fields may be added, never renamed.
 
 mod peers;
+mod pieces;
 
 use std::net::SocketAddr;
 
@@ -12,6 +13,7 @@ use crate::mesh::view::{LinkView, NodeView, State, View};
 use crate::mesh::{NodeId, ParseIdError};
 
 pub use peers::{LinkWord, Peer, Peers};
+pub use pieces::{File, Gone, HexFile, Kind, Phase, Pieces, Source, Transfer, Transfers};
 
 /// The version of every shape.
 pub const SCHEMA: u32 = 1;

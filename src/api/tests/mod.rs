@@ -1,5 +1,7 @@
 //! Every route and every rule, against one fake actor that answers all messages.
 
+mod events;
+mod files;
 mod routes;
 mod rules;
 
@@ -14,8 +16,9 @@ use actix_web::{Error, web};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::events::Places;
 use super::guard::Hosts;
-use super::samples::{id, view};
+use super::samples::{self, id, view};
 use super::server::{Context, app};
 use super::{Drain, Facts, Services, Token};
 use crate::actors::messages::*;
@@ -24,11 +27,24 @@ use crate::mesh::record::Direction;
 pub const TOKEN: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
 
 /// Answers every message; notes what it was asked; refuses when told to.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Fake {
     pub asked: Arc<Mutex<Vec<String>>>,
     pub refuse: Arc<Mutex<bool>>,
     pub lonely: bool,
+    /// What it shows of files: `share` adds number 7, which is done, `get` number 8, which goes on.
+    pub pieces: Arc<watch::Sender<Arc<PiecesView>>>,
+}
+
+impl Default for Fake {
+    fn default() -> Fake {
+        Fake {
+            asked: Arc::default(),
+            refuse: Arc::default(),
+            lonely: false,
+            pieces: Arc::new(watch::Sender::new(Arc::new(samples::pieces()))),
+        }
+    }
 }
 
 impl Actor for Fake {
@@ -38,6 +54,17 @@ impl Actor for Fake {
 impl Fake {
     fn note(&self, what: String) {
         self.asked.lock().unwrap().push(what);
+    }
+
+    /// Shows other files and transfers from now on.
+    pub fn show(&self, change: impl FnOnce(&mut PiecesView)) {
+        self.pieces.send_modify(|view| change(Arc::make_mut(view)));
+    }
+
+    fn begin(&self, transfer: Transfer) -> Result<u64, Refused> {
+        let number = self.result(transfer.row.transfer)?;
+        self.show(|view| view.transfers.push(transfer));
+        Ok(number)
     }
 
     fn result<T>(&self, value: T) -> Result<T, Refused> {
@@ -103,6 +130,14 @@ answers!(
         needs_restart: vec!["control.listen".into()],
     })
 );
+answers!(Share, |fake, m| format!("share {}", m.path.display()), fake.begin(samples::shared(7)));
+answers!(
+    GetFile,
+    |fake, m| format!("get {} {:?} {}", m.ticket.file.short(), m.out, m.force),
+    fake.begin(samples::fetching(8))
+);
+answers!(StopTransfer, |fake, m| format!("stop {}", m.transfer), fake.result(()));
+answers!(Forget, |fake, m| format!("forget {}", m.file.short()), fake.result(()));
 answers!(Shutdown, |_fake, m| format!("shutdown {} {}", m.why, m.leave), ());
 
 /// What the fake registry knows: a link to bob, and mallory, banned and never in the graph.
@@ -147,6 +182,10 @@ pub fn services(fake: &Fake) -> Services {
         ban: addr.clone().recipient(),
         probe: addr.clone().recipient(),
         shout: addr.clone().recipient(),
+        share: addr.clone().recipient(),
+        get_file: addr.clone().recipient(),
+        stop_transfer: addr.clone().recipient(),
+        forget: addr.clone().recipient(),
         config: addr.clone().recipient(),
         reload: addr.clone().recipient(),
         shutdown: addr.recipient(),
@@ -165,10 +204,16 @@ pub fn facts() -> Facts {
 }
 
 pub fn context(services: Services, drain: &Drain) -> web::Data<Context> {
+    context_of(&Fake::default(), services, drain)
+}
+
+pub fn context_of(fake: &Fake, services: Services, drain: &Drain) -> web::Data<Context> {
     web::Data::new(Context {
         services,
         facts: facts(),
         view: watch::channel(Arc::new(view())).1,
+        pieces: fake.pieces.subscribe(),
+        places: Places::default(),
         hosts: Hosts::of(([127, 0, 0, 1], 7777).into()),
         drain: drain.clone(),
     })
@@ -185,7 +230,7 @@ pub fn request(method: Method, path: &str) -> TestRequest {
 /// Sends it to a fresh API over `fake`; the status and the whole answer.
 pub async fn send(fake: &Fake, request: TestRequest) -> (StatusCode, String) {
     let drain = Drain::default();
-    let app = init_service(app(context(services(fake), &drain))).await;
+    let app = init_service(app(context_of(fake, services(fake), &drain))).await;
     call(&app, request.to_request()).await
 }
 

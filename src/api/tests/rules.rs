@@ -153,8 +153,9 @@ async fn an_actor_that_is_deaf_or_gone_gives_a_clear_error() {
 async fn the_real_server_answers_on_a_free_port_and_stops() {
     let view = watch::channel(Arc::new(view())).1;
     let listen = ([127, 0, 0, 1], 0).into();
-    let serving =
-        serve(listen, services(&Fake::default()), facts(), view, Drain::default()).unwrap();
+    let fake = Fake::default();
+    let pieces = fake.pieces.subscribe();
+    let serving = serve(listen, services(&fake), facts(), view, pieces, Drain::default()).unwrap();
     let (addr, handle) = (serving.addr, serving.handle.clone());
     let server = actix::spawn(serving.server);
     let body = actix_web::web::block(move || {
@@ -181,6 +182,7 @@ async fn addresses_others_can_reach_are_refused() {
         services(&Fake::default()),
         facts(),
         view,
+        Fake::default().pieces.subscribe(),
         Drain::default(),
     );
     assert!(matches!(result, Err(ApiError::NotLoopback(_))));

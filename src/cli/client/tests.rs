@@ -5,14 +5,17 @@ use std::sync::{Arc, mpsc};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::super::args::{ShowLive, Verb};
+use super::super::args::{Follow, Progress, ShowLive, Verb};
 use super::super::look::Look;
-use super::super::{read, steer};
+use super::super::{files, read, steer};
 use super::*;
+use crate::actors::messages::{PiecesView, Transfer};
 use crate::api::Drain;
+use crate::api::asks::AskGet;
 use crate::api::samples::view;
 use crate::api::shapes::{Graph, Shaped, Status};
 use crate::api::tests::{Fake, TOKEN, facts, services};
+use crate::pieces::rows::Phase;
 
 /// Starts an API on a thread of its own, for as long as the test process lives.
 fn api(fake: Fake) -> Client {
@@ -21,9 +24,10 @@ fn api(fake: Fake) -> Client {
         actix::System::new().block_on(async move {
             let view = watch::channel(Arc::new(view())).1;
             let listen = ([127, 0, 0, 1], 0).into();
+            let pieces = fake.pieces.subscribe();
+            let drain = Drain::default();
             let serving =
-                crate::api::serve(listen, services(&fake), facts(), view, Drain::default())
-                    .unwrap();
+                crate::api::serve(listen, services(&fake), facts(), view, pieces, drain).unwrap();
             tell.send(serving.addr).unwrap();
             serving.server.await.unwrap();
         });
@@ -57,6 +61,8 @@ fn verbs_that_change_reach_the_daemon() {
         (Verb::Ban { who: who() }, "ban 22222222 true"),
         (Verb::Unban { who: who() }, "ban 22222222 false"),
         (Verb::Shout { text: vec!["a".into(), "b".into()] }, "shout 3"),
+        (Verb::Transfers { stop: Some(2), show: ShowLive::default() }, "stop 2"),
+        (Verb::Forget { file: "disc.iso".into() }, "forget aaaaaaaa"),
         (Verb::Reload, "reload"),
     ] {
         steer::steer(&client, &verb).unwrap_or_else(|t| panic!("{verb:?} {t:?}"));
@@ -82,6 +88,9 @@ fn verbs_that_show_find_their_answer() {
         Verb::Path { who: who(), show: once },
         Verb::Why { who: who(), show: Default::default() },
         Verb::Ping { who: who(), show: Default::default() },
+        Verb::Transfers { stop: None, show },
+        Verb::Pieces { show: Default::default() },
+        Verb::Pieces { show: once },
         Verb::Config { json: false, origin: true, running: true },
     ] {
         assert_eq!(read::show(&client, &verb, Look::default()), Some(Ok(())), "{verb:?}");
@@ -90,6 +99,73 @@ fn verbs_that_show_find_their_answer() {
     let nobody = read::show(&client, &odd, Look::default()).unwrap().unwrap_err();
     assert_eq!(nobody.report(), Exit::Failed);
     assert_eq!(read::show(&client, &Verb::Stop, Look::default()), None);
+}
+
+/// How `share` and `get` wait in these tests: nothing is printed beside the answer.
+const QUIET: Follow =
+    Follow { progress: Progress::None, no_wait: false, timeout: None, json: false };
+
+/// Changes transfer 8 once it has begun.
+fn then(fake: &Fake, change: fn(&mut Transfer)) {
+    let fake = fake.clone();
+    std::thread::spawn(move || {
+        let begun = |view: &PiecesView| view.transfers.iter().position(|t| t.row.transfer == 8);
+        while begun(&fake.pieces.borrow()).is_none() {
+            std::thread::yield_now();
+        }
+        fake.show(|view| {
+            let at = begun(view).unwrap();
+            change(&mut view.transfers[at]);
+        });
+    });
+}
+
+#[test]
+fn a_get_ends_well_only_when_it_is_done() {
+    let ask = || AskGet {
+        ticket: crate::api::samples::file(10).to_string(),
+        out: Some("/srv".into()),
+        force: false,
+    };
+    for (change, exit) in [
+        ((|t| t.row.phase = Phase::Done) as fn(&mut Transfer), None),
+        (|t| t.row.phase = Phase::Failed, Some(Exit::Failed)),
+        (|t| t.row.phase = Phase::Stopped, Some(Exit::Failed)),
+        (|t| (t.row.phase, t.row.file) = (Phase::Done, None), Some(Exit::Internal)),
+    ] {
+        let fake = Fake::default();
+        let client = api(fake.clone());
+        then(&fake, change);
+        let done = files::get_one(&client, &ask(), &QUIET);
+        assert_eq!(done.err().map(|t| t.report()), exit);
+        assert_eq!(fake.asked.lock().unwrap()[0], "get aaaaaaaa Some(\"/srv\") false");
+    }
+    let client = api(Fake::default());
+    let begun = std::time::Instant::now();
+    let impatient = Follow { timeout: Some(1), ..QUIET };
+    let late = files::get_one(&client, &ask(), &impatient).unwrap_err();
+    assert_eq!(late.report(), Exit::TimedOut, "it never ends");
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    for follow in [Follow { no_wait: true, ..QUIET }, Follow { no_wait: true, json: true, ..QUIET }]
+    {
+        assert_eq!(files::get_one(&client, &ask(), &follow), Ok(()));
+    }
+}
+
+#[test]
+fn a_share_waits_for_its_ticket() {
+    let fake = Fake::default();
+    let client = api(fake.clone());
+    for progress in [Progress::None, Progress::Json, Progress::Auto] {
+        for json in [true, false] {
+            let follow = Follow { progress, json, ..QUIET };
+            assert_eq!(files::share_one(&client, "/srv/photos".into(), &follow), Ok(()));
+        }
+    }
+    assert_eq!(fake.asked.lock().unwrap()[0], "share /srv/photos");
+    *fake.refuse.lock().unwrap() = true;
+    let refused = files::share_one(&client, "/srv/photos".into(), &QUIET).unwrap_err();
+    assert_eq!(refused.report(), Exit::Failed);
 }
 
 #[test]

@@ -2,6 +2,10 @@
 //!
 //! PURE: shapes and the time in, text out. All text that peers wrote goes through [`escape`].
 
+mod files;
+
+pub use files::{pieces, progress, size, transfers};
+
 use comfy_table::{Attribute, Cell, ContentArrangement};
 use comfy_table::{CellAlignment, Color, Table, TableStyle};
 

@@ -158,52 +158,40 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What [`PieceStore::open`] gives: the store, what is whole, what is not, and a line for the log if the
-/// list could not be read and was set aside.
-pub type Opened = (PieceStore, Vec<Known>, Vec<Unfinished>, Option<String>);
-
 impl PieceStore {
-    /// Opens or makes [`PIECES_FILE`] in this directory; without one, all is forgotten at the end.
+    /// Opens or makes [`PIECES_FILE`] in this directory; without one, all is forgotten at the end. Also a line
+    /// for the log if the list could not be read and was set aside.
     ///
     /// `Err` only when the disk is at fault, or not even a new file can be made.
-    pub fn open(dir: Option<&Path>, limits: Limits) -> Result<Opened, DbError> {
+    pub fn open(
+        dir: Option<&Path>,
+        limits: Limits,
+    ) -> Result<(PieceStore, Option<String>), DbError> {
         let (catalog, rows, aside) = Catalog::open(dir)?;
-        let (mut whole, mut unfinished) = (Vec::new(), Vec::new());
-        for (file, row) in &rows {
-            if row.kind == Kind::Unfinished {
-                unfinished.push(Unfinished {
-                    file: *file,
-                    name: row.name.clone(),
-                    path: row.root(),
-                    bytes: row.bytes,
-                    pieces: row.pieces,
-                    pieces_held: catalog.held(file, row.pieces)?.count(),
-                });
-            } else {
-                whole.push(Known { known: known(*file, row), problem: first_look(row) });
+        let item = |(file, row): (FileId, Row)| {
+            let item = Item::new(row);
+            if item.whole() {
+                *locked(&item.problem) = first_look(&item.row);
             }
-        }
-        let items = rows.into_iter().map(|(file, row)| (file, Item::new(row))).collect();
+            (file, item)
+        };
         let inner = Inner {
             catalog,
-            items: RwLock::new(items),
+            items: RwLock::new(rows.into_iter().map(item).collect()),
             manifests: Mutex::default(),
             files: Mutex::default(),
             limits: Mutex::new(limits),
             adding: Mutex::default(),
         };
-        let store = PieceStore(Arc::new(inner));
-        for Known { known, problem } in &whole {
-            store.set_problem(&known.file, problem.clone());
-        }
-        Ok((store, whole, unfinished, aside))
+        Ok((PieceStore(Arc::new(inner)), aside))
     }
 
-    /// What is whole, and what is not; downloads that run are left out of the latter.
+    /// What is whole, and what earlier runs did not finish.
     pub fn recall(&self) -> Result<(Vec<Known>, Vec<Unfinished>), DbError> {
         let items = self.0.items.read().unwrap_or_else(PoisonError::into_inner).clone();
         let (mut whole, mut unfinished) = (Vec::new(), Vec::new());
-        for (file, Item { row, .. }) in items.iter().map(|(file, item)| (file, &**item)) {
+        for (file, item) in &items {
+            let row = &item.row;
             if row.kind == Kind::Unfinished {
                 unfinished.push(Unfinished {
                     file: *file,
@@ -214,7 +202,10 @@ impl PieceStore {
                     pieces_held: self.0.catalog.held(file, row.pieces)?.count(),
                 });
             } else {
-                whole.push(Known { known: known(*file, row), problem: first_look(row) });
+                whole.push(Known {
+                    known: known(*file, row),
+                    problem: locked(&item.problem).clone(),
+                });
             }
         }
         Ok((whole, unfinished))

@@ -25,9 +25,9 @@ impl Kept {
     }
 
     fn open(&self) -> (PieceStore, Vec<Known>, Vec<Unfinished>) {
-        let (store, known, unfinished, aside) =
-            PieceStore::open(Some(self.state.path()), limits()).unwrap();
+        let (store, aside) = PieceStore::open(Some(self.state.path()), limits()).unwrap();
         assert_eq!(aside, None);
+        let (known, unfinished) = store.recall().unwrap();
         (store, known, unfinished)
     }
 
@@ -159,7 +159,8 @@ fn what_is_known_comes_back_after_a_restart() {
 fn a_list_that_cannot_be_read_is_set_aside() {
     let state = tempfile::tempdir().unwrap();
     fs::write(state.path().join(PIECES_FILE), "no database").unwrap();
-    let (_, known, unfinished, aside) = PieceStore::open(Some(state.path()), limits()).unwrap();
+    let (store, aside) = PieceStore::open(Some(state.path()), limits()).unwrap();
+    let (known, unfinished) = store.recall().unwrap();
     assert!(known.is_empty() && unfinished.is_empty());
     assert!(aside.unwrap().contains("pieces.redb.set-aside-"));
 }

@@ -1,0 +1,190 @@
+//! What changes, told as it happens: server-sent events.
+//!
+//! A stream begins with every row there is, so that who reads it needs nothing else; then comes each row that
+//! is new or shown otherwise (`transfer`, `piece`), and the names of those that are gone (`gone`). Who reads
+//! slowly is told less often, never more at once.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::failure::{Code, Failure};
+use super::guard::Drain;
+use super::read::only;
+use super::server::Context;
+use super::shapes::{self, Gone, HexFile, Shaped};
+use crate::actors::messages::{File, PiecesView, Transfer};
+use crate::pieces::FileId;
+
+/// Most streams at once.
+pub const STREAMS_MAX: usize = 32;
+/// A stream that is silent this long says that it is still there.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// About how many bytes are handed on at once.
+const CHUNK_BYTES: usize = 32 * 1024;
+
+/// The places for streams.
+pub struct Places(Arc<Semaphore>);
+
+impl Default for Places {
+    fn default() -> Places {
+        Places(Arc::new(Semaphore::new(STREAMS_MAX)))
+    }
+}
+
+/// The route under `/api/v1`.
+pub(super) fn api(config: &mut web::ServiceConfig) {
+    config.service(only("/events", web::get().to(events)));
+}
+
+async fn events(context: web::Data<Context>) -> Result<HttpResponse, Failure> {
+    let place = context.places.0.clone().try_acquire_owned().map_err(|_| {
+        Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Code::Unavailable,
+            "cannot tell you what happens",
+            format!("{STREAMS_MAX} others are told already, and that is the most"),
+            "close a dashboard, or ask again and again instead: GET transfers",
+        )
+    })?;
+    let told = stream(context.pieces.clone(), context.drain.clone(), place, HEARTBEAT);
+    Ok(HttpResponse::Ok().content_type("text/event-stream").streaming(told))
+}
+
+/// What one reader is told, as long as `place` is theirs.
+pub(super) fn stream(
+    mut pieces: watch::Receiver<Arc<PiecesView>>,
+    drain: Drain,
+    place: OwnedSemaphorePermit,
+    heartbeat: Duration,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    pieces.mark_changed();
+    let told = Arc::default();
+    let teller = Teller { pieces, drain, told, telling: None, heartbeat, _place: place };
+    stream::unfold(teller, |mut teller| async move {
+        let text = teller.next().await?;
+        Some((Ok(Bytes::from(text)), teller))
+    })
+}
+
+/// Tells one stream.
+struct Teller {
+    pieces: watch::Receiver<Arc<PiecesView>>,
+    drain: Drain,
+    /// What was told of last, in whole.
+    told: Arc<PiecesView>,
+    /// What is being told of, and how many of its rows are done.
+    telling: Option<(Arc<PiecesView>, usize)>,
+    heartbeat: Duration,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Teller {
+    /// What to say next; nothing if that was all.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            if self.drain.begun() {
+                return None;
+            }
+            let mut text = String::new();
+            if let Some((now, done)) = self.telling.take() {
+                self.telling =
+                    say(&self.told, &now, done, &mut text).map(|done| (now.clone(), done));
+                if self.telling.is_none() {
+                    self.told = now;
+                }
+                if !text.is_empty() {
+                    return Some(text);
+                }
+                continue;
+            }
+            tokio::select! {
+                changed = self.pieces.changed() => {
+                    changed.ok()?;
+                    self.telling = Some((self.pieces.borrow_and_update().clone(), 0));
+                }
+                () = tokio::time::sleep(self.heartbeat) => return Some(": still here\n\n".into()),
+                () = self.drain.wait() => return None,
+            }
+        }
+    }
+}
+
+/// Says what is different in `now`, beginning at its row number `from` (transfers first, then files), until
+/// about a chunk is full: the row to go on with, if there is one.
+fn say(told: &PiecesView, now: &PiecesView, from: usize, text: &mut String) -> Option<usize> {
+    if from == 0 {
+        say_gone(told, now, text);
+    }
+    let files = from.saturating_sub(now.transfers.len());
+    for (at, row) in now.transfers.iter().enumerate().skip(from) {
+        let same = |t: &&Transfer| t.row.transfer == row.row.transfer;
+        if told.transfers.iter().find(same) != Some(row) {
+            event("transfer", shapes::Transfer::from(row), text);
+        }
+        if text.len() >= CHUNK_BYTES {
+            return Some(at + 1);
+        }
+    }
+    let mut before = Finder::new(&told.files);
+    for (at, row) in now.files.iter().enumerate().skip(files) {
+        if before.find(row.row.file) != Some(row) {
+            event("piece", shapes::File::from(row), text);
+        }
+        if text.len() >= CHUNK_BYTES {
+            return Some(now.transfers.len() + at + 1);
+        }
+    }
+    None
+}
+
+fn say_gone(told: &PiecesView, now: &PiecesView, text: &mut String) {
+    for Transfer { row, .. } in &told.transfers {
+        if !now.transfers.iter().any(|t| t.row.transfer == row.transfer) {
+            event("gone", Gone { transfer: Some(row.transfer), file_id: None }, text);
+        }
+    }
+    let mut after = Finder::new(&now.files);
+    for File { row, .. } in &told.files {
+        if after.find(row.file).is_none() {
+            event("gone", Gone { transfer: None, file_id: Some(HexFile(row.file)) }, text);
+        }
+    }
+}
+
+/// Finds rows of a list that is asked about in nearly its own order: two views of ten thousand files differ
+/// in few, and all of them are compared several times a second.
+struct Finder<'a> {
+    files: &'a [File],
+    next: usize,
+}
+
+impl Finder<'_> {
+    fn new(files: &[File]) -> Finder<'_> {
+        Finder { files, next: 0 }
+    }
+}
+
+impl<'a> Finder<'a> {
+    fn find(&mut self, file: FileId) -> Option<&'a File> {
+        let is = |at: &usize| self.files.get(*at).is_some_and(|f| f.row.file == file);
+        let at = Some(self.next).filter(is).or_else(|| (0..self.files.len()).find(is))?;
+        self.next = at + 1;
+        self.files.get(at)
+    }
+}
+
+/// One event. JSON holds no line breaks, so that it is one line of data.
+fn event(name: &str, row: impl Serialize, text: &mut String) {
+    match serde_json::to_string(&Shaped::new(row)) {
+        Ok(json) => *text += &format!("event: {name}\ndata: {json}\n\n"),
+        Err(error) => log::error!("an event of kind {name} cannot be written: {error}"),
+    }
+}

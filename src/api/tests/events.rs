@@ -1,0 +1,149 @@
+//! The stream of what changes.
+
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::ServiceResponse;
+use futures_util::StreamExt;
+use tokio::sync::Semaphore;
+
+use super::super::events::{STREAMS_MAX, stream};
+use super::*;
+use crate::api::samples::fetching;
+
+/// The next piece of a stream; none when it has ended.
+async fn next(body: &mut BoxBody) -> Option<String> {
+    let chunk = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_next(cx));
+    let chunk = tokio::time::timeout(Duration::from_secs(20), chunk).await.expect("it goes on");
+    chunk.map(|bytes| String::from_utf8(bytes.unwrap().to_vec()).unwrap())
+}
+
+/// The names of the events in a piece, and their data.
+fn told(text: &str) -> Vec<(String, Value)> {
+    let events = text.split_terminator("\n\n").filter(|e| !e.starts_with(':'));
+    let event = |event: &str| {
+        let (name, data) = event.split_once('\n').expect("two lines");
+        let data = serde_json::from_str(data.strip_prefix("data: ").expect("data")).unwrap();
+        (name.strip_prefix("event: ").expect("a name").to_owned(), data)
+    };
+    events.map(event).collect()
+}
+
+fn names(told: &[(String, Value)]) -> Vec<&str> {
+    told.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+fn asks() -> TestRequest {
+    request(Method::GET, "/api/v1/events")
+}
+
+async fn open<Q>(
+    app: &impl Service<Q, Response = ServiceResponse, Error = Error>,
+    request: Q,
+) -> ServiceResponse {
+    try_call_service(app, request).await.expect("answered")
+}
+
+#[actix::test]
+async fn every_row_is_told_once_and_then_what_changes() {
+    let (fake, drain) = (Fake::default(), Drain::default());
+    let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
+    let response = open(&app, asks().to_request()).await;
+    assert_eq!(response.status(), 200);
+    let headers = response.headers();
+    assert_eq!(headers.get("content-type").unwrap(), "text/event-stream");
+    assert_eq!(headers.get("cache-control").unwrap(), "no-store");
+    let mut body = response.into_body();
+    let all = told(&next(&mut body).await.unwrap());
+    assert_eq!(names(&all), ["transfer", "transfer", "piece", "piece", "piece"]);
+    assert_eq!((&all[1].1["schema"], &all[1].1["transfer"]), (&1.into(), &2.into()));
+
+    fake.show(|view| {
+        view.transfers[1].row.pieces_done += 1;
+        view.transfers[1].row.name = "a\nb".into();
+        view.transfers.push(fetching(3));
+        view.files[2].row.bytes_given += 1;
+    });
+    let news = told(&next(&mut body).await.unwrap());
+    assert_eq!(names(&news), ["transfer", "transfer", "piece"]);
+    assert_eq!(news[0].1["name"], "a\nb", "a line break in a name ends no event");
+    assert_eq!(news[2].1["bytes_given"], (5 << 20) + 1);
+
+    fake.show(|view| {
+        view.transfers.remove(0);
+        view.files.remove(0);
+    });
+    let news = told(&next(&mut body).await.unwrap());
+    assert_eq!(names(&news), ["gone", "gone"]);
+    assert_eq!(news[0].1["transfer"], 1);
+    assert!(news[1].1["file_id"].as_str().unwrap().starts_with("aaaaaaaa"));
+
+    drain.begin();
+    assert_eq!(next(&mut body).await, None, "it ends with the daemon");
+}
+
+#[actix::test]
+async fn ten_thousand_files_come_in_bounded_parts() {
+    let (fake, drain) = (Fake::default(), Drain::default());
+    let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
+    fake.show(|view| {
+        let one = view.files[0].clone();
+        view.files = (0..10_000u32)
+            .map(|n| {
+                let mut file = one.clone();
+                file.row.file.0[..4].copy_from_slice(&n.to_be_bytes());
+                file
+            })
+            .collect();
+    });
+    let mut body = open(&app, asks().to_request()).await.into_body();
+    let (mut files, mut parts) = (0, 0);
+    while files < 10_000 {
+        let part = next(&mut body).await.unwrap();
+        assert!(part.len() < 64 * 1024, "{}", part.len());
+        files += told(&part).iter().filter(|(name, _)| name == "piece").count();
+        parts += 1;
+    }
+    assert!(files == 10_000 && parts > 10);
+    fake.show(|view| {
+        view.files.remove(5000);
+        view.files[17].row.pieces_held += 1;
+    });
+    assert_eq!(names(&told(&next(&mut body).await.unwrap())), ["gone", "piece"]);
+}
+
+#[actix::test]
+async fn the_33rd_stream_is_refused_until_one_ends() {
+    let (fake, drain) = (Fake::default(), Drain::default());
+    let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
+    let mut open_ones = Vec::new();
+    for _ in 0..STREAMS_MAX {
+        let response = open(&app, asks().to_request()).await;
+        assert_eq!(response.status(), 200);
+        open_ones.push(response);
+    }
+    let (status, body) = call(&app, asks().to_request()).await;
+    assert_eq!(status, 503);
+    assert!(body.contains("32 others"), "{body}");
+    open_ones.pop();
+    assert_eq!(open(&app, asks().to_request()).await.status(), 200);
+}
+
+#[actix::test]
+async fn nobody_listens_without_the_token() {
+    let fake = Fake::default();
+    let bare = TestRequest::with_uri("/api/v1/events").insert_header(("host", "127.0.0.1:7777"));
+    assert_eq!(send(&fake, bare).await.0, 401);
+}
+
+#[actix::test]
+async fn a_silent_stream_says_that_it_is_still_there() {
+    let (fake, drain, heartbeat) = (Fake::default(), Drain::default(), Duration::from_millis(20));
+    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let mut told = pin!(stream(fake.pieces.subscribe(), drain, place, heartbeat));
+    assert!(told.next().await.unwrap().unwrap().starts_with(b"event: transfer\n"));
+    for _ in 0..3 {
+        assert_eq!(told.next().await.unwrap().unwrap(), ": still here\n\n");
+    }
+}
