@@ -9,6 +9,7 @@
 
 mod bitmap;
 pub mod event;
+pub mod exchange;
 pub mod frame;
 pub mod holding;
 mod id;

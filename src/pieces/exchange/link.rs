@@ -1,0 +1,182 @@
+//! What is known of one linked peer: what it is asked for, how fast it gives, what it wants and holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::bucket::Bucket;
+use super::serve::Queue;
+use crate::mesh::Time;
+use crate::mesh::budget::Budget;
+use crate::pieces::FileId;
+use crate::pieces::event::TransferId;
+use crate::pieces::frame::Part;
+
+/// Files a peer may be interested in at once.
+pub(super) const INTERESTS_MAX: usize = 256;
+/// Files remembered as held whole by one peer.
+pub(super) const WHOLE_MAX: usize = 4096;
+/// Pieces asked of a peer at once: fewest, most, and before its rate is known.
+const WINDOW: (u64, u64, u64) = (2, 16, 4);
+/// What lies between a request and its answer besides the round trip: two daemons' turns and a disk. Without
+/// it the window of a peer on the same machine would be too short to keep its link busy.
+const TURNAROUND: Duration = Duration::from_millis(5);
+/// Least time one measure of the rate spans, so that two pieces that come together do not look like a miracle.
+const MEASURE: Duration = Duration::from_millis(50);
+
+/// Something asked of a peer, not yet whole.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) transfer: TransferId,
+    pub(super) part: Part,
+    pub(super) bytes: u32,
+    /// Bytes of it that have come, as far as told.
+    pub(super) got: u32,
+}
+
+/// A smoothed rate.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Meter {
+    /// Bytes a second; 0 until there is a measure.
+    pub(super) rate: u64,
+    since: Time,
+    bytes: u64,
+}
+
+impl Meter {
+    /// From now on it counts; the time before was nobody's fault.
+    pub(super) fn begin(&mut self, now: Time) {
+        self.since = now;
+        self.bytes = 0;
+    }
+
+    pub(super) fn add(&mut self, now: Time, bytes: u64) {
+        self.bytes += bytes;
+        let span = now.since(self.since);
+        if span >= MEASURE {
+            let us = span.as_micros();
+            let measured =
+                u64::try_from(u128::from(self.bytes) * 1_000_000 / us).unwrap_or(u64::MAX);
+            self.rate = if self.rate == 0 {
+                measured
+            } else {
+                (self.rate / 10).saturating_mul(7).saturating_add(measured / 10 * 3)
+            };
+            self.begin(now);
+        }
+    }
+}
+
+/// What is between us and a peer about one file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Interest {
+    /// The peer wants to be told what we hold.
+    pub(super) wants: bool,
+    /// When we last told it.
+    pub(super) told_at: Option<Time>,
+}
+
+/// One linked peer.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) rtt_us: u32,
+    /// What we asked it for, oldest first: request numbers only grow.
+    pub(super) asks: BTreeMap<u64, Asked>,
+    pub(super) meter: Meter,
+    /// When bytes last came, or the first of the asks was made.
+    pub(super) heard_at: Time,
+    /// It is not asked before this.
+    pub(super) rest_until: Time,
+    pub(super) interests: BTreeMap<FileId, Interest>,
+    /// Files it said it holds whole.
+    pub(super) whole: BTreeSet<FileId>,
+    /// What it asks of us.
+    pub(super) queue: Queue,
+    /// Words about files we listen to.
+    pub(super) words: Budget,
+    /// Signatures we check for it.
+    pub(super) signatures: Budget,
+}
+
+impl Link {
+    pub(super) fn new(rtt_us: u32, upload: u64) -> Link {
+        Link {
+            rtt_us,
+            asks: BTreeMap::new(),
+            meter: Meter::default(),
+            heard_at: Time(0),
+            rest_until: Time(0),
+            interests: BTreeMap::new(),
+            whole: BTreeSet::new(),
+            queue: Queue::new(Bucket::new(upload)),
+            words: Budget::new(4_000, 400),
+            signatures: Budget::new(10_000, 256),
+        }
+    }
+
+    /// Pieces of this length that keep the peer busy without making others wait.
+    pub(super) fn window(&self, piece_bytes: u32) -> usize {
+        let (least, most, first) = WINDOW;
+        let window = if self.meter.rate == 0 {
+            first
+        } else {
+            self.unbounded_window(piece_bytes).clamp(least, most)
+        };
+        usize::try_from(window).expect("at most 16")
+    }
+
+    /// What the rate and the round trip alone would make of it.
+    pub(super) fn unbounded_window(&self, piece_bytes: u32) -> u64 {
+        let turn = Duration::from_micros(u64::from(self.rtt_us)).max(TURNAROUND);
+        let flying = u128::from(self.meter.rate) * turn.as_micros() / 1_000_000;
+        let pieces = flying.div_ceil(u128::from(piece_bytes.max(1))) + 1;
+        u64::try_from(pieces).unwrap_or(u64::MAX)
+    }
+
+    /// Whether one more piece may be asked of it.
+    pub(super) fn has_room(&self, now: Time, piece_bytes: u32) -> bool {
+        now >= self.rest_until && self.asks.len() < self.window(piece_bytes)
+    }
+
+    /// Microseconds until it would have given one more piece than it is asked for now.
+    pub(super) fn eta_us(&self, piece_bytes: u32) -> Option<u64> {
+        let pieces = u64::try_from(self.asks.len()).unwrap_or(u64::MAX).saturating_add(1);
+        let bytes = u128::from(pieces) * u128::from(piece_bytes) * 1_000_000;
+        let us = bytes.checked_div(u128::from(self.meter.rate))?;
+        Some(u64::try_from(us).unwrap_or(u64::MAX).saturating_add(u64::from(self.rtt_us)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_follows_rate_and_round_trip() {
+        const MIB: u64 = 1 << 20;
+        let mut link = Link::new(0, 0);
+        for (rate, rtt_ms, wanted) in [
+            (0, 100, 4),
+            (MIB, 0, 2),
+            (600 * MIB, 0, 4),
+            (100 * MIB, 50, 6),
+            (1_000 * MIB, 100, 16),
+            (1000, 200, 2),
+        ] {
+            link.meter.rate = rate;
+            link.rtt_us = rtt_ms * 1000;
+            assert_eq!(link.window(1 << 20), wanted, "{rate} B/s, {rtt_ms} ms");
+        }
+    }
+
+    #[test]
+    fn a_meter_finds_the_rate_and_is_not_fooled_by_two_at_once() {
+        let mut meter = Meter::default();
+        meter.begin(Time::from_ms(1000));
+        for i in 1..100u64 {
+            meter.add(Time::from_ms(1000 + i * 10), 1 << 20);
+            meter.add(Time::from_ms(1000 + i * 10), 1 << 20);
+        }
+        let mib = meter.rate >> 20;
+        assert!((195..=245).contains(&mib), "{mib}");
+    }
+}
