@@ -411,8 +411,7 @@ impl World {
             Effect::Ask { peer, request, file, part, bytes } => {
                 let from = self.by_id[&peer];
                 self.law_of_asking(n, from, file, part);
-                let reserved =
-                    Reserved { bytes, got: 0, good: true, told: self.now, whole: false };
+                let reserved = Reserved { bytes, got: 0, good: true, told: self.now, whole: false };
                 let before = self.nodes[n].reserved.insert((from, request), reserved);
                 assert!(before.is_none(), "a request number was used again");
                 self.send(n, from, PieceFrame::Ask { request, file, part, offset: 0, bytes });
