@@ -3,6 +3,7 @@
 
 mod asks;
 mod disk;
+mod reading;
 mod shown;
 
 use std::collections::BTreeMap;
@@ -14,9 +15,9 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
     WrapFuture,
 };
-use bytes::Bytes;
 use tokio::sync::watch;
 
+use self::reading::Reading;
 use super::lifeline::Lifeline;
 use super::messages::{
     ChunkSent, Commit, Configure, Finish, ForgetFile, GraphChanged, HashPath, LinkChange,
@@ -37,7 +38,7 @@ use crate::pieces::event::{Effect, Event, TransferId};
 use crate::pieces::exchange::Exchange as ExchangeCore;
 use crate::pieces::frame::{Nope, PieceFrame};
 use crate::store::pieces::{Download, PieceStore, Target};
-use crate::wire::{Frame, Give};
+use crate::wire::Frame;
 
 /// Messages that wait; behind them the links are not read.
 const MAILBOX: usize = 256;
@@ -127,8 +128,8 @@ pub struct Exchange {
     buffers: Arc<Buffers>,
     /// The buffer whose arrival the core is being told of.
     arrived: Option<(NodeId, u64, Buffer)>,
-    /// How many chunks are being read for each request that is still open.
-    reading: BTreeMap<(NodeId, u64), u32>,
+    /// Chunks being read for requests that are still open.
+    reading: Reading,
     gets: BTreeMap<TransferId, Get>,
     shares: BTreeMap<TransferId, Share>,
     next_transfer: TransferId,
@@ -155,7 +156,7 @@ impl Exchange {
             links: BTreeMap::new(),
             buffers: Arc::default(),
             arrived: None,
-            reading: BTreeMap::new(),
+            reading: Reading::default(),
             gets: BTreeMap::new(),
             shares: BTreeMap::new(),
             next_transfer: 1,
@@ -332,7 +333,7 @@ impl Driver for Exchange {
                 self.read(peer, request, chunk, ctx);
             }
             Effect::Unsend { peer, request } => {
-                self.reading.remove(&(peer, request));
+                self.reading.cancel(peer, request);
                 if let Some(link) = self.links.get(&peer) {
                     link.lanes.unsend(request);
                 }
@@ -348,53 +349,11 @@ impl Driver for Exchange {
     }
 }
 
-impl Exchange {
-    /// Counts one chunk as read; whether its request has not been cancelled meanwhile.
-    fn still_open(&mut self, peer: NodeId, request: u64) -> bool {
-        let Some(under_way) = self.reading.get_mut(&(peer, request)) else { return false };
-        *under_way -= 1;
-        if *under_way == 0 {
-            self.reading.remove(&(peer, request));
-        }
-        true
-    }
-
-    /// Reads a chunk and puts it into its peer's lane, unless the request was cancelled meanwhile.
-    fn read(&mut self, peer: NodeId, request: u64, chunk: ReadChunk, ctx: &mut Context<Self>) {
-        let offset = chunk.offset;
-        let Some(conn) = self.links.get(&peer).map(|link| link.conn) else { return };
-        *self.reading.entry((peer, request)).or_default() += 1;
-        self.tick(ctx);
-        let to = self.ports.shelves.read.clone();
-        self.ask(&to, chunk, ctx, move |exchange, answer, ctx| {
-            if !exchange.is_current(&peer, conn) || !exchange.still_open(peer, request) {
-                return;
-            }
-            let why = match answer {
-                Err(why) => why,
-                Ok(buffer) => {
-                    let link = &exchange.links[&peer];
-                    let give = Give { request, offset };
-                    match link.lanes.give(give, Bytes::from_owner(buffer)) {
-                        Ok(()) => return,
-                        Err(error) => {
-                            log::debug!("a chunk for {} not sent: {error}", peer.short());
-                            Nope::Busy
-                        }
-                    }
-                }
-            };
-            exchange.reading.remove(&(peer, request));
-            exchange.handle_event("ReadFailed", Event::ReadFailed { peer, request, why }, ctx);
-        });
-    }
-}
-
 impl Handler<LinkChanged> for Exchange {
     type Result = ();
 
     fn handle(&mut self, LinkChanged { peer, change }: LinkChanged, ctx: &mut Context<Self>) {
-        self.reading.retain(|(reader, _), _| *reader != peer);
+        self.reading.forget(peer);
         match change {
             LinkChange::Up { link, rtt_us, .. } => {
                 self.links.insert(peer, link);

@@ -1,0 +1,148 @@
+//! Chunks that are read for others. Several threads read, so answers come in any order; a request is answered
+//! from its beginning to its end.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use actix::Context;
+use bytes::Bytes;
+
+use super::super::messages::ReadChunk;
+use super::super::turn::Driver;
+use super::Exchange;
+use crate::mesh::NodeId;
+use crate::net::buffers::Buffer;
+use crate::pieces::event::Event;
+use crate::pieces::frame::Nope;
+use crate::wire::Give;
+
+/// What came of reading a chunk.
+type Answer = Result<Buffer, Nope>;
+
+/// A request, and whose.
+type Key = (NodeId, u64);
+
+/// For each request that is still open, its chunks that are not in a lane yet: where each begins, and what
+/// came of it. Bounded by what the core has under way.
+#[derive(Debug)]
+pub(super) struct Waiting<A>(BTreeMap<Key, VecDeque<(u32, Option<A>)>>);
+
+/// The chunks of the Exchange.
+pub(super) type Reading = Waiting<Answer>;
+
+impl<A> Default for Waiting<A> {
+    fn default() -> Self {
+        Waiting(BTreeMap::new())
+    }
+}
+
+impl<A> Waiting<A> {
+    /// Nothing is being read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Nobody wants the answers of this request any more.
+    pub(super) fn cancel(&mut self, peer: NodeId, request: u64) {
+        self.0.remove(&(peer, request));
+    }
+
+    /// Nobody wants the answers of this peer's requests any more.
+    pub(super) fn forget(&mut self, peer: NodeId) {
+        self.0.retain(|(reader, _), _| *reader != peer);
+    }
+
+    fn begin(&mut self, key: Key, offset: u32) {
+        self.0.entry(key).or_default().push_back((offset, None));
+    }
+
+    /// Takes in an answer; all that can be handed on now, in order.
+    fn end(&mut self, key: Key, offset: u32, answer: A) -> Vec<(u32, A)> {
+        let Some(chunks) = self.0.get_mut(&key) else { return Vec::new() };
+        if let Some(chunk) = chunks.iter_mut().find(|(at, _)| *at == offset) {
+            chunk.1 = Some(answer);
+        }
+        let mut ready = Vec::new();
+        while let Some((at, answer)) = chunks.front_mut()
+            && let Some(answer) = answer.take()
+        {
+            ready.push((*at, answer));
+            chunks.pop_front();
+        }
+        if chunks.is_empty() {
+            self.0.remove(&key);
+        }
+        ready
+    }
+}
+
+impl Exchange {
+    /// Reads a chunk and puts it into its peer's lane, unless the request is cancelled meanwhile.
+    pub(super) fn read(
+        &mut self,
+        peer: NodeId,
+        request: u64,
+        chunk: ReadChunk,
+        ctx: &mut Context<Self>,
+    ) {
+        let (key, offset) = ((peer, request), chunk.offset);
+        let Some(conn) = self.links.get(&peer).map(|link| link.conn) else { return };
+        self.reading.begin(key, offset);
+        self.tick(ctx);
+        let to = self.ports.shelves.read.clone();
+        self.ask(&to, chunk, ctx, move |exchange, answer, ctx| {
+            if exchange.is_current(&peer, conn) {
+                for (offset, answer) in exchange.reading.end(key, offset, answer) {
+                    exchange.give(peer, Give { request, offset }, answer, ctx);
+                }
+            }
+        });
+    }
+
+    fn give(&mut self, peer: NodeId, give: Give, answer: Answer, ctx: &mut Context<Self>) {
+        let request = give.request;
+        let Some(link) = self.links.get(&peer) else { return };
+        let why = match answer.map(|buffer| link.lanes.give(give, Bytes::from_owner(buffer))) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => {
+                log::debug!("a chunk for {} not sent: {error}", peer.short());
+                Nope::Busy
+            }
+            Err(why) => why,
+        };
+        // What follows would not fit behind what is missing.
+        self.reading.cancel(peer, request);
+        self.handle_event("ReadFailed", Event::ReadFailed { peer, request, why }, ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_handed_on_in_the_order_of_the_questions() {
+        let key = (NodeId([1; 32]), 7);
+        let mut waiting = Waiting::default();
+        for offset in [0, 10, 20] {
+            waiting.begin(key, offset);
+        }
+        assert_eq!(waiting.end(key, 20, 'c'), []);
+        assert_eq!(waiting.end(key, 0, 'a'), [(0, 'a')]);
+        assert_eq!(waiting.end(key, 10, 'b'), [(10, 'b'), (20, 'c')]);
+        assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_not_handed_on() {
+        let (one, other) = (NodeId([1; 32]), NodeId([2; 32]));
+        let mut waiting = Waiting::default();
+        waiting.begin((one, 7), 0);
+        waiting.begin((one, 8), 0);
+        waiting.begin((other, 7), 0);
+        waiting.cancel(one, 7);
+        assert_eq!(waiting.end((one, 7), 0, 'a'), []);
+        waiting.forget(one);
+        assert_eq!(waiting.end((one, 8), 0, 'b'), []);
+        assert_eq!(waiting.end((other, 7), 0, 'c'), [(0, 'c')]);
+    }
+}
