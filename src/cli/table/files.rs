@@ -236,8 +236,16 @@ mod tests {
             t.problem = Some("the disk failed: input/output error; try another directory".into());
         }));
         insta::assert_snapshot!(transfers(&all, Look::default()), @r#"
+        NR  NAME      PHASE     DONE              RATE       PEERS  ETA   LIMITED BY
+         1  photos    shared    100 % of 3.0 MiB          -      -     -  -
+         2  disc.iso  fetching   62 % of 1.0 GiB  480 MiB/s      2  0:01  rate of the peers
+         3  -         seeking                  -          -      0     -  no holder in reach
+         4  disc.iso  failed     62 % of 1.0 GiB          -      -     -  -
+          ! 2 disc.iso: 33333333 gave 2 pieces with a wrong hash
+          ! 4 disc.iso: the disk failed: input/output error; try another directory
         "#);
         insta::assert_snapshot!(transfers(&[], Look::default()), @r#"
+        nothing is being shared or got; node share PATH prints a ticket, node get TICKET uses it
         "#);
     }
 
@@ -246,8 +254,14 @@ mod tests {
         let mut files: Vec<File> = samples::pieces().files.iter().map(File::from).collect();
         files[1].holders = (2..9).map(|n| HexId(samples::id(n))).collect();
         insta::assert_snapshot!(pieces(&files, Look::default()), @r#"
+        NAME      FILE      SIZE     HELD         GIVEN    ALSO AT                               PATH
+        disc.iso  aaaaaaaa  1.0 GiB  635 of 1024  5.0 MiB  22222222, 33333333                    files/disc.iso
+        photos    bbbbbbbb  3.0 MiB  all          5.0 MiB  22222222, 33333333, 44444444, 4 more  files/photos
+        photos    cccccccc  3.0 MiB  not given    5.0 MiB  -                                     files/photos
+          ! cccccccc photos: it has changed since it was shared; share it again
         "#);
         insta::assert_snapshot!(pieces(&[], Look::default()), @r#"
+        no file is known here; node share PATH gives one to others
         "#);
     }
 
