@@ -278,7 +278,7 @@ fn files_and_tickets_that_are_none_are_told_with_what_to_do() {
     for (args, says) in [
         (&["share", "gone"][..], &["cannot share gone", "No such file", "try: name a file"][..]),
         (&["share", "file", "gone/x"], &["cannot share gone/x"]),
-        (&["share", ""], &["cannot share"]),
+        (&["share", ""], &["PATH"]),
         (&["share", "file/below"], &["cannot share file/below", "Not a directory"]),
         (&["get", "kith1nonsense"], &["cannot read the ticket", "try: copy it again"]),
         (&["get", ""], &["cannot read the ticket", "nothing was given"]),

@@ -218,7 +218,7 @@ fn too_long(now: &Transfer) -> Trouble {
         "it goes on in the daemon: node transfers shows it, node transfers --stop {} ends it",
         now.transfer
     );
-    Trouble::new(Exit::TimedOut, "gave up waiting", table::progress(now), &remedy)
+    Trouble::new(Exit::TimedOut, "gave up waiting", table::standing(now), &remedy)
 }
 
 /// What is to be shared, from the root. A symbolic link at the end of it is meant itself.

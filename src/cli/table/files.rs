@@ -113,25 +113,31 @@ fn holders(holders: &[HexId]) -> String {
 
 /// One honest line about a transfer: `62 % 635/1024 MiB 480 MiB/s 3 peers ETA 0:01`.
 pub fn progress(t: &Transfer) -> String {
-    const WAITING: &str = "can be reached; waiting (Ctrl-C leaves it waiting in the daemon)";
+    let hint = if lacks_holders(t) { " (Ctrl-C leaves it waiting in the daemon)" } else { "" };
+    standing(t) + hint
+}
+
+fn lacks_holders(t: &Transfer) -> bool {
+    match t.phase {
+        Phase::Seeking => t.unheld || t.seconds >= SEEKING_S,
+        Phase::Fetching => t.unheld,
+        _ => false,
+    }
+}
+
+/// How a transfer stands.
+pub fn standing(t: &Transfer) -> String {
     match t.phase {
         Phase::Waiting => "waiting for its turn".into(),
-        Phase::Seeking if t.unheld || t.seconds >= SEEKING_S => {
-            format!("nobody who holds it {WAITING}")
-        }
+        Phase::Seeking if lacks_holders(t) => "nobody who holds it can be reached; waiting".into(),
         Phase::Seeking => "looking for somebody who holds it".into(),
-        Phase::Fetching if t.unheld => {
-            format!("{}; nobody who holds the rest {WAITING}", amounts(t))
+        Phase::Fetching if lacks_holders(t) => {
+            format!("{}; nobody who holds the rest can be reached; waiting", amounts(t))
         }
         Phase::Hashing | Phase::Fetching => amounts(t),
         Phase::Full => {
-            let problem = t.problem.as_deref().map_or_else(String::new, sentence);
-            join(
-                ["waiting for room on the disk".into(), problem]
-                    .into_iter()
-                    .filter(|p| !p.is_empty()),
-                "",
-            )
+            let problem = t.problem.as_deref().map(sentence);
+            join(["waiting for room on the disk".into()].into_iter().chain(problem), "")
         }
         Phase::Finishing => "all is here; putting it into its place".into(),
         Phase::Done | Phase::Stopped | Phase::Failed => t.phase.as_str().into(),
