@@ -247,6 +247,11 @@ fn verbs_without_a_daemon_say_how_to_start_one() {
         &["stop"],
         &["reload"],
         &["config", "--running"],
+        &["share", "."],
+        &["get", FILE_ID],
+        &["transfers"],
+        &["pieces", "--json"],
+        &["forget", "disc.iso"],
     ] {
         failed(&run(home.path(), verb), 3, &["no daemon to ask", "start it with: node"]);
     }
@@ -259,6 +264,38 @@ fn verbs_without_a_daemon_say_how_to_start_one() {
     let mut command = program(keep.path());
     let done = command.env("KITH_STATE", &state).arg("status").output().expect("starts");
     failed(&Done::of(done), 3, &["no daemon to ask"]);
+}
+
+/// A bare file id is a ticket, too.
+const FILE_ID: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// What is wrong with the words themselves is told before any daemon is looked for.
+#[test]
+fn files_and_tickets_that_are_none_are_told_with_what_to_do() {
+    let home = home();
+    fs::write(home.path().join("file"), "x").expect("ours");
+    let long = "x".repeat(100_000);
+    for (args, says) in [
+        (&["share", "gone"][..], &["cannot share gone", "No such file", "try: name a file"][..]),
+        (&["share", "file", "gone/x"], &["cannot share gone/x"]),
+        (&["share", ""], &["PATH"]),
+        (&["share", "file/below"], &["cannot share file/below", "Not a directory"]),
+        (&["get", "kith1nonsense"], &["cannot read the ticket", "try: copy it again"]),
+        (&["get", ""], &["cannot read the ticket", "nothing was given"]),
+        (&["get", "\u{1b}[2J"], &["cannot read the ticket"]),
+        (&["get", &long], &["cannot read the ticket", "too long"]),
+        (&["get", &FILE_ID[1..]], &["cannot read the ticket"]),
+        (
+            &["get", FILE_ID, "--out", "gone/disc.iso"],
+            &["gone/disc.iso", "no directory gone", "try: mkdir -p gone"],
+        ),
+        (&["get", FILE_ID, "--out", "gone/"], &["no directory gone/", "mkdir"]),
+        (&["get", FILE_ID, "--out", "file/x"], &["no directory file"]),
+    ] {
+        let done = run(home.path(), args);
+        failed(&done, 2, says);
+        assert!(!done.stderr.contains('\u{1b}'), "{args:?}: raw control characters");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::shapes::{File, HexFile, Pieces, Shaped, Transfer, Transfers};
 use super::which;
 use crate::actors::messages::{self, Forget, GetFile, PiecesView, Share, StopTransfer};
 use crate::pieces::event::TransferId;
-use crate::pieces::ticket::Ticket;
+use crate::pieces::ticket::{BadTicket, Ticket};
 
 /// Longest wait for news of a transfer, milliseconds; shorter than the whole request may take.
 pub const WAIT_MS_MAX: u64 = 4000;
@@ -71,9 +71,8 @@ async fn get(
     body: web::Json<AskGet>,
 ) -> Result<HttpResponse, Failure> {
     let AskGet { ticket, out, force } = body.into_inner();
-    let ticket: Ticket = ticket.parse().map_err(|error| {
-        let why = format!("that is no ticket: {error}");
-        Failure::usage(why, "copy it again, whole, from where node share printed it")
+    let ticket: Ticket = ticket.parse().map_err(|error: BadTicket| {
+        Failure::usage(error.to_string(), "copy it again, whole, from where node share printed it")
     })?;
     let what = format!("cannot get {}", ticket.file.short());
     let out = out.as_deref().map(absolute).transpose()?;

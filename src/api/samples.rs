@@ -6,6 +6,7 @@ use crate::mesh::view::{LinkView, NodeView, State, View};
 use crate::pieces::FileId;
 use crate::pieces::rows::{Bottleneck, FileRow, Phase, SourceRow, TransferRow};
 use crate::pieces::ticket::Ticket;
+use crate::wire::bounded::List;
 
 /// An id made of a seed byte.
 pub fn id(seed: u8) -> NodeId {
@@ -116,7 +117,7 @@ pub fn shared(transfer: u64) -> Transfer {
 }
 
 fn ticket(seed: u8) -> Ticket {
-    let hints = vec![(id(1), ([127, 0, 0, 1], 9001).into())];
+    let hints = List::new(vec![(id(1), ([127, 0, 0, 1], 9001).into())]).expect("one");
     Ticket { file: file(seed), bytes: 3 * MIB, hints }
 }
 

@@ -18,7 +18,7 @@ use super::{daemon, interrupt, table};
 use crate::api::asks::{AskGet, AskShare, Begun};
 use crate::api::pieces::WAIT_MS_MAX;
 use crate::api::shapes::{HexFile, Kind, Phase, Shaped, Transfer};
-use crate::pieces::ticket::Ticket;
+use crate::pieces::ticket::{BadTicket, Ticket};
 use crate::text::escape_to;
 
 /// Most columns of a path or a line of text.
@@ -82,9 +82,9 @@ pub fn get(
     force: bool,
     follow: &Follow,
 ) -> Result<(), Trouble> {
-    ticket.parse::<Ticket>().map_err(|error| {
+    ticket.parse::<Ticket>().map_err(|error: BadTicket| {
         let remedy = "copy it again, whole, from where node share printed it";
-        Trouble::usage("that is no ticket", &error.to_string(), remedy)
+        Trouble::usage("cannot read the ticket", &error.to_string(), remedy)
     })?;
     let ask = AskGet { ticket: ticket.trim().into(), out: Some(target(out)?), force };
     let client = Client::to(daemon::find(flags)?);
@@ -218,7 +218,7 @@ fn too_long(now: &Transfer) -> Trouble {
         "it goes on in the daemon: node transfers shows it, node transfers --stop {} ends it",
         now.transfer
     );
-    Trouble::new(Exit::TimedOut, "gave up waiting", table::progress(now), &remedy)
+    Trouble::new(Exit::TimedOut, "gave up waiting", table::standing(now), &remedy)
 }
 
 /// What is to be shared, from the root. A symbolic link at the end of it is meant itself.
@@ -269,4 +269,75 @@ fn text(path: PathBuf, what: &str) -> Result<String, Trouble> {
         let why = format!("{} is not UTF-8", path.display());
         Trouble::usage(what, &why, "give it a name that is")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A directory with a file, a directory, and a link to each.
+    fn home() -> (tempfile::TempDir, PathBuf) {
+        let home = tempfile::tempdir().unwrap();
+        let real = fs::canonicalize(home.path()).unwrap();
+        fs::write(real.join("file"), "x").unwrap();
+        fs::create_dir(real.join("dir")).unwrap();
+        symlink("file", real.join("link")).unwrap();
+        symlink("dir", real.join("way")).unwrap();
+        symlink("nowhere", real.join("dangling")).unwrap();
+        (home, real)
+    }
+
+    #[test]
+    fn what_is_shared_is_named_from_the_root_and_the_last_link_is_not_followed() {
+        let (_home, at) = home();
+        for (given, meant) in [
+            ("file", "file"),
+            ("dir/", "dir"),
+            ("dir/.", "dir"),
+            ("dir/../file", "file"),
+            ("dir/..", ""),
+            ("link", "link"),
+            ("dangling", "dangling"),
+            ("way/../file", "file"),
+        ] {
+            let meant = at.join(meant).display().to_string();
+            let meant = meant.trim_end_matches('/');
+            assert_eq!(existing(&at.join(given)), Ok(meant.to_owned()), "{given}");
+        }
+        fs::write(at.join("dir/below"), "x").unwrap();
+        let through = at.join("dir/below").display().to_string();
+        assert_eq!(existing(&at.join("way/below")), Ok(through));
+        for given in ["", "gone", "gone/file", "file/below"] {
+            let given = if given.is_empty() { PathBuf::new() } else { at.join(given) };
+            assert_eq!(existing(&given).unwrap_err().report(), Exit::Usage, "{given:?}");
+        }
+        let odd = at.join(std::ffi::OsStr::from_bytes(b"\xff"));
+        fs::write(&odd, "x").unwrap();
+        assert_eq!(existing(&odd).unwrap_err().report(), Exit::Usage);
+    }
+
+    #[test]
+    fn a_download_goes_into_a_directory_or_under_a_new_name() {
+        let (_home, at) = home();
+        for (given, meant) in [
+            ("dir", "dir"),
+            ("way", "dir"),
+            ("dir/", "dir"),
+            ("new", "new"),
+            ("way/new", "dir/new"),
+            ("file", "file"),
+            ("dangling", "dangling"),
+        ] {
+            let meant = at.join(meant).display().to_string();
+            assert_eq!(target(Some(&at.join(given))), Ok(meant), "{given}");
+        }
+        for given in ["gone/new", "new/", "file/new", "gone/"] {
+            assert_eq!(target(Some(&at.join(given))).unwrap_err().report(), Exit::Usage, "{given}");
+        }
+        let here = fs::canonicalize(".").unwrap().display().to_string();
+        assert_eq!(target(None), Ok(here));
+    }
 }

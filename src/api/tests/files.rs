@@ -93,6 +93,47 @@ async fn a_transfer_is_all_that_is_known_of_it() {
     let mut one = body["transfers"][1].take();
     one["ticket"] = "kith1…".into();
     insta::assert_snapshot!(serde_json::to_string_pretty(&one).unwrap(), @r#"
+    {
+      "transfer": 2,
+      "kind": "get",
+      "phase": "fetching",
+      "file_id": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+      "name": "disc.iso",
+      "path": "files/disc.iso",
+      "bytes": 1073741824,
+      "bytes_done": 665845760,
+      "bytes_received": 667942912,
+      "pieces": 1024,
+      "pieces_done": 635,
+      "bytes_per_second": 503316480,
+      "eta_s": 1,
+      "bottleneck": "rate of the peers",
+      "unheld": false,
+      "sources": [
+        {
+          "id": "2222222222222222222222222222222222222222222222222222222222222222",
+          "pieces": 400,
+          "bytes": 419430400,
+          "bytes_per_second": 167772160,
+          "asked": 4,
+          "lies": 0
+        },
+        {
+          "id": "3333333333333333333333333333333333333333333333333333333333333333",
+          "pieces": 235,
+          "bytes": 248512512,
+          "bytes_per_second": 167772160,
+          "asked": 4,
+          "lies": 2
+        }
+      ],
+      "ticket": "kith1…",
+      "problem": null,
+      "seconds": 1.5,
+      "verified": false,
+      "since_ms": 1700000000000,
+      "left_out": []
+    }
     "#);
 }
 
@@ -104,6 +145,19 @@ async fn pieces_are_the_files_known_here() {
     let mut one = body["pieces"][2].take();
     one["ticket"] = "kith1…".into();
     insta::assert_snapshot!(serde_json::to_string_pretty(&one).unwrap(), @r#"
+    {
+      "file_id": "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+      "name": "photos",
+      "path": "files/photos",
+      "bytes": 3145728,
+      "pieces": 3,
+      "pieces_held": 3,
+      "served": false,
+      "bytes_given": 5242880,
+      "holders": [],
+      "ticket": "kith1…",
+      "problem": "it has changed since it was shared; share it again"
+    }
     "#);
 }
 

@@ -113,25 +113,31 @@ fn holders(holders: &[HexId]) -> String {
 
 /// One honest line about a transfer: `62 % 635/1024 MiB 480 MiB/s 3 peers ETA 0:01`.
 pub fn progress(t: &Transfer) -> String {
-    const WAITING: &str = "can be reached; waiting (Ctrl-C leaves it waiting in the daemon)";
+    let hint = if lacks_holders(t) { " (Ctrl-C leaves it waiting in the daemon)" } else { "" };
+    standing(t) + hint
+}
+
+fn lacks_holders(t: &Transfer) -> bool {
+    match t.phase {
+        Phase::Seeking => t.unheld || t.seconds >= SEEKING_S,
+        Phase::Fetching => t.unheld,
+        _ => false,
+    }
+}
+
+/// How a transfer stands.
+pub fn standing(t: &Transfer) -> String {
     match t.phase {
         Phase::Waiting => "waiting for its turn".into(),
-        Phase::Seeking if t.unheld || t.seconds >= SEEKING_S => {
-            format!("nobody who holds it {WAITING}")
-        }
+        Phase::Seeking if lacks_holders(t) => "nobody who holds it can be reached; waiting".into(),
         Phase::Seeking => "looking for somebody who holds it".into(),
-        Phase::Fetching if t.unheld => {
-            format!("{}; nobody who holds the rest {WAITING}", amounts(t))
+        Phase::Fetching if lacks_holders(t) => {
+            format!("{}; nobody who holds the rest can be reached; waiting", amounts(t))
         }
         Phase::Hashing | Phase::Fetching => amounts(t),
         Phase::Full => {
-            let problem = t.problem.as_deref().map_or_else(String::new, sentence);
-            join(
-                ["waiting for room on the disk".into(), problem]
-                    .into_iter()
-                    .filter(|p| !p.is_empty()),
-                "",
-            )
+            let problem = t.problem.as_deref().map(sentence);
+            join(["waiting for room on the disk".into()].into_iter().chain(problem), "")
         }
         Phase::Finishing => "all is here; putting it into its place".into(),
         Phase::Done | Phase::Stopped | Phase::Failed => t.phase.as_str().into(),
@@ -236,8 +242,16 @@ mod tests {
             t.problem = Some("the disk failed: input/output error; try another directory".into());
         }));
         insta::assert_snapshot!(transfers(&all, Look::default()), @r#"
+        NR  NAME      PHASE     DONE              RATE       PEERS  ETA   LIMITED BY
+         1  photos    shared    100 % of 3.0 MiB          -      -     -  -
+         2  disc.iso  fetching   62 % of 1.0 GiB  480 MiB/s      2  0:01  rate of the peers
+         3  -         seeking                  -          -      0     -  no holder in reach
+         4  disc.iso  failed     62 % of 1.0 GiB          -      -     -  -
+          ! 2 disc.iso: 33333333 gave 2 pieces with a wrong hash
+          ! 4 disc.iso: the disk failed: input/output error; try another directory
         "#);
         insta::assert_snapshot!(transfers(&[], Look::default()), @r#"
+        nothing is being shared or got; node share PATH prints a ticket, node get TICKET uses it
         "#);
     }
 
@@ -246,8 +260,14 @@ mod tests {
         let mut files: Vec<File> = samples::pieces().files.iter().map(File::from).collect();
         files[1].holders = (2..9).map(|n| HexId(samples::id(n))).collect();
         insta::assert_snapshot!(pieces(&files, Look::default()), @r#"
+        NAME      FILE      SIZE     HELD         GIVEN    ALSO AT                               PATH
+        disc.iso  aaaaaaaa  1.0 GiB  635 of 1024  5.0 MiB  22222222, 33333333                    files/disc.iso
+        photos    bbbbbbbb  3.0 MiB  all          5.0 MiB  22222222, 33333333, 44444444, 4 more  files/photos
+        photos    cccccccc  3.0 MiB  not given    5.0 MiB  -                                     files/photos
+          ! cccccccc photos: it has changed since it was shared; share it again
         "#);
         insta::assert_snapshot!(pieces(&[], Look::default()), @r#"
+        no file is known here; node share PATH gives one to others
         "#);
     }
 
