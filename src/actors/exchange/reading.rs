@@ -92,26 +92,29 @@ impl Exchange {
         self.ask(&to, chunk, ctx, move |exchange, answer, ctx| {
             if exchange.is_current(&peer, conn) {
                 for (offset, answer) in exchange.reading.end(key, offset, answer) {
-                    exchange.give(peer, Give { request, offset }, answer, ctx);
+                    if !exchange.give(peer, Give { request, offset }, answer, ctx) {
+                        return;
+                    }
                 }
             }
         });
     }
 
-    fn give(&mut self, peer: NodeId, give: Give, answer: Answer, ctx: &mut Context<Self>) {
+    /// Puts an answer into its lane; false if that is not possible, and nothing may follow.
+    fn give(&mut self, peer: NodeId, give: Give, answer: Answer, ctx: &mut Context<Self>) -> bool {
         let request = give.request;
-        let Some(link) = self.links.get(&peer) else { return };
+        let Some(link) = self.links.get(&peer) else { return false };
         let why = match answer.map(|buffer| link.lanes.give(give, Bytes::from_owner(buffer))) {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => {
                 log::debug!("a chunk for {} not sent: {error}", peer.short());
                 Nope::Busy
             }
             Err(why) => why,
         };
-        // What follows would not fit behind what is missing.
         self.reading.cancel(peer, request);
         self.handle_event("ReadFailed", Event::ReadFailed { peer, request, why }, ctx);
+        false
     }
 }
 
