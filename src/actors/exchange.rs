@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use self::reading::Reading;
 use super::lifeline::Lifeline;
 use super::messages::{
-    ChunkSent, Commit, Configure, Finish, ForgetFile, GraphChanged, HashPath, LinkChange,
+    ChunkSent, Commit, Configure, File, Finish, ForgetFile, GraphChanged, HashPath, LinkChange,
     LinkChanged, Measured, NeedLink, Note, PieceFrom, PiecesView, Prepare, Progress, PutAway,
     ReadChunk, Rehash, Resume, Stop, StorePiece, WholeFrom,
 };
@@ -30,7 +30,7 @@ use super::post::post;
 use super::turn::{Driver, Turn, arm};
 use crate::mesh::peers::Bye;
 use crate::mesh::view::View;
-use crate::mesh::{ConnId, NodeId};
+use crate::mesh::{ConnId, NodeId, Time};
 use crate::net::buffers::{Buffer, Buffers};
 use crate::net::lanes::Link;
 use crate::pieces::FileId;
@@ -102,6 +102,8 @@ struct Get {
     /// Final name, once it is known.
     path: PathBuf,
     since_ms: u64,
+    /// What an earlier run left of it is being checked: its manifest is here already.
+    resuming: bool,
     /// Once the manifest is here.
     download: Option<Arc<Download>>,
     /// Kept while there is no room on the disk.
@@ -136,6 +138,8 @@ pub struct Exchange {
     graph: Option<Arc<View>>,
     /// Publishing is planned.
     showing: bool,
+    /// The known files as they were shown last, and when; none once others are known.
+    files: Option<(Time, Arc<Vec<File>>)>,
     ticking: bool,
     notices: Notices,
     lifeline: Lifeline,
@@ -162,6 +166,7 @@ impl Exchange {
             next_transfer: 1,
             graph: None,
             showing: false,
+            files: None,
             ticking: false,
             notices: Notices::default(),
             lifeline,
@@ -311,7 +316,8 @@ impl Driver for Exchange {
                 }
             }
             Effect::Prepare { transfer, peer, request } => {
-                if let Some(manifest) = self.take_arrived(peer, request) {
+                let resuming = self.gets.get(&transfer).is_some_and(|get| get.resuming);
+                if let Some(manifest) = self.take_arrived(peer, request).filter(|_| !resuming) {
                     self.prepare(transfer, manifest.to_vec(), ctx);
                 }
             }

@@ -152,7 +152,7 @@ fn say_gone(told: &PiecesView, now: &PiecesView, text: &mut String) {
         }
     }
     let mut after = Finder::new(&now.files);
-    for File { row, .. } in &told.files {
+    for File { row, .. } in told.files.iter() {
         if after.find(row.file).is_none() {
             event("gone", Gone { transfer: None, file_id: Some(HexFile(row.file)) }, text);
         }

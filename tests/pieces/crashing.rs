@@ -8,7 +8,7 @@ use crate::files::{
     MIB, begin, cluster, end, file, number, percent, share, transfer, wait_transfer,
 };
 
-/// Gives 16 MiB a second: a file of 48 MiB takes three.
+/// Gives 16 MiB a second: a file of 48 MiB takes three seconds.
 fn slow(setup: Setup) -> Setup {
     setup.set("pieces.upload_bytes_per_second=16777216")
 }
@@ -16,7 +16,7 @@ fn slow(setup: Setup) -> Setup {
 #[test]
 fn a_receiver_killed_half_way_goes_on_by_itself_and_fetches_little_again() {
     let mut nodes = cluster(&["alice", "bob"], |_, setup| slow(setup));
-    let (path, bytes) = file(&nodes[0], "film", 48 * MIB);
+    let (path, bytes) = file(&nodes[0], "film", 96 * MIB);
     let ticket = share(&nodes[0], &path);
     let out = nodes[1].home.path().join("film");
     let get = begin(&nodes[1], &ticket, &out);

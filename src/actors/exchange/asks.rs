@@ -71,10 +71,10 @@ impl Handler<ShareMessage> for Exchange {
                     Err(error) => Err(error.to_string()),
                 });
             }
-            match known {
-                Some(known) => exchange.handle_event("Serve", Event::Serve(known), ctx),
-                None => exchange.show(ctx),
+            if let Some(known) = known {
+                exchange.handle_event("Serve", Event::Serve(known), ctx);
             }
+            exchange.show_files(ctx);
         });
         self.tick(ctx);
         self.show(ctx);
@@ -153,7 +153,7 @@ impl Handler<Forget> for Exchange {
         self.ask(&to, ForgetFile(file), ctx, move |exchange, answer, ctx| {
             // Whoever asked may have gone away.
             let _ = tell.send(answer.map_err(|error| refused(error.to_string())));
-            exchange.show(ctx);
+            exchange.show_files(ctx);
         });
         let gone = refused("the daemon is building its actors again");
         Box::pin(async { told.await.unwrap_or(Err(gone)) })

@@ -33,7 +33,8 @@ impl Exchange {
             let transfer = self.name_transfer();
             log::info!("going on with the download of {}", crate::text::escape(&name));
             let target = Target { path: path.clone(), directory: false, force: false };
-            self.gets.insert(transfer, Get::new(file, target, path, self.now_ms()));
+            let get = Get::new(file, target, path, self.now_ms());
+            self.gets.insert(transfer, Get { resuming: true, ..get });
             self.handle_event("Get", Event::Get { transfer, file, hints: Vec::new() }, ctx);
             let resume = Resume { file, progress: Arc::default() };
             let to = self.ports.shelves.resume.clone();
@@ -71,6 +72,7 @@ impl Exchange {
         ctx: &mut Context<Self>,
     ) {
         let Some(get) = self.gets.get_mut(&transfer) else { return };
+        get.resuming = false;
         let mut keep = Vec::new();
         let event = match answer {
             Ok(download) => {
@@ -90,6 +92,7 @@ impl Exchange {
         };
         get.manifest = keep;
         self.handle_event("Prepared", event, ctx);
+        self.show_files(ctx);
     }
 
     fn download_of(&self, transfer: TransferId) -> Option<Arc<Download>> {
@@ -145,6 +148,7 @@ impl Exchange {
                 Err(error) => Event::Refused { transfer, trouble: error.trouble() },
             };
             exchange.handle_event("Finished", event, ctx);
+            exchange.show_files(ctx);
         });
     }
 
@@ -164,6 +168,7 @@ impl Exchange {
                 }
             };
             exchange.handle_event("Rehashed", event, ctx);
+            exchange.show_files(ctx);
         });
     }
 
@@ -183,6 +188,7 @@ impl Exchange {
 
 impl Get {
     pub(super) fn new(file: FileId, target: Target, path: PathBuf, since_ms: u64) -> Get {
-        Get { file, target, path, since_ms, download: None, manifest: Vec::new() }
+        let (download, manifest) = (None, Vec::new());
+        Get { file, target, path, since_ms, resuming: false, download, manifest }
     }
 }

@@ -1,7 +1,9 @@
 //! What people are shown of files.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actix::{AsyncContext, Context};
 
@@ -9,10 +11,13 @@ use super::super::messages::{File, PiecesView, Transfer};
 use super::{Exchange, SHOW_EVERY, Share};
 use crate::pieces::FileId;
 use crate::pieces::event::TransferId;
-use crate::pieces::rows::{Bottleneck, Phase, TransferRow};
+use crate::pieces::rows::{Bottleneck, FileRow, Phase, TransferRow};
 use crate::pieces::ticket::Ticket;
+use crate::store::pieces::FileInfo;
 use crate::wire::bounded::List;
 
+/// Known files, of which there may be thousands, are looked through no more often than this.
+const FILES_EVERY: Duration = Duration::from_secs(1);
 /// Most ended shares that are still shown.
 const ENDED_MAX: usize = 64;
 
@@ -25,6 +30,12 @@ impl Exchange {
                 exchange.publish();
             });
         }
+    }
+
+    /// As [`Exchange::show`], when other files are known than before.
+    pub(super) fn show_files(&mut self, ctx: &mut Context<Self>) {
+        self.files = None;
+        self.show(ctx);
     }
 
     fn publish(&mut self) {
@@ -41,10 +52,35 @@ impl Exchange {
         let shares = self.shares.iter().map(|(id, share)| self.shown_share(*id, share));
         transfers.extend(shares);
         transfers.sort_by_key(|transfer| transfer.row.transfer);
-        let mut files: Vec<File> =
-            self.turn.core.file_rows().into_iter().map(|row| self.shown_file(row)).collect();
-        files.sort_by(|a, b| (&a.row.name, a.row.file).cmp(&(&b.row.name, b.row.file)));
+        let now = self.turn.now();
+        let fresh = self.files.take().filter(|(at, _)| now < *at + FILES_EVERY);
+        let (at, files) = fresh.unwrap_or_else(|| (now, Arc::new(self.shown_files())));
+        self.files = Some((at, files.clone()));
         self.ports.view.send_replace(Arc::new(PiecesView { transfers, files }));
+    }
+
+    /// What the store knows, by name; and of each what the core does with it.
+    fn shown_files(&self) -> Vec<File> {
+        let rows = self.turn.core.file_rows().into_iter().map(|row| (row.file, row));
+        let mut served: BTreeMap<FileId, FileRow> = rows.collect();
+        let shown = |info: FileInfo| {
+            let FileInfo { file, name, bytes, pieces, path, problem, .. } = info;
+            let idle = FileRow {
+                file,
+                name,
+                bytes,
+                pieces,
+                pieces_held: 0,
+                served: false,
+                bytes_given: 0,
+                holders: Vec::new(),
+            };
+            let row = served.remove(&file).unwrap_or(idle);
+            File { row, path, ticket: self.ticket(file, bytes), problem }
+        };
+        let mut files: Vec<File> = self.place.store.rows().into_iter().map(shown).collect();
+        files.sort_by(|a, b| (&a.row.name, a.row.file).cmp(&(&b.row.name, b.row.file)));
+        files
     }
 
     fn shown_get(&self, row: TransferRow) -> Transfer {
@@ -94,15 +130,6 @@ impl Exchange {
             path: share.path.clone(),
             since_ms: share.since_ms,
             left_out: share.left_out.clone(),
-            row,
-        }
-    }
-
-    fn shown_file(&self, row: crate::pieces::rows::FileRow) -> File {
-        File {
-            path: self.place.store.path_of(&row.file).unwrap_or_default(),
-            problem: self.place.store.problem_of(&row.file),
-            ticket: self.ticket(row.file, row.bytes),
             row,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use actix::Message;
 
@@ -21,7 +22,7 @@ pub struct PiecesView {
     /// Running transfers and the last 64 that ended, oldest first.
     pub transfers: Vec<Transfer>,
     /// Files known here, by name.
-    pub files: Vec<File>,
+    pub files: Arc<Vec<File>>,
 }
 
 /// One transfer as it is shown.
