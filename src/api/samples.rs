@@ -143,5 +143,5 @@ pub fn pieces() -> PiecesView {
     changed.row.holders.clear();
     changed.problem = "it has changed since it was shared; share it again".into();
     let files = vec![known(10, "disc.iso", 1024, 635), known(11, "photos", 3, 3), changed];
-    PiecesView { transfers: vec![shared(1), fetching(2)], files }
+    PiecesView { transfers: vec![shared(1), fetching(2)], files: files.into() }
 }

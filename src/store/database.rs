@@ -50,7 +50,7 @@ pub enum DbError {
         /// The file.
         path: PathBuf,
         /// What redb said.
-        source: redb::Error,
+        source: Box<redb::Error>,
     },
     /// The database library failed in a way it does not explain; the next save opens it again.
     #[error("the database library failed while using {}", .0.display())]
@@ -61,7 +61,10 @@ impl DbError {
     pub(super) fn at(what: &'static str, path: &Path, source: redb::Error) -> DbError {
         match source {
             redb::Error::Io(source) => StateError::at(path, source).into(),
-            source => DbError::Database { what, path: path.to_owned(), source },
+            source => {
+                let (path, source) = (path.to_owned(), Box::new(source));
+                DbError::Database { what, path, source }
+            }
         }
     }
 }

@@ -12,3 +12,6 @@ mod key_file;
 pub mod pieces;
 pub mod runtime;
 pub mod state_dir;
+
+#[cfg(test)]
+mod tests;

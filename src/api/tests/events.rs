@@ -1,5 +1,6 @@
 //! The stream of what changes.
 
+use std::sync::Arc;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ async fn every_row_is_told_once_and_then_what_changes() {
         view.transfers[1].row.pieces_done += 1;
         view.transfers[1].row.name = "a\nb".into();
         view.transfers.push(fetching(3));
-        view.files[2].row.bytes_given += 1;
+        Arc::make_mut(&mut view.files)[2].row.bytes_given += 1;
     });
     let news = told(&next(&mut body).await.unwrap());
     assert_eq!(names(&news), ["transfer", "transfer", "piece"]);
@@ -72,7 +73,7 @@ async fn every_row_is_told_once_and_then_what_changes() {
 
     fake.show(|view| {
         view.transfers.remove(0);
-        view.files.remove(0);
+        Arc::make_mut(&mut view.files).remove(0);
     });
     let news = told(&next(&mut body).await.unwrap());
     assert_eq!(names(&news), ["gone", "gone"]);
@@ -89,13 +90,12 @@ async fn ten_thousand_files_come_in_bounded_parts() {
     let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
     fake.show(|view| {
         let one = view.files[0].clone();
-        view.files = (0..10_000u32)
-            .map(|n| {
-                let mut file = one.clone();
-                file.row.file.0[..4].copy_from_slice(&n.to_be_bytes());
-                file
-            })
-            .collect();
+        let file = |n: u32| {
+            let mut file = one.clone();
+            file.row.file.0[..4].copy_from_slice(&n.to_be_bytes());
+            file
+        };
+        view.files = Arc::new((0..10_000).map(file).collect());
     });
     let mut body = open(&app, asks().to_request()).await.into_body();
     let (mut files, mut parts) = (0, 0);

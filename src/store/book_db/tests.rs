@@ -1,8 +1,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
 
 use super::*;
+use crate::store::tests::SmallDisk;
 
 fn id(n: u8) -> NodeId {
     NodeId([n; 32])
@@ -197,30 +197,9 @@ fn a_directory_in_the_way_is_an_error_that_names_it() {
     assert!(error.to_string().contains(BOOK_FILE), "{error}");
 }
 
-/// A small disk of its own, unmounted at the end; needs root.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<SmallDisk> {
-        let dir = tempfile::tempdir().unwrap();
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"])
-            .arg(dir.path())
-            .stderr(Stdio::null())
-            .status();
-        mount.is_ok_and(|status| status.success()).then_some(SmallDisk(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_named_and_what_was_saved_stays() {
-    let Some(disk) = SmallDisk::mount() else {
+    let Some(disk) = SmallDisk::mount("3m") else {
         println!("skipped: mounting a small disk needs root");
         return;
     };

@@ -77,3 +77,21 @@ impl Manifests {
         self.loaded.remove(file);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_files_stay_open_and_those_used_last() {
+        let mut files = Files::default();
+        let open = Arc::new(File::open("/dev/null").unwrap());
+        for entry in 0..500 {
+            files.insert(FileId([1; 32]), entry, Arc::clone(&open));
+            assert!(files.get(&FileId([1; 32]), 0).is_some() && files.open.len() <= FILES_MAX);
+        }
+        assert!(files.get(&FileId([1; 32]), 1).is_none());
+        files.remove(&FileId([1; 32]));
+        assert!(files.open.is_empty());
+    }
+}

@@ -18,13 +18,16 @@ pub type Progress<'a> = &'a dyn Fn(u64, u64) -> bool;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
 
+/// A file, and what the system said.
+type Failed = (PathBuf, io::Error);
+
 /// What came of it.
 #[derive(Debug)]
 pub(super) struct Hashed {
     /// In the order the pieces were given; None could not be read, or was not reached.
     pub hashes: Vec<Option<[u8; 32]>>,
     /// What could not be read first.
-    pub failed: Option<(PathBuf, io::Error)>,
+    pub failed: Option<Failed>,
     /// The one who watches wanted no more.
     pub stopped: bool,
 }
@@ -42,7 +45,7 @@ pub(super) fn hash(
     let (stopped, over) = (AtomicBool::new(false), AtomicBool::new(false));
     let work = |watch: Option<Progress>| {
         let mut reader = Reader::new(place, manifest);
-        let mut found: Vec<(usize, Result<[u8; 32], (PathBuf, io::Error)>)> = Vec::new();
+        let mut found: Vec<(usize, Result<[u8; 32], Failed>)> = Vec::new();
         while !over.load(Ordering::Relaxed) {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(piece) = pieces.get(at) else { break };
@@ -95,7 +98,7 @@ impl<'a> Reader<'a> {
         Reader { place, manifest, buffer: vec![0; READ_BYTES], open: None }
     }
 
-    fn hash(&mut self, piece: u32) -> Result<[u8; 32], (PathBuf, io::Error)> {
+    fn hash(&mut self, piece: u32) -> Result<[u8; 32], Failed> {
         let mut hasher = Sha256::new();
         for extent in self.manifest.extents(piece, 0, self.manifest.piece_len(piece)) {
             let path = &self.manifest.entries[extent.entry].path;

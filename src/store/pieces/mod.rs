@@ -5,7 +5,7 @@
 //! it was verified. A piece is said to be held only once it is synced, so a crash can only say too little.
 //!
 //! Reading list: [`PieceStore`], `place` (how files are opened), `catalog` (what is remembered), then
-//! `share`, `read`, `prepare`, `download`, `finish`.
+//! `share`, `read`, `prepare`, `download`, `finish`, `resume`.
 
 mod cache;
 mod catalog;
@@ -16,6 +16,7 @@ mod hash;
 mod place;
 mod prepare;
 mod read;
+mod resume;
 mod share;
 mod walk;
 
@@ -30,8 +31,9 @@ pub use download::{CommitError, Download};
 pub use finish::FinishError;
 pub use forget::ForgetError;
 pub use hash::Progress;
-pub use prepare::{PrepareError, Resumed, Target};
+pub use prepare::{PrepareError, Target};
 pub use read::ReadError;
+pub use resume::Resumed;
 pub use share::{Rehashed, ShareError, Shared};
 
 use self::cache::{Files, Manifests};

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use super::catalog::{Kind, Loaded, Row};
 use super::download::Download;
 use super::forget::remove;
-use super::hash::{Progress, hash};
 use super::place::{Place, Use, parent};
 use super::{Item, PieceStore, locked, now_ms};
 use crate::pieces::event::Trouble;
@@ -27,15 +26,6 @@ pub struct Target {
     pub directory: bool,
     /// A file that is there may be overwritten.
     pub force: bool,
-}
-
-/// A download that goes on.
-#[derive(Debug)]
-pub struct Resumed {
-    /// The download.
-    pub download: Arc<Download>,
-    /// Pieces that were said to be there and are not, or are wrong: they are fetched again.
-    pub dropped: u32,
 }
 
 /// Why a download cannot begin or go on. Of one that begins nothing is left behind; of one that is to go on,
@@ -265,67 +255,7 @@ impl PieceStore {
         Ok(download)
     }
 
-    /// Goes on with an unfinished download: what is said to be there is hashed, and what is wrong of it is
-    /// fetched again.
-    pub fn resume(&self, file: &FileId, progress: Progress) -> Result<Resumed, PrepareError> {
-        let item = self.item(file).filter(|item| !item.whole()).ok_or(PrepareError::Unknown)?;
-        if item.busy.swap(true, Ordering::AcqRel) {
-            return Err(PrepareError::Running(item.row.root()));
-        }
-        let resumed = self.resume_claimed(file, &item, progress);
-        if resumed.is_err() {
-            item.busy.store(false, Ordering::Release);
-        }
-        resumed
-    }
-
-    fn resume_claimed(
-        &self,
-        file: &FileId,
-        item: &Arc<Item>,
-        progress: Progress,
-    ) -> Result<Resumed, PrepareError> {
-        let row = &item.row;
-        let loaded = self.loaded(file)?.ok_or(PrepareError::Unknown)?;
-        let manifest = &loaded.manifest;
-        let claimed = self.0.catalog.held(file, row.pieces)?;
-        let part = row.part(file);
-        let there = fs::symlink_metadata(&part.root).is_ok();
-        let new = |place, held| {
-            Download::new(self.clone(), *file, Arc::clone(&loaded), Arc::clone(item), place, held)
-        };
-        if !there && claimed.is_full() && is_whole(&row.place(), manifest, progress)? {
-            // It was renamed, and the end came before that could be written down.
-            let download = new(row.place(), claimed);
-            return Ok(Resumed { download, dropped: 0 });
-        }
-        self.check_name_free(file, row)?;
-        let disk = |source: io::Error| PrepareError::Disk { path: part.root.clone(), source };
-        part.make_root(false).map_err(disk)?;
-        make(&part, manifest, Use::Make)?;
-        let mut held = claimed.clone();
-        let pieces: Vec<u32> = claimed.iter().collect();
-        let hashed = hash(&part, manifest, &pieces, false, progress);
-        if hashed.stopped {
-            return Err(PrepareError::Stopped);
-        }
-        for (piece, found) in pieces.iter().zip(&hashed.hashes) {
-            let wanted = usize::try_from(*piece).ok().and_then(|at| manifest.hashes.get(at));
-            if found.as_ref() != wanted {
-                held.remove(*piece);
-            }
-        }
-        let dropped = claimed.count() - held.count();
-        if dropped > 0 {
-            self.0.catalog.put_held(file, &held)?;
-        }
-        let bytes_held: u64 = held.iter().map(|piece| u64::from(manifest.piece_len(piece))).sum();
-        self.check_room(&part.root, row.bytes.saturating_sub(bytes_held))?;
-        let download = new(part, held);
-        Ok(Resumed { download, dropped })
-    }
-
-    fn check_name_free(&self, file: &FileId, row: &Row) -> Result<(), PrepareError> {
+    pub(super) fn check_name_free(&self, file: &FileId, row: &Row) -> Result<(), PrepareError> {
         let root = row.root();
         let other = |info: &super::FileInfo| {
             info.path == root && info.kind == Kind::Unfinished && info.file != *file
@@ -347,7 +277,7 @@ impl PieceStore {
         }
     }
 
-    fn check_room(&self, root: &Path, need: u64) -> Result<(), PrepareError> {
+    pub(super) fn check_room(&self, root: &Path, need: u64) -> Result<(), PrepareError> {
         let reserve = locked(&self.0.limits).reserve_bytes;
         let path = parent(root).to_owned();
         let stat = match rustix::fs::statvfs(&path) {
@@ -397,7 +327,7 @@ pub(super) fn check_free(root: &Path, directory: bool, force: bool) -> Result<()
 }
 
 /// Makes all files and directories, with their lengths; none takes room yet.
-fn make(part: &Place, manifest: &Manifest, how: Use) -> Result<(), PrepareError> {
+pub(super) fn make(part: &Place, manifest: &Manifest, how: Use) -> Result<(), PrepareError> {
     for entry in &manifest.entries {
         let made = if entry.directory {
             part.open_dir(&entry.path, how).map(drop)
@@ -412,23 +342,4 @@ fn make(part: &Place, manifest: &Manifest, how: Use) -> Result<(), PrepareError>
         made.map_err(|source| PrepareError::Disk { path: part.path(&entry.path), source })?;
     }
     part.sync_parent().map_err(|source| PrepareError::Disk { path: part.root.clone(), source })
-}
-
-/// Whether what stands there is all of this, down to the last piece.
-fn is_whole(place: &Place, manifest: &Manifest, progress: Progress) -> Result<bool, PrepareError> {
-    let sizes = manifest.entries.iter().map(|entry| entry.bytes);
-    let Ok(stamps) = place.stamps(manifest) else { return Ok(false) };
-    if !stamps.iter().map(|stamp| stamp.bytes).eq(sizes) {
-        return Ok(false);
-    }
-    let pieces: Vec<u32> = (0..manifest.pieces()).collect();
-    let hashed = hash(place, manifest, &pieces, true, progress);
-    if hashed.stopped {
-        return Err(PrepareError::Stopped);
-    }
-    Ok(hashed
-        .hashes
-        .iter()
-        .zip(&manifest.hashes)
-        .all(|(found, wanted)| found.as_ref() == Some(wanted)))
 }

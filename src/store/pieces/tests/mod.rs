@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::*;
 use crate::pieces::event::Stored;
 use crate::pieces::frame::Part;
+pub(super) use crate::store::tests::SmallDisk;
 
 /// A store that forgets, and a directory to play in.
 pub(super) struct Play {
@@ -125,25 +125,4 @@ pub(super) fn tree(root: &Path) -> BTreeMap<PathBuf, (Option<Vec<u8>>, bool)> {
         found.insert(path.strip_prefix(root).unwrap().to_owned(), (content, run));
     }
     found
-}
-
-/// A small disk of its own, unmounted at the end; needs root.
-pub(super) struct SmallDisk(pub tempfile::TempDir);
-
-impl SmallDisk {
-    pub fn mount() -> Option<SmallDisk> {
-        let dir = tempfile::tempdir().unwrap();
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
-            .arg(dir.path())
-            .stderr(Stdio::null())
-            .status();
-        mount.is_ok_and(|status| status.success()).then_some(SmallDisk(dir))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
 }

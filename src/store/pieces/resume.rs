@@ -1,0 +1,173 @@
+//! Going on with a download that was stopped, or cut off by the end of the daemon.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
+
+use super::download::Download;
+use super::forget::remove;
+use super::hash::{Progress, hash};
+use super::place::{Place, Use};
+use super::prepare::{PrepareError, make};
+use super::read::append;
+use super::{Item, PieceStore, locked};
+use crate::pieces::FileId;
+use crate::pieces::event::Stored;
+use crate::pieces::manifest::{Extent, Manifest};
+
+/// A download that goes on.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The download.
+    pub download: Arc<Download>,
+    /// Pieces that were said to be there and are not, or are wrong: they are fetched again.
+    pub dropped: u32,
+}
+
+impl PieceStore {
+    /// Goes on with an unfinished download: what is said to be there is hashed, and what is wrong of it is
+    /// fetched again.
+    pub fn resume(&self, file: &FileId, progress: Progress) -> Result<Resumed, PrepareError> {
+        let item = self.item(file).filter(|item| !item.whole()).ok_or(PrepareError::Unknown)?;
+        if item.busy.swap(true, Ordering::AcqRel) {
+            return Err(PrepareError::Running(item.row.root()));
+        }
+        let resumed = self.resume_claimed(file, &item, progress);
+        if resumed.is_err() {
+            item.busy.store(false, Ordering::Release);
+        }
+        resumed
+    }
+
+    fn resume_claimed(
+        &self,
+        file: &FileId,
+        item: &Arc<Item>,
+        progress: Progress,
+    ) -> Result<Resumed, PrepareError> {
+        let row = &item.row;
+        let loaded = self.loaded(file)?.ok_or(PrepareError::Unknown)?;
+        let manifest = &loaded.manifest;
+        let claimed = self.0.catalog.held(file, row.pieces)?;
+        let part = row.part(file);
+        let there = fs::symlink_metadata(&part.root).is_ok();
+        let new = |place, held| {
+            Download::new(self.clone(), *file, Arc::clone(&loaded), Arc::clone(item), place, held)
+        };
+        if !there && claimed.is_full() && is_whole(&row.place(), manifest, progress)? {
+            // It was renamed, and the end came before that could be written down.
+            let download = new(row.place(), claimed);
+            return Ok(Resumed { download, dropped: 0 });
+        }
+        self.check_name_free(file, row)?;
+        let disk = |source: io::Error| PrepareError::Disk { path: part.root.clone(), source };
+        part.make_root(false).map_err(disk)?;
+        make(&part, manifest, Use::Make)?;
+        let mut held = claimed.clone();
+        let pieces: Vec<u32> = claimed.iter().collect();
+        let hashed = hash(&part, manifest, &pieces, false, progress);
+        if hashed.stopped {
+            return Err(PrepareError::Stopped);
+        }
+        for (piece, found) in pieces.iter().zip(&hashed.hashes) {
+            let wanted = usize::try_from(*piece).ok().and_then(|at| manifest.hashes.get(at));
+            if found.as_ref() != wanted {
+                held.remove(*piece);
+            }
+        }
+        let dropped = claimed.count() - held.count();
+        if dropped > 0 {
+            self.0.catalog.put_held(file, &held)?;
+        }
+        let bytes_held: u64 = held.iter().map(|piece| u64::from(manifest.piece_len(piece))).sum();
+        self.check_room(&part.root, row.bytes.saturating_sub(bytes_held))?;
+        let _adding = locked(&self.0.adding);
+        if !self.item(file).is_some_and(|now| Arc::ptr_eq(&now, item)) {
+            // It was forgotten meanwhile, and so what was just made of it must go.
+            if let Err(e) = remove(&part) {
+                log::warn!("{} was forgotten and cannot be removed: {e}", part.root.display());
+            }
+            return Err(PrepareError::Unknown);
+        }
+        let download = new(part.clone(), held);
+        salvage(&download, &part, manifest, progress)?;
+        Ok(Resumed { download, dropped })
+    }
+}
+
+/// Stores anew what was written but not committed when the end came, as if it came from a peer: that it
+/// reads back right does not mean that it ever reached the disk.
+fn salvage(
+    download: &Download,
+    part: &Place,
+    manifest: &Manifest,
+    progress: Progress,
+) -> Result<(), PrepareError> {
+    let held = download.known().held;
+    let mut piece_bytes = Vec::new();
+    for piece in held.missing() {
+        piece_bytes.clear();
+        let extents = manifest.extents(piece, 0, manifest.piece_len(piece));
+        if !read_written(part, manifest, extents, &mut piece_bytes) {
+            continue;
+        }
+        if !progress(manifest.total_bytes(), manifest.total_bytes()) {
+            return Err(PrepareError::Stopped);
+        }
+        if let Stored::Failed { why, .. } = download.store(piece, &piece_bytes) {
+            // It will be fetched, and fail again if the disk still does.
+            log::info!("{}: {why}", part.root.display());
+            break;
+        }
+    }
+    if let Err(error) = download.commit() {
+        log::warn!("{error}");
+    }
+    Ok(())
+}
+
+/// Reads what was written there; false if nothing was, or it cannot be read.
+fn read_written(
+    part: &Place,
+    manifest: &Manifest,
+    extents: impl Iterator<Item = Extent>,
+    out: &mut Vec<u8>,
+) -> bool {
+    for extent in extents {
+        let Ok(file) = part.open(&manifest.entries[extent.entry].path, Use::Read) else {
+            return false;
+        };
+        // Where nothing was written yet the file has a hole; some file systems cannot tell.
+        let hole = match seek(&file, SeekFrom::Data(extent.offset)) {
+            Ok(data) => data >= extent.offset + u64::from(extent.bytes),
+            Err(e) => e == Errno::NXIO,
+        };
+        if hole || append(&file, extent, out).is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether what stands there is all of this, down to the last piece.
+fn is_whole(place: &Place, manifest: &Manifest, progress: Progress) -> Result<bool, PrepareError> {
+    let sizes = manifest.entries.iter().map(|entry| entry.bytes);
+    let Ok(stamps) = place.stamps(manifest) else { return Ok(false) };
+    if !stamps.iter().map(|stamp| stamp.bytes).eq(sizes) {
+        return Ok(false);
+    }
+    let pieces: Vec<u32> = (0..manifest.pieces()).collect();
+    let hashed = hash(place, manifest, &pieces, true, progress);
+    if hashed.stopped {
+        return Err(PrepareError::Stopped);
+    }
+    Ok(hashed
+        .hashes
+        .iter()
+        .zip(&manifest.hashes)
+        .all(|(found, wanted)| found.as_ref() == Some(wanted)))
+}
