@@ -1,10 +1,12 @@
 //! Messages about files.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actix::Message;
 
 use super::Refused;
+use crate::mesh::NodeId;
 use crate::pieces::FileId;
 use crate::pieces::event::TransferId;
 use crate::pieces::rows::{FileRow, TransferRow};
@@ -85,4 +87,14 @@ pub struct StopTransfer {
 pub struct Forget {
     /// Which.
     pub file: FileId,
+}
+
+/// PeerRegistry: a link to this node is needed. Losing it delays a transfer until it is asked again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct NeedLink {
+    /// To whom.
+    pub peer: NodeId,
+    /// Where it may be dialled, if nothing better is known; at most 8 are used.
+    pub addrs: Vec<SocketAddr>,
 }

@@ -1,11 +1,11 @@
-//! What people ask of the PeerRegistry.
+//! What people and services ask of the PeerRegistry.
 
 use actix::{Context, Handler, MessageResult, ResponseFuture};
 use tokio::sync::oneshot;
 
 use super::super::messages::{
-    Connect, Disconnect, Evidence, PeerRow, PeersWanted, Refused, RegistryStatus, SetBanned,
-    SetPinned, StatusWanted, UnpinLabel, WhyWanted,
+    Connect, Disconnect, Evidence, NeedLink, PeerRow, PeersWanted, Refused, RegistryStatus,
+    SetBanned, SetPinned, StatusWanted, UnpinLabel, WhyWanted,
 };
 use super::super::turn::Driver;
 use super::{Registry, TICKETS_MAX};
@@ -25,6 +25,14 @@ impl Registry {
         }
         self.handle_event(name, Event::Command(command), ctx);
         Ok(())
+    }
+}
+
+impl Handler<NeedLink> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, NeedLink { peer, addrs }: NeedLink, ctx: &mut Context<Self>) {
+        self.handle_event("NeedLink", Event::NeedLink { peer, addrs }, ctx);
     }
 }
 

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::words::in_words;
 use super::{Bye, Conn, Down, Effect, Ended, Member, Peers, STABLE};
-use crate::mesh::record::Direction;
+use crate::mesh::record::{ADDRS_MAX, Direction};
 use crate::mesh::view::{State, View};
 use crate::mesh::{ConnId, NodeId, Time, trust};
 
@@ -131,6 +131,22 @@ impl Peers {
         member.next_dial = None;
         self.open(now, addr, Some(id), None, out);
         true
+    }
+
+    /// A service needs a link: no waiting, unless a person closed it or the node said goodbye.
+    pub(super) fn need_link(&mut self, now: Time, id: NodeId, mut addrs: Vec<SocketAddr>) {
+        if id == self.home.me {
+            return;
+        }
+        let Some(member) = self.member(now, id) else { return };
+        if member.addrs.is_empty() {
+            addrs.truncate(ADDRS_MAX);
+            member.addrs = addrs;
+        }
+        let idle = member.up.is_none() && member.limbo.is_none() && member.dialing.is_none();
+        if idle && !member.held && !member.left {
+            member.next_dial = Some(now);
+        }
     }
 
     /// Opens a connection to an address.

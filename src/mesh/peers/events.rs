@@ -147,6 +147,13 @@ pub enum Event {
     Health(u32),
     /// A person asks.
     Command(Command),
+    /// A service needs a link to this node: dial it now.
+    NeedLink {
+        /// To whom.
+        peer: NodeId,
+        /// Where it may be dialled, if nothing better is known; at most 8 are used.
+        addrs: Vec<SocketAddr>,
+    },
     /// New settings.
     Configure(Policy),
     /// We are stopping: dial nobody any more.

@@ -247,6 +247,7 @@ impl Core for Peers {
             }
             Event::Health(health) => self.health = health,
             Event::Command(command) => self.command(now, command, out),
+            Event::NeedLink { peer, addrs } => self.need_link(now, peer, addrs),
             Event::Configure(policy) => {
                 self.dials = Budget::new(policy.dials_per_second, policy.dials_per_second);
                 self.policy = policy;
