@@ -106,6 +106,7 @@ impl Generation {
             dropped: to(&heartbeat),
             card: to(&registry),
             epoch: to(&registry),
+            called: to(&registry),
             view: plans.view,
             voice: plans.voice,
             shared: shared.clone(),
@@ -132,6 +133,7 @@ impl Generation {
             links: [to(&heartbeat), to(&topology)],
             reachable: to(&topology),
             learned: to(&topology),
+            call_back: to(&topology),
             save: to(&disk),
         };
         registry_ctx.run(Registry::new(

@@ -1,5 +1,6 @@
 //! Every message between actors, grouped by receiver, each with what losing it costs.
 
+mod calls;
 mod pieces;
 
 use std::net::{SocketAddr, TcpStream};
@@ -18,6 +19,7 @@ use crate::mesh::{ConnId, NodeId, Time};
 use crate::net::lanes::Link;
 use crate::net::session::Origin;
 use crate::wire::ByeFrame;
+pub use calls::*;
 pub use pieces::*;
 
 // ---- Control asks; each answer is a snapshot, and a lost question is answered 503 ----
