@@ -95,6 +95,8 @@ pub struct Generation {
     pub(super) topology: Addr<Topology>,
     pub(super) disk: Addr<Disk>,
     pub(super) exchange: Addr<Exchange>,
+    #[cfg(test)]
+    pub(super) shelf: Addr<Shelf>,
     /// What connections of this generation use.
     pub ports: Arc<connection::Ports>,
 }
@@ -126,6 +128,7 @@ impl Generation {
             dropped: to(&heartbeat),
             card: to(&registry),
             epoch: to(&registry),
+            called: to(&registry),
             view: plans.view,
             voice: plans.voice,
             shared: shared.clone(),
@@ -152,6 +155,7 @@ impl Generation {
             links: [to(&heartbeat), to(&topology), to(&exchange)],
             reachable: to(&topology),
             learned: to(&topology),
+            call_back: to(&topology),
             save: to(&disk),
         };
         registry_ctx.run(Registry::new(
@@ -167,11 +171,12 @@ impl Generation {
             let lifeline = move || Lifeline::new(exited.clone(), Child::Shelf, generation);
             SyncArbiter::start(threads, move || Shelf::new(store.clone(), lifeline()))
         };
+        let (quick, slow) = (shelves(QUICK_SHELVES), shelves(SLOW_SHELVES));
         let home = pieces::Home { me, start_ms };
         let core =
             pieces::Exchange::new(home, policy::pieces(settings), plans.seed ^ 2, crypto.clone());
         let ports = exchange::Ports {
-            shelves: wire_shelves(&shelves(QUICK_SHELVES), &shelves(SLOW_SHELVES)),
+            shelves: wire_shelves(&quick, &slow),
             need_link: to(&registry),
             note: to(&registry),
             view: plans.pieces,
@@ -187,7 +192,16 @@ impl Generation {
 
         let ports =
             link_ports(settings, shared, crypto, &registry, &heartbeat, &topology, &exchange);
-        Generation { registry, heartbeat, topology, disk, exchange, ports }
+        Generation {
+            registry,
+            heartbeat,
+            topology,
+            disk,
+            exchange,
+            #[cfg(test)]
+            shelf: quick,
+            ports,
+        }
     }
 
     /// Where arriving connections go.

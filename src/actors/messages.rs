@@ -1,5 +1,6 @@
 //! Every message between actors, grouped by receiver, each with what losing it costs.
 
+mod calls;
 mod pieces;
 mod shelf;
 
@@ -19,6 +20,7 @@ use crate::mesh::{ConnId, NodeId, Time};
 use crate::net::lanes::Link;
 use crate::net::session::Origin;
 use crate::wire::ByeFrame;
+pub use calls::*;
 pub use pieces::*;
 pub use shelf::*;
 

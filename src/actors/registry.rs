@@ -14,9 +14,9 @@ use tokio::sync::oneshot;
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    Arrived, CardChanged, Close, Closed, Configure, Confirmed, EpochChanged, Goodbye, GraphChanged,
-    Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, Note, Open, Reachable,
-    SaveBook, Silent, Stop, Verdict,
+    Arrived, CallBack, Called, CardChanged, Close, Closed, Configure, Confirmed, EpochChanged,
+    Goodbye, GraphChanged, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, Note,
+    Open, Reachable, SaveBook, Silent, Stop, Verdict,
 };
 use super::notices::Notices;
 use super::policy;
@@ -49,6 +49,8 @@ pub struct Ports {
     pub reachable: Recipient<Reachable>,
     /// Topology.
     pub learned: Recipient<Learned>,
+    /// Topology.
+    pub call_back: Recipient<CallBack>,
     /// Disk.
     pub save: Recipient<SaveBook>,
 }
@@ -207,6 +209,7 @@ impl Driver for Registry {
                     deliver(to, LinkChanged { peer, change: LinkChange::Down(why) });
                 }
             }
+            Effect::CallBack(peer) => post(&self.ports.call_back, CallBack(peer)),
             Effect::Reachable(addrs) => deliver(&self.ports.reachable, Reachable(addrs)),
             Effect::Learned(record) => post(&self.ports.learned, Learned(record)),
             Effect::Remember { urgent } => {
@@ -301,6 +304,14 @@ impl Handler<CardChanged> for Registry {
 
     fn handle(&mut self, CardChanged(card): CardChanged, _: &mut Context<Self>) {
         self.card = card;
+    }
+}
+
+impl Handler<Called> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Called(card): Called, ctx: &mut Context<Self>) {
+        self.handle_event("Called", Event::Called { card }, ctx);
     }
 }
 

@@ -9,8 +9,9 @@ use tokio::sync::watch;
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    CardChanged, Configure, Dropped, EpochChanged, Goodbye, GossipFrom, GraphChanged, Learned,
-    LinkChange, LinkChanged, Measured, Reachable, Refused, RootDiffers, Shout, Stop,
+    CallBack, Called, CardChanged, Configure, Dropped, EpochChanged, Goodbye, GossipFrom,
+    GraphChanged, Learned, LinkChange, LinkChanged, Measured, Reachable, Refused, RootDiffers,
+    Shout, Stop,
 };
 use super::notices::Notices;
 use super::policy;
@@ -38,6 +39,8 @@ pub struct Ports {
     pub card: Recipient<CardChanged>,
     /// PeerRegistry.
     pub epoch: Recipient<EpochChanged>,
+    /// PeerRegistry.
+    pub called: Recipient<Called>,
     /// Everyone who shows the graph.
     pub view: watch::Sender<Arc<View>>,
     /// Standard output.
@@ -116,6 +119,7 @@ impl Driver for Topology {
             }
             Effect::Dropped { peer } => post(&self.ports.dropped, Dropped(peer)),
             Effect::Heard(said) => self.ports.voice.say(&said),
+            Effect::Called { card } => post(&self.ports.called, Called(card)),
             Effect::Epoch(epoch) => post(&self.ports.epoch, EpochChanged(epoch)),
             Effect::Notice(text) => self.notices.tell(self.turn.now(), &text),
         }
@@ -176,6 +180,14 @@ impl Handler<Learned> for Topology {
 
     fn handle(&mut self, Learned(record): Learned, ctx: &mut Context<Self>) {
         self.handle_event("Learned", Event::Learned { record }, ctx);
+    }
+}
+
+impl Handler<CallBack> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, CallBack(target): CallBack, ctx: &mut Context<Self>) {
+        self.handle_event("CallBack", Event::CallBack { target }, ctx);
     }
 }
 

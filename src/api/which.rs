@@ -83,7 +83,7 @@ mod tests {
             panic!()
         };
         assert_eq!((count, fits.len()), (2, 2));
-        let mut twin = files.clone();
+        let mut twin = files.to_vec();
         twin[1].row.file = files[0].row.file;
         twin[1].row.file.0[31] ^= 1;
         assert!(resolve(&files[0].row.file.short(), &twin).is_err());
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn an_id_goes_before_a_name_that_imitates_it() {
-        let mut files = pieces().files;
+        let mut files = pieces().files.to_vec();
         files[1].row.name = files[0].row.file.short();
         assert_eq!(resolve(&files[0].row.file.short(), &files), Ok(files[0].row.file));
     }

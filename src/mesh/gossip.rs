@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Kind, Signed};
+use super::record::{Kind, Signed, SignedCard};
 use super::{NodeId, Ver};
 use crate::wire::bounded::List;
 
@@ -63,6 +63,14 @@ pub enum Gossip {
     Want(List<(NodeId, Kind), NAMED_MAX>),
     /// A ping or a shout.
     Cast(Signed),
+    /// "Dial me": from a node that cannot dial `target`, through one neighbour of both, which passes it on
+    /// as it is. (Kinds are told apart by their order: a new one goes to the end.)
+    CallMe {
+        /// Who shall dial.
+        target: NodeId,
+        /// Who is to be dialled, and where.
+        card: SignedCard,
+    },
 }
 
 /// Heartbeats and questions about silence. They use the urgent lane.

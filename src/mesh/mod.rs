@@ -6,6 +6,7 @@
 
 pub mod book;
 pub mod budget;
+mod call;
 mod cast;
 pub mod dice;
 pub mod gossip;

@@ -22,6 +22,8 @@ pub const CAST_BYTES_MAX: usize = 16 * 1024;
 pub const LINKS_MAX: usize = 1024;
 /// Most bytes of one record's body (1,024 links of at most 48 bytes, and room).
 pub const RECORD_BYTES_MAX: usize = 56 * 1024;
+/// Most bytes of a card's body where a card is all that may come: every field at its longest, and room.
+pub const CARD_BYTES_MAX: usize = 2 * 1024;
 /// Highest epoch accepted. Above it the author's own next boot could not be newer any more.
 pub const EPOCH_MAX: u64 = 1 << 53;
 
@@ -141,6 +143,32 @@ pub struct Signed {
     pub body: Blob<RECORD_BYTES_MAX>,
     /// Ed25519 signature, 64 bytes.
     pub sig: Blob<64>,
+}
+
+/// A [`Signed`] that can be nothing but a card, and no longer than one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedCard {
+    /// Public key of the author, 32 bytes.
+    pub key: [u8; 32],
+    /// Postcard encoding of the [`Card`].
+    pub body: Blob<CARD_BYTES_MAX>,
+    /// Ed25519 signature, 64 bytes.
+    pub sig: Blob<64>,
+}
+
+impl SignedCard {
+    /// The card of a record; none if it is no card or longer than cards are.
+    pub fn of(record: &Record) -> Option<SignedCard> {
+        let signed = &record.signed;
+        let body = Blob::new(signed.body.to_vec()).ok().filter(|_| signed.kind == Kind::Card)?;
+        Some(SignedCard { key: signed.key, body, sig: signed.sig.clone() })
+    }
+
+    /// As any record travels; still to be opened.
+    pub fn into_signed(self) -> Signed {
+        let body = Blob::new(self.body.to_vec()).expect("a card's bound is below any record's");
+        Signed { kind: Kind::Card, key: self.key, body, sig: self.sig }
+    }
 }
 
 /// The content of a verified record.

@@ -77,7 +77,7 @@ impl Topology {
         let cost = match &gossip {
             // A long link state costs more to check, to keep and to derive from than a short one.
             Gossip::Records(records) => records.iter().map(|r| 1 + r.body.len() / 4096).sum(),
-            Gossip::Cast(_) => 1,
+            Gossip::Cast(_) | Gossip::CallMe { .. } => 1,
             Gossip::Digest(_) | Gossip::Versions { .. } | Gossip::Want(_) => 8,
         };
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
@@ -101,6 +101,7 @@ impl Topology {
                 send_records(peer, found, out);
             }
             Gossip::Cast(signed) => self.hear(signed, out),
+            Gossip::CallMe { target, card } => self.hear_call(now, peer, target, card, out),
         }
     }
 
@@ -164,7 +165,7 @@ impl Topology {
         }
     }
 
-    fn held(&self, id: &NodeId, kind: Kind) -> Option<&Record> {
+    pub(super) fn held(&self, id: &NodeId, kind: Kind) -> Option<&Record> {
         match kind {
             Kind::Card => self.graph.card(id),
             Kind::Links => self.graph.link_state(id),

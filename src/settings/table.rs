@@ -78,9 +78,9 @@ pub(super) const ROWS: &[Row] = &[
     row("network.graph.records_per_second", count(100_000), Applied),
     row("network.graph.forget_after", seconds(1.0, 31_536_000.0), Applied),
     row("network.link.handshake_timeout", seconds(0.1, 300.0), Applied),
-    // A lane must hold at least one frame: a 64 KiB block and its header.
+    // A lane must hold at least one frame; the bulk lane, what is read for one peer at once.
     row("network.link.normal_bytes_max", Whole { least: 65_600, most: 67_108_864 }, Applied),
-    row("network.link.bulk_bytes_max", Whole { least: 65_600, most: 1_073_741_824 }, Applied),
+    row("network.link.bulk_bytes_max", Whole { least: 1_048_576, most: 1_073_741_824 }, Applied),
     row("network.link.stalled_timeout", seconds(0.1, 300.0), Applied),
     row("pieces.dir", Path, Restart),
     // At least one of the shortest pieces; the longest are 16 MiB.
@@ -92,7 +92,7 @@ pub(super) const ROWS: &[Row] = &[
     // Nodes keep at most 10,000 announcements of one holder.
     row("pieces.files_max", count(10_000), Applied),
     row("pieces.index_max", count(1_048_576), Applied),
-    row("pieces.quota_bytes", Whole { least: 0, most: 1_125_899_906_842_624 }, Restart),
+    row("pieces.quota_bytes", Whole { least: 0, most: 1_125_899_906_842_624 }, Applied),
     row("control.listen", Loopback, Restart),
     row("log.format", Choice(&["text", "json"]), Restart),
     row("state.dir", Path, Restart),

@@ -256,7 +256,7 @@ mod tests {
 
     use super::*;
     use crate::mesh::gossip::{BUCKETS, BucketSet, Versions};
-    use crate::mesh::record::Kind;
+    use crate::mesh::record::{Kind, SignedCard};
     use crate::mesh::{NodeId, Ver};
     use crate::pieces::frame::{Held, Nope, Part};
     use crate::pieces::{FileId, holding};
@@ -279,12 +279,16 @@ mod tests {
             Beat::Ask { target: id },
             Beat::Answer { target: id, age_ms: Some(5) },
         ];
+        let Signed { key, sig, .. } = signed(Kind::Card);
+        let body = Blob::new(vec![1, 2, 3]).expect("fits");
+        let lone_card = SignedCard { key, body, sig };
         let gossip = [
             Gossip::Records(List::first_of([signed(Kind::Links)])),
             Gossip::Digest(List::first_of([u64::MAX; BUCKETS])),
             Gossip::Versions { buckets: BucketSet::default(), have: List::first_of([versions]) },
             Gossip::Want(List::first_of([(id, Kind::Card)])),
             Gossip::Cast(signed(Kind::Cast)),
+            Gossip::CallMe { target: id, card: lone_card },
         ];
         let mut all = vec![Frame::Hello(Box::new(hello)), Frame::Ready];
         all.push(Frame::Bye(ByeFrame {
@@ -381,7 +385,7 @@ mod tests {
         }
 
         #[test]
-        fn no_flipped_bit_makes_decode_panic(which in 0..20usize, at in any::<prop::sample::Index>(), bit in 0..8u8) {
+        fn no_flipped_bit_makes_decode_panic(which in 0..21usize, at in any::<prop::sample::Index>(), bit in 0..8u8) {
             let samples = samples();
             let mut bytes = encode(&samples[which % samples.len()]).expect("encodes").to_vec();
             let at = at.index(bytes.len() - LENGTH_BYTES) + LENGTH_BYTES;

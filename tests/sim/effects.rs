@@ -44,6 +44,11 @@ impl World {
                     todo.push_back(Act::Pulse(pulse::Event::LinkDown { peer }));
                     todo.push_back(Act::Topology(topology::Event::LinkDown { peer }));
                 }
+                Effect::CallBack(target) => {
+                    let name = self.name(&target);
+                    self.log(|| format!("n{host} has {name} called"));
+                    todo.push_back(Act::Topology(topology::Event::CallBack { target }));
+                }
                 Effect::Reachable(addrs) => {
                     todo.push_back(Act::Topology(topology::Event::Reachable { addrs }));
                 }
@@ -70,6 +75,12 @@ impl World {
                 Effect::Send { peer, gossip } => {
                     announced |= is_own(&gossip, &self.hosts[host].key);
                     self.counts.gossip += 1;
+                    if let Gossip::CallMe { target, .. } = &gossip {
+                        self.counts.calls += 1;
+                        if self.mute_calls && *target != peer {
+                            continue;
+                        }
+                    }
                     if self.net.weather.gossip_loss_permille <= self.dice.below(1000) {
                         self.send_frame(host, me, &peer, Item::Gossip(Box::new(gossip)));
                     }
@@ -88,6 +99,9 @@ impl World {
                 Effect::Heard(said) => {
                     self.counts.casts += 1;
                     *self.casts.entry((host, said.text)).or_default() += 1;
+                }
+                Effect::Called { card } => {
+                    todo.push_back(Act::Peers(peers::Event::Called { card }));
                 }
                 Effect::Epoch(epoch) => {
                     let process = self.hosts[host].process.as_mut().expect("it spoke");

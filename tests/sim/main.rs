@@ -2,6 +2,7 @@
 //!
 //! `KITH_SIM_SEEDS` sets how many seeds each law runs (default 200), `KITH_SIM_SEED` replays one.
 
+mod callback;
 mod crypto;
 mod effects;
 mod failing;

@@ -1,5 +1,6 @@
 //! The simulated network: how long a packet takes from one host to another, and which pairs are cut.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kith::mesh::dice::Dice;
@@ -32,6 +33,8 @@ pub struct Net {
     pub weather: Weather,
     base: Vec<Vec<Duration>>,
     cut: Vec<Vec<bool>>,
+    /// TCP connects from the one to the other vanish on the way; what is connected stays so.
+    pub swallowed: BTreeSet<(usize, usize)>,
 }
 
 /// TCP's shortest retransmission timeout on Linux.
@@ -42,7 +45,7 @@ impl Net {
         let (low, high) = weather.delay;
         let mut row = || (0..hosts).map(|_| dice.between(low, high)).collect();
         let base = (0..hosts).map(|_| row()).collect();
-        Net { weather, base, cut: vec![vec![false; hosts]; hosts] }
+        Net { weather, base, cut: vec![vec![false; hosts]; hosts], swallowed: BTreeSet::new() }
     }
 
     /// Packets from one host to the other vanish (or come through again).
@@ -57,6 +60,11 @@ impl Net {
     /// Whether packets pass in both directions.
     pub fn open(&self, a: usize, b: usize) -> bool {
         !self.cut[a][b] && !self.cut[b][a]
+    }
+
+    /// Whether a connect gets through: its answer has to come back, too.
+    pub fn may_connect(&self, from: usize, to: usize) -> bool {
+        self.open(from, to) && !self.swallowed.contains(&(from, to))
     }
 
     /// How long one segment takes, retransmissions included.

@@ -49,9 +49,8 @@ impl World {
         let Some(p) = self.pipes.get_mut(&pipe) else { return };
         let (from, to) = (p.ends[side].host, p.ends[1 - side].host);
         let lane = &mut p.lanes[side];
-        // A connect needs the answer to come back, too.
         let connect = matches!(item, Item::Syn) || (side == 0 && p.ends[0].stage == Stage::Syn);
-        let closed = self.net.is_cut(from, to) || connect && !self.net.open(from, to);
+        let closed = self.net.is_cut(from, to) || connect && !self.net.may_connect(from, to);
         if matches!(item, Item::Rst) {
             lane.waiting.clear();
             if closed {
@@ -89,7 +88,7 @@ impl World {
         let Some(p) = self.pipes.get_mut(&pipe) else { return };
         let (from, to) = (p.ends[side].host, p.ends[1 - side].host);
         let connect = side == 0 && p.ends[0].stage == Stage::Syn;
-        let closed = self.net.is_cut(from, to) || connect && !self.net.open(from, to);
+        let closed = self.net.is_cut(from, to) || connect && !self.net.may_connect(from, to);
         let lane = &mut p.lanes[side];
         if closed {
             lane.rto = (lane.rto * 2).min(RTO_MAX);

@@ -47,6 +47,8 @@ pub struct Counts {
     pub dials: u64,
     pub announcements: u64,
     pub gossip: u64,
+    /// Frames that ask somebody to dial back.
+    pub calls: u64,
     pub beats: u64,
     pub wakes: u64,
     pub notices: u64,
@@ -72,6 +74,8 @@ pub struct World {
     pub casts: BTreeMap<(usize, String), u32>,
     /// Pairs whose TCP connects are refused by something between them, in both directions.
     pub never: BTreeSet<(usize, usize)>,
+    /// Nobody is asked to pass on that somebody should dial back.
+    pub mute_calls: bool,
     queue: BinaryHeap<Reverse<Entry>>,
     planned: u64,
     log: VecDeque<String>,
@@ -98,6 +102,7 @@ impl World {
             notices: Vec::new(),
             casts: BTreeMap::new(),
             never: BTreeSet::new(),
+            mute_calls: false,
             queue: BinaryHeap::new(),
             planned: 0,
             log: VecDeque::new(),

@@ -99,10 +99,8 @@ impl Handler<GetFile> for Exchange {
         let running =
             self.turn.core.rows().into_iter().find(|r| r.file == Some(file) && !over(r.phase));
         if let Some(row) = running {
-            return Err(refused(format!(
-                "it is being fetched already, as transfer {}",
-                row.transfer
-            )));
+            // Whoever watched it lost sight of it, and asks again.
+            return Ok(row.transfer);
         }
         let rows = self.place.store.rows();
         let here = |row: &&FileInfo| row.kind != Kind::Unfinished && row.problem.is_empty();

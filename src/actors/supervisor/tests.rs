@@ -1,12 +1,15 @@
 //! Actors that panic, in whole daemons in one process: what was promised of each comes true.
 
+use actix::SyncContext;
 use tokio::sync::watch;
 
 use super::*;
 use crate::actors::disk::Disk;
+use crate::actors::exchange::Exchange;
 use crate::actors::heartbeat::Heartbeat;
 use crate::actors::post::post;
 use crate::actors::registry::Registry;
+use crate::actors::shelf::Shelf;
 use crate::actors::topology::Topology;
 use crate::mesh::view::View;
 
@@ -26,7 +29,15 @@ macro_rules! can_fail {
         }
     )*};
 }
-can_fail!(Registry, Heartbeat, Topology, Disk, Listener, Connection, Supervisor);
+can_fail!(Registry, Heartbeat, Topology, Disk, Exchange, Listener, Connection, Supervisor);
+
+impl Handler<Fail> for Shelf {
+    type Result = ();
+
+    fn handle(&mut self, _: Fail, _: &mut SyncContext<Self>) {
+        panic!("told to fail");
+    }
+}
 
 /// Supervisor: make this child panic.
 #[derive(Message)]
@@ -43,6 +54,8 @@ impl Handler<FailChild> for Supervisor {
             Child::Heartbeat => post(&to(&actors.heartbeat), Fail),
             Child::Topology => post(&to(&actors.topology), Fail),
             Child::Disk => post(&to(&actors.disk), Fail),
+            Child::Exchange => post(&to(&actors.exchange), Fail),
+            Child::Shelf => post(&to(&actors.shelf), Fail),
             Child::Listener => post(&to(self.listener.as_ref().expect("it listens")), Fail),
             Child::Connection(conn) => post(&to(&self.connections[&conn]), Fail),
             Child::Control => unreachable!("it is in a room above"),
@@ -126,7 +139,14 @@ async fn wait(what: &str, done: impl AsyncFn() -> bool) {
 
 #[test]
 fn when_an_actor_that_others_build_on_fails_all_are_built_again_and_the_links_come_back() {
-    for child in [Child::Registry, Child::Heartbeat, Child::Topology, Child::Disk] {
+    for child in [
+        Child::Registry,
+        Child::Heartbeat,
+        Child::Topology,
+        Child::Disk,
+        Child::Exchange,
+        Child::Shelf,
+    ] {
         System::new().block_on(async {
             let seed = Daemon::start("seed", None);
             let other = Daemon::start("other", Some(&seed));

@@ -376,6 +376,14 @@ impl Graph {
         self.nodes.get(id).is_some_and(|n| n.met && n.is_live())
     }
 
+    /// Whether both nodes list a link with the other.
+    pub fn linked(&self, a: &NodeId, b: &NodeId) -> bool {
+        let lists = |of: &NodeId, peer: &NodeId| {
+            self.nodes.get(of).is_some_and(|n| n.lists(peer).is_some())
+        };
+        lists(a, b) && lists(b, a)
+    }
+
     fn unix_ms(&self, now: Time) -> u64 {
         self.start_ms + now.as_ms()
     }

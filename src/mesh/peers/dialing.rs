@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::words::in_words;
 use super::{Bye, Conn, Down, Effect, Ended, Member, Peers, STABLE};
-use crate::mesh::record::{ADDRS_MAX, Direction};
+use crate::mesh::record::Direction;
 use crate::mesh::view::{State, View};
 use crate::mesh::{ConnId, NodeId, Time, trust};
 
@@ -18,7 +18,7 @@ const HEALERS: usize = 3;
 const HEAL_EVERY: Duration = Duration::from_secs(2);
 /// A dial without an answer for this long has lost its first packet (the kernel sends the next after 1 s,
 /// 3 s and 7 s).
-const HANGING: Duration = Duration::from_secs(1);
+pub(super) const HANGING: Duration = Duration::from_secs(1);
 /// A cluster is often started all at once: in its first moments a node without any link asks its seeds
 /// again this soon.
 const EAGER: Duration = Duration::from_millis(100);
@@ -119,9 +119,7 @@ impl Peers {
     pub(super) fn dial_member(&mut self, now: Time, id: NodeId, out: &mut Vec<Effect>) -> bool {
         let conn = self.next_conn;
         let Some(member) = self.members.get_mut(&id) else { return false };
-        let worth =
-            |a: &&SocketAddr| a.port() != 0 && !a.ip().is_unspecified() && !a.ip().is_multicast();
-        let addrs: Vec<SocketAddr> = member.addrs.iter().filter(worth).copied().collect();
+        let addrs: Vec<SocketAddr> = member.dialable().collect();
         if addrs.is_empty() {
             return false;
         }
@@ -131,22 +129,6 @@ impl Peers {
         member.next_dial = None;
         self.open(now, addr, Some(id), None, out);
         true
-    }
-
-    /// A service needs a link: no waiting, unless a person closed it or the node said goodbye.
-    pub(super) fn need_link(&mut self, now: Time, id: NodeId, mut addrs: Vec<SocketAddr>) {
-        if id == self.home.me {
-            return;
-        }
-        let Some(member) = self.member(now, id) else { return };
-        if member.addrs.is_empty() {
-            addrs.truncate(ADDRS_MAX);
-            member.addrs = addrs;
-        }
-        let idle = member.up.is_none() && member.limbo.is_none() && member.dialing.is_none();
-        if idle && !member.held && !member.left {
-            member.next_dial = Some(now);
-        }
     }
 
     /// Opens a connection to an address.
@@ -171,6 +153,9 @@ impl Peers {
         let base = self.policy.delay.0;
         let Some(member) = self.members.get_mut(&id) else { return };
         member.fails = member.fails.saturating_add(1);
+        if let Some(need) = &mut member.need {
+            need.failed = true;
+        }
         let addr = member.addrs.first().copied().unwrap_or(self.home.listen);
         let text = in_words(&how, addr);
         let gone = matches!(how, Ended::Refused | Ended::WrongIdentity { .. });
@@ -362,7 +347,7 @@ impl Peers {
             members.chain(seeds).min().map(|at| at.max(self.dials.next_at(1)))
         };
         let heal = (!self.leaving).then_some(self.heal_at);
-        [limbo, dial, heal].into_iter().flatten().min()
+        [limbo, dial, heal, self.next_call()].into_iter().flatten().min()
     }
 
     /// A seed's dial reached somebody: from now on the seed is that node. If it is refused, here or

@@ -154,6 +154,11 @@ pub enum Event {
         /// Where it may be dialled, if nothing better is known; at most 8 are used.
         addrs: Vec<SocketAddr>,
     },
+    /// A node that could not dial us asks, through a neighbour of both, that we dial it.
+    Called {
+        /// Its newest verified card.
+        card: Record,
+    },
     /// New settings.
     Configure(Policy),
     /// We are stopping: dial nobody any more.
@@ -230,6 +235,8 @@ pub enum Effect {
         /// Why.
         why: Down,
     },
+    /// This node is needed and cannot be dialled: have a neighbour ask it to dial us.
+    CallBack(NodeId),
     /// We can be dialled at these addresses.
     Reachable(Vec<SocketAddr>),
     /// A card came by another way than gossip.

@@ -7,6 +7,7 @@
 mod commands;
 mod dialing;
 mod events;
+mod needs;
 mod rows;
 mod settle;
 mod words;
@@ -22,6 +23,7 @@ use super::record::Direction;
 use super::{ConnId, Core, NodeId, Time};
 
 pub use events::{Bye, Command, Down, Effect, Ended, Event, Home, Policy};
+use needs::Need;
 pub use rows::{Evidence, Phase, Row};
 pub use words::in_words;
 
@@ -80,6 +82,12 @@ struct Member {
     problem: Option<String>,
     evidence: VecDeque<Evidence>,
     since: Time,
+    /// A service needs a link.
+    need: Option<Need>,
+    /// When a neighbour was asked to have it dial us.
+    called_at: Option<Time>,
+    /// When we last dialled because it had us asked to.
+    heeded_at: Option<Time>,
 }
 
 /// An address to dial first and for ever.
@@ -212,6 +220,9 @@ impl Member {
             problem: None,
             evidence: VecDeque::new(),
             since: now,
+            need: None,
+            called_at: None,
+            heeded_at: None,
         }
     }
 }
@@ -248,6 +259,7 @@ impl Core for Peers {
             Event::Health(health) => self.health = health,
             Event::Command(command) => self.command(now, command, out),
             Event::NeedLink { peer, addrs } => self.need_link(now, peer, addrs),
+            Event::Called { card } => self.called(now, &card),
             Event::Configure(policy) => {
                 self.dials = Budget::new(policy.dials_per_second, policy.dials_per_second);
                 self.policy = policy;
@@ -266,6 +278,7 @@ impl Core for Peers {
             }
         }
         self.dial_due(now, out);
+        self.call_due(now, out);
     }
 
     fn next_wake(&self) -> Option<Time> {
@@ -276,5 +289,6 @@ impl Core for Peers {
         self.end_limbo(now, out);
         self.heal(now);
         self.dial_due(now, out);
+        self.call_due(now, out);
     }
 }

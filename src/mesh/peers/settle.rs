@@ -225,6 +225,7 @@ impl Peers {
         }
         member.up = Some(Up { conn, dir, addr, rtt_us, since: now, epoch: said.ver.epoch });
         member.limbo = None;
+        member.need = None;
         member.next_dial = None;
         member.rebuffed = false;
         member.fails = 0;

@@ -1,6 +1,8 @@
 //! The laws of the cores, each beside the others; the simulator (`tests/sim`) holds them together.
 
+mod call;
 mod graph;
+mod needs;
 mod peers;
 mod pulse;
 mod record;

@@ -9,7 +9,7 @@ use crate::mesh::trust::Rules;
 use crate::mesh::view::{NodeView, State, View};
 use crate::mesh::{ConnId, Core, Time};
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy {
         rules: Rules::default(),
         incoming_max: 3,
@@ -24,20 +24,20 @@ fn policy() -> Policy {
     }
 }
 
-fn registry(n: u8, seeds: &[u8], book: Book) -> Peers {
+pub(super) fn registry(n: u8, seeds: &[u8], book: Book) -> Peers {
     let seeds = seeds.iter().map(|s| addr(*s)).collect();
     let home = Home { me: id(n), start_ms: 0, listen: addr(n), advertise: Vec::new(), seeds };
     Peers::new(home, policy(), book, u64::from(n))
 }
 
-fn tell(peers: &mut Peers, now: Time, event: Event) -> Vec<Effect> {
+pub(super) fn tell(peers: &mut Peers, now: Time, event: Event) -> Vec<Effect> {
     let mut out = Vec::new();
     peers.handle(now, event, &mut out);
     out
 }
 
 /// Somebody dials us and gets as far as a decision.
-fn comes_in(peers: &mut Peers, now: Time, who: Record) -> Vec<Effect> {
+pub(super) fn comes_in(peers: &mut Peers, now: Time, who: Record) -> Vec<Effect> {
     let conn = peers.name_conn();
     let from = SocketAddr::from(([10, 9, 9, 9], 1));
     let mut out = tell(peers, now, Event::Arrived { conn, from });
@@ -53,7 +53,7 @@ fn closed_with(effects: &[Effect]) -> Option<Bye> {
     })
 }
 
-fn dialled(effects: &[Effect]) -> Vec<(ConnId, SocketAddr)> {
+pub(super) fn dialled(effects: &[Effect]) -> Vec<(ConnId, SocketAddr)> {
     let dial = |e: &Effect| match e {
         Effect::Dial { conn, addr, .. } => Some((*conn, *addr)),
         _ => None,

@@ -8,7 +8,7 @@ use crate::mesh::record::Kind;
 use crate::mesh::topology::{Effect, Event, Identity, Policy, Topology};
 use crate::mesh::{Core, Time};
 
-fn topology(n: u8) -> Topology {
+pub(super) fn topology(n: u8) -> Topology {
     let identity = Identity {
         network: Text::new("test").expect("short"),
         label: Text::new(format!("node{n}")).expect("short"),

@@ -59,6 +59,11 @@ pub enum Event {
         /// At most 8 are told.
         addrs: Vec<SocketAddr>,
     },
+    /// This node is needed and cannot be dialled: have it dial us.
+    CallBack {
+        /// Who shall dial.
+        target: NodeId,
+    },
     /// A person wants to say something to everyone.
     Shout {
         /// What, already bounded.
@@ -91,6 +96,11 @@ pub enum Effect {
     },
     /// Somebody said something to everyone.
     Heard(Said),
+    /// A node that cannot dial us asks to be dialled.
+    Called {
+        /// Its newest card.
+        card: Record,
+    },
     /// Our epoch is now this; keep it, so that the next boot is newer.
     Epoch(u64),
     /// Something a person should know.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mesh::budget::Budget;
+use crate::mesh::call::{CallBudgets, Calls};
 use crate::mesh::gossip::Gossip;
 use crate::mesh::graph::{Graph, Inserted};
 use crate::mesh::record::{Body, Cast, Crypto, Direction, EPOCH_MAX, Record, Signed};
@@ -44,13 +45,14 @@ pub(in crate::mesh) struct Link {
     up_at: Time,
     pub(in crate::mesh) budget: Budget,
     pub(in crate::mesh) sync: Sync,
+    pub(in crate::mesh) calls: CallBudgets,
 }
 
 /// The topology core.
 pub struct Topology {
     pub(in crate::mesh) me: NodeId,
     pub(in crate::mesh) crypto: Arc<dyn Crypto + Send + std::marker::Sync>,
-    identity: Identity,
+    pub(in crate::mesh) identity: Identity,
     policy: Policy,
     pub(in crate::mesh) graph: Graph,
     pub(in crate::mesh) links: BTreeMap<NodeId, Link>,
@@ -65,13 +67,14 @@ pub struct Topology {
     refresh_at: Time,
     ping_at: Time,
     pub(in crate::mesh) casts: crate::mesh::cast::Heard,
+    pub(in crate::mesh) calls: Calls,
     /// When the graph is to be derived again.
     derive_at: Option<Time>,
     pub(in crate::mesh) synced_at: Option<Time>,
     root: u64,
     pub(in crate::mesh) root_since: Time,
     view: Arc<View>,
-    leaving: bool,
+    pub(in crate::mesh) leaving: bool,
     /// How often somebody else has spoken with our key.
     doubles: u32,
     /// Until when we let the other one have our name.
@@ -102,6 +105,7 @@ impl Topology {
             refresh_at: Time(0) + announce::REFRESH,
             ping_at: Time(0) + policy.period.unwrap_or(PERIOD),
             casts: crate::mesh::cast::Heard::default(),
+            calls: Calls::new(&me, identity.epoch),
             derive_at: None,
             synced_at: None,
             root: 0,
@@ -302,15 +306,10 @@ impl Topology {
         out: &mut Vec<Effect>,
     ) {
         // Dialling again does not buy a peer a new burst.
-        let before = self.links.remove(&peer).map(|l| l.budget);
-        let link = Link {
-            dir,
-            rtt_us,
-            told_at: None,
-            up_at: now,
-            budget: before.unwrap_or_else(|| self.budget()),
-            sync: Sync::default(),
-        };
+        let before = self.links.remove(&peer).map(|l| (l.budget, l.calls));
+        let (budget, calls) = before.unwrap_or_else(|| (self.budget(), CallBudgets::default()));
+        let link =
+            Link { dir, rtt_us, told_at: None, up_at: now, budget, sync: Sync::default(), calls };
         self.links.insert(peer, link);
         self.touch(now);
         self.begin_sync_on_link(now, peer, dir, out);
@@ -348,6 +347,7 @@ impl Core for Topology {
                     }
                 }
             }
+            Event::CallBack { target } => self.call(target, out),
             Event::Shout { text } => self.say(text, true, out),
             Event::Leave => {
                 self.leaving = true;
