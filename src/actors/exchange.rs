@@ -321,11 +321,7 @@ impl Driver for Exchange {
                     self.prepare(transfer, manifest.to_vec(), ctx);
                 }
             }
-            Effect::PrepareAgain { transfer } => {
-                if let Some(get) = self.gets.get(&transfer) {
-                    self.prepare(transfer, get.manifest.clone(), ctx);
-                }
-            }
+            Effect::PrepareAgain { transfer } => self.prepare_again(transfer, ctx),
             Effect::Store { transfer, piece, peer, request } => {
                 if let Some(bytes) = self.take_arrived(peer, request) {
                     self.store(transfer, piece, bytes, ctx);

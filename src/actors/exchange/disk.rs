@@ -65,6 +65,18 @@ impl Exchange {
         });
     }
 
+    /// There may be room now: for a download that had not begun, or for one that could not be synced.
+    pub(super) fn prepare_again(&mut self, transfer: TransferId, ctx: &mut Context<Self>) {
+        let Some(get) = self.gets.get(&transfer) else { return };
+        match &get.download {
+            Some(download) => {
+                let file = download.known();
+                self.later("PrepareAgain", Event::Prepared { transfer, file }, ctx);
+            }
+            None => self.prepare(transfer, get.manifest.clone(), ctx),
+        }
+    }
+
     fn prepared(
         &mut self,
         transfer: TransferId,

@@ -25,9 +25,9 @@ impl Exchange {
     /// Publishes what there is to see, soon.
     pub(super) fn show(&mut self, ctx: &mut Context<Self>) {
         if !std::mem::replace(&mut self.showing, true) {
-            ctx.run_later(SHOW_EVERY, |exchange, _| {
+            ctx.run_later(SHOW_EVERY, |exchange, ctx| {
                 exchange.showing = false;
-                exchange.publish();
+                exchange.publish(ctx);
             });
         }
     }
@@ -38,8 +38,11 @@ impl Exchange {
         self.show(ctx);
     }
 
-    fn publish(&mut self) {
+    fn publish(&mut self, ctx: &mut Context<Self>) {
         let gets = self.turn.core.rows();
+        for row in gets.iter().filter(|row| matches!(row.phase, Phase::Stopped | Phase::Failed)) {
+            self.put_away(row.transfer, ctx);
+        }
         let shown = |transfer: &TransferId| gets.iter().any(|row| row.transfer == *transfer);
         self.gets.retain(|transfer, _| shown(transfer));
         let ended = self.shares.iter().filter(|(_, share)| share.outcome.is_some());
