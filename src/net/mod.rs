@@ -6,4 +6,5 @@
 pub mod lanes;
 pub mod proof;
 pub mod session;
+pub mod stream;
 pub mod tls;
