@@ -34,9 +34,8 @@ pub async fn idle(args: &Args) -> Outcome<()> {
     let fresh = (resident()? - before) / args.idle;
     child.stdin.take().ok_or("no input")?.write_all(b"\n")?;
     for stream in &mut streams {
-        let mut left = 4 * BLOCK;
-        while left > 0 {
-            left -= stream.read(&mut room).await?;
+        for _ in 0..4 {
+            stream.read_exact(&mut room).await?;
         }
         // As a link's reader does: it always waits for more.
         assert!(timeout(Duration::from_millis(1), stream.read(&mut room)).await.is_err());

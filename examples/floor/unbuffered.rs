@@ -54,9 +54,10 @@ impl Unbuffered {
         self.bytes.copy_within(self.at..self.end, 0);
         (self.at, self.end) = (0, self.end - self.at);
         match self.tcp.read(&mut self.bytes[self.end..]).await? {
-            0 => Err("the sender is gone".into()),
-            n => Ok(self.end += n),
+            0 => return Err("the sender is gone".into()),
+            n => self.end += n,
         }
+        Ok(())
     }
 
     pub async fn receive(mut self, sink: &mut Sink) -> Outcome<()> {
