@@ -7,5 +7,6 @@ pub mod buffers;
 pub mod lanes;
 pub mod proof;
 pub mod session;
+pub mod stream;
 pub mod tls;
 pub mod wanted;

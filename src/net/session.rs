@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::buffers::Buffer;
 use super::lanes::{Item, Lanes, Link};
 use super::proof::{Role, proof, proof_fits};
-use super::tls::{Tls, exporter, identity_mismatch, peer_id, server_name};
+use super::stream::Stream;
+use super::tls::{Tls, identity_mismatch};
 use crate::mesh::gossip::Beat;
 use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::{Crypto, Record, Signed};
@@ -91,8 +91,8 @@ pub struct Session {
     pub rtt_us: u32,
     /// Our own end's address.
     pub local: SocketAddr,
-    reader: FrameReader<ReadHalf<TlsStream<TcpStream>>>,
-    writer: WriteHalf<TlsStream<TcpStream>>,
+    reader: FrameReader<ReadHalf<Stream<TcpStream>>>,
+    writer: WriteHalf<Stream<TcpStream>>,
 }
 
 /// What comes in on a link.
@@ -131,16 +131,14 @@ pub async fn establish(
             let tcp = TcpStream::connect(addr).await.map_err(|e| dial_error(&e))?;
             let rtt_us = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX).max(1);
             let local = prepare(&tcp)?;
-            let connector = TlsConnector::from(shared.tls.client(expect));
-            let tls = connector.connect(server_name(), tcp).await.map_err(|e| tls_error(&e))?;
-            (TlsStream::from(tls), Role::Dialler, local, rtt_us)
+            let tls = Stream::dial(shared.tls.client(expect), tcp).await;
+            (tls.map_err(|e| tls_error(&e))?, Role::Dialler, local, rtt_us)
         }
         Origin::Accepted(socket) => {
             let tcp = TcpStream::from_std(socket).map_err(|e| Ended::Broken(e.to_string()))?;
             let local = prepare(&tcp)?;
-            let acceptor = TlsAcceptor::from(shared.tls.server());
-            let tls = acceptor.accept(tcp).await.map_err(|e| tls_error(&e))?;
-            (TlsStream::from(tls), Role::Acceptor, local, 0)
+            let tls = Stream::accept(shared.tls.server(), tcp).await;
+            (tls.map_err(|e| tls_error(&e))?, Role::Acceptor, local, 0)
         }
     };
     greet(shared, stream, role, local, rtt_us, card, crypto).await
@@ -149,7 +147,7 @@ pub async fn establish(
 /// Exchanges hellos over a finished TLS handshake.
 async fn greet(
     shared: &Shared,
-    stream: TlsStream<TcpStream>,
+    stream: Stream<TcpStream>,
     role: Role,
     local: SocketAddr,
     rtt_us: u32,
@@ -157,12 +155,8 @@ async fn greet(
     crypto: &(dyn Crypto + Send + Sync),
 ) -> Result<Session, Ended> {
     let broken = |e: &dyn std::fmt::Display| Ended::Broken(e.to_string());
-    let (peer, key) = peer_id(stream.get_ref().1).map_err(|e| broken(&e))?;
-    let bound = match &stream {
-        TlsStream::Client(s) => exporter(s.get_ref().1),
-        TlsStream::Server(s) => exporter(s.get_ref().1),
-    };
-    let bound = bound.map_err(|e| broken(&e))?;
+    let (peer, key) = stream.peer_id().map_err(|e| broken(&e))?;
+    let bound = stream.exporter().map_err(|e| broken(&e))?;
     let secret = (!shared.secret.is_empty()).then_some(&shared.secret);
     let hello = Hello {
         version: VERSION,
@@ -243,7 +237,7 @@ impl Session {
 
 /// The reading half of a link.
 pub struct LinkReader {
-    reader: FrameReader<ReadHalf<TlsStream<TcpStream>>>,
+    reader: FrameReader<ReadHalf<Stream<TcpStream>>>,
     rtt_us: u32,
 }
 
@@ -299,7 +293,7 @@ impl LinkReader {
 
 /// The writing half of a link.
 pub struct LinkWriter {
-    writer: WriteHalf<TlsStream<TcpStream>>,
+    writer: WriteHalf<Stream<TcpStream>>,
 }
 
 impl LinkWriter {
