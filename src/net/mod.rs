@@ -6,6 +6,7 @@
 pub mod buffers;
 pub mod lanes;
 pub mod proof;
+mod reader;
 pub mod session;
 pub mod stream;
 pub mod tls;

@@ -3,19 +3,20 @@
 //! Everything is bounded: the handshake in time, every frame in bytes, what waits to be written in its
 //! lane. Pongs are answered here, so that a busy actor cannot make a live node look dead.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 
 use super::buffers::Buffer;
 use super::lanes::{Item, Lanes, Link};
 use super::proof::{Role, proof, proof_fits};
+use super::reader::{FrameReader, Head};
 use super::stream::Stream;
 use super::tls::{Tls, identity_mismatch};
 use crate::mesh::gossip::Beat;
@@ -24,17 +25,12 @@ use crate::mesh::record::{Crypto, Record, Signed};
 use crate::mesh::{NodeId, Time};
 use crate::pieces::frame::PieceFrame;
 use crate::wire::bounded::Text;
-use crate::wire::{
-    ByeFrame, Frame, GIVE_BYTES, Give, HEADER_BYTES, Hello, LENGTH_BYTES, LINK_BYTES_MAX,
-    UNTRUSTED_BYTES_MAX, VERSION, decode, encode, frame_len, is_block,
-};
+use crate::wire::{ByeFrame, Frame, Hello, LINK_BYTES_MAX, UNTRUSTED_BYTES_MAX, VERSION, encode};
 
 /// Bytes the kernel may hold unsent: a heartbeat waits behind no more than this.
 const NOTSENT_LOWAT: u32 = 64 * 1024;
 /// How long a closing link may still write what waits.
-const FLUSH: Duration = Duration::from_secs(2);
-/// How much is read from TLS at once; grows only while a longer frame comes in.
-const READ_BYTES: usize = 4 * 1024;
+pub(super) const FLUSH: Duration = Duration::from_secs(2);
 
 /// The daemon's clock: microseconds since it began.
 #[derive(Clone, Copy, Debug)]
@@ -326,10 +322,10 @@ impl LinkWriter {
                 }
             };
             let write = async {
-                if let Some(head) = &head {
-                    self.writer.write_all(head).await?;
+                match &head {
+                    Some(head) => write_both(&mut self.writer, head, &bytes).await?,
+                    None => self.writer.write_all(&bytes).await?,
                 }
-                self.writer.write_all(&bytes).await?;
                 if lanes.is_empty() { self.writer.flush().await } else { Ok(()) }
             };
             tokio::pin!(write);
@@ -350,6 +346,23 @@ impl LinkWriter {
         let _ = tokio::time::timeout(FLUSH, self.writer.shutdown()).await;
         Ended::Ours
     }
+}
+
+/// Writes both, as one where the stream takes it: two writes are two records and two calls into the kernel.
+async fn write_both<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    head: &[u8],
+    bytes: &[u8],
+) -> io::Result<()> {
+    let mut written = 0;
+    while written < head.len() {
+        let slices = [IoSlice::new(&head[written..]), IoSlice::new(bytes)];
+        match writer.write_vectored(&slices).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            n => written += n,
+        }
+    }
+    writer.write_all(&bytes[written - head.len()..]).await
 }
 
 async fn say_bye<W: AsyncWrite + Unpin>(writer: &mut W, why: Bye) {
@@ -396,154 +409,25 @@ fn tls_error(error: &io::Error) -> Ended {
     }
 }
 
-fn broken(error: crate::wire::FrameError) -> Ended {
-    Ended::Broken(error.to_string())
-}
-
-/// What comes next in a stream.
-enum Head {
-    /// A frame of this many bytes, kind and payload.
-    Frame { len: usize },
-    /// A block of this many bytes.
-    Block { give: Give, bytes: usize },
-}
-
-/// Takes whole frames out of a stream, however the bytes come.
-struct FrameReader<R> {
-    stream: R,
-    buffer: Vec<u8>,
-    filled: usize,
-    /// Longest frame (kind and payload) accepted now.
-    max: usize,
-}
-
-impl<R: AsyncRead + Unpin> FrameReader<R> {
-    fn new(stream: R, max: usize) -> FrameReader<R> {
-        FrameReader { stream, buffer: Vec::new(), filled: 0, max }
-    }
-
-    /// The next frame, blocks excluded. Safe to drop between frames only; a link is read by one loop.
-    async fn next(&mut self) -> Result<Frame, Ended> {
-        match self.head().await? {
-            Head::Frame { len } => self.frame(len).await,
-            Head::Block { .. } => Err(Ended::Broken("it gave what nobody asked for".into())),
-        }
-    }
-
-    /// Reads what tells how to read the rest of a frame. [`FrameReader::frame`], or all bytes of the block,
-    /// must be read next.
-    async fn head(&mut self) -> Result<Head, Ended> {
-        self.fill(HEADER_BYTES).await?;
-        let mut length = [0; LENGTH_BYTES];
-        length.copy_from_slice(&self.buffer[..LENGTH_BYTES]);
-        let len = frame_len(length, self.max).map_err(broken)?;
-        if !is_block(self.buffer[LENGTH_BYTES]) {
-            return Ok(Head::Frame { len });
-        }
-        let end = HEADER_BYTES + GIVE_BYTES;
-        self.fill(end).await?;
-        let mut rest = [0; GIVE_BYTES];
-        rest.copy_from_slice(&self.buffer[HEADER_BYTES..end]);
-        let (give, bytes) = Give::read(rest, len).map_err(broken)?;
-        self.consume(end);
-        Ok(Head::Block { give, bytes })
-    }
-
-    /// The frame of `len` bytes (kind and payload) whose head was read.
-    async fn frame(&mut self, len: usize) -> Result<Frame, Ended> {
-        let end = LENGTH_BYTES + len;
-        self.fill(end).await?;
-        let frame = decode(&self.buffer[LENGTH_BYTES..end]).map_err(broken);
-        self.consume(end);
-        frame
-    }
-
-    /// Fills `room` with what comes next: first from what was read ahead, then straight from the stream.
-    async fn read_into(&mut self, room: &mut [u8]) -> Result<(), Ended> {
-        let ahead = room.len().min(self.filled);
-        room[..ahead].copy_from_slice(&self.buffer[..ahead]);
-        self.consume(ahead);
-        match self.stream.read_exact(&mut room[ahead..]).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Ended::Lost),
-        }
-    }
-
-    /// Reads `bytes` bytes and throws them away.
-    async fn skip(&mut self, mut bytes: usize) -> Result<(), Ended> {
-        while bytes > 0 {
-            self.fill(1).await?;
-            let some = bytes.min(self.filled);
-            self.consume(some);
-            bytes -= some;
-        }
-        Ok(())
-    }
-
-    /// Forgets the first `n` bytes that were read.
-    fn consume(&mut self, n: usize) {
-        self.buffer.copy_within(n..self.filled, 0);
-        self.filled -= n;
-        if self.filled == 0 && self.buffer.len() > READ_BYTES {
-            // An idle link keeps no large buffer.
-            self.buffer = Vec::new();
-        }
-    }
-
-    /// Reads on behind our last words: closing with unread bytes resets the stream and would destroy them.
-    async fn drain(&mut self) {
-        let rest = async { while self.next().await.is_ok() {} };
-        // Whoever goes on talking is cut off.
-        let _ = tokio::time::timeout(FLUSH, rest).await;
-    }
-
-    /// Reads until at least `want` bytes are there.
-    async fn fill(&mut self, want: usize) -> Result<(), Ended> {
-        while self.filled < want {
-            let room = want.max(self.filled + READ_BYTES);
-            if self.buffer.len() < room {
-                self.buffer.resize(room, 0);
-            }
-            match self.stream.read(&mut self.buffer[self.filled..]).await {
-                Ok(0) | Err(_) => return Err(Ended::Lost),
-                Ok(n) => self.filled += n,
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+
     use super::*;
 
-    fn ready_and_ask() -> Vec<u8> {
-        let ask = Frame::Beat(Beat::Ask { target: NodeId([5; 32]) });
-        [encode(&Frame::Ready).expect("encodes"), encode(&ask).expect("encodes")].concat()
-    }
-
     #[tokio::test]
-    async fn frames_come_out_whole_however_the_bytes_come() {
-        for step in [1, 2, 3, 7, 1000] {
-            let (mut tx, rx) = tokio::io::duplex(64);
-            let mut reader = FrameReader::new(rx, UNTRUSTED_BYTES_MAX);
-            let send = async {
-                for chunk in ready_and_ask().chunks(step) {
-                    tx.write_all(chunk).await.expect("written");
-                }
+    async fn a_head_and_its_block_arrive_as_one_however_they_are_taken() {
+        for room in [1, 3, 17, 18, 64, 1000] {
+            let (mut tx, mut rx) = tokio::io::duplex(room);
+            let (head, block) = ([1; 17], [2; 100]);
+            let write = async {
+                write_both(&mut tx, &head, &block).await.expect("written");
+                drop(tx);
             };
-            let (first, ()) = tokio::join!(reader.next(), send);
-            assert_eq!(first, Ok(Frame::Ready));
-            assert!(matches!(reader.next().await, Ok(Frame::Beat(Beat::Ask { .. }))));
+            let mut got = Vec::new();
+            let (_, read) = tokio::join!(write, rx.read_to_end(&mut got));
+            assert_eq!(read.expect("read"), 117);
+            assert_eq!(got, [&head[..], &block[..]].concat());
         }
-    }
-
-    #[tokio::test]
-    async fn a_frame_over_its_bound_ends_the_stream_before_it_is_read() {
-        let (mut tx, rx) = tokio::io::duplex(64);
-        let mut reader = FrameReader::new(rx, UNTRUSTED_BYTES_MAX);
-        tx.write_all(&[0xff, 0xff, 0xff, 0xff]).await.expect("written");
-        assert!(matches!(reader.next().await, Err(Ended::Broken(_))));
-        assert!(reader.buffer.len() <= 2 * READ_BYTES);
     }
 }
