@@ -40,6 +40,9 @@ const MIB: usize = 1 << 20;
 /// A block on the wire, and the header before it.
 const BLOCK: usize = 64 * 1024;
 const HEADER: usize = 17;
+/// Where the room for file bytes begins. The allocator begins a large one 16 bytes into a page, and there some
+/// processors copy out of the kernel several times slower: 0.5 CPU seconds for a GiB.
+const ALIGN: usize = 64;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -268,12 +271,14 @@ async fn send(args: &Args, to: SocketAddr) -> Outcome<()> {
     let mut stream = dial(args.from, to).await?;
     let file = File::open(&args.file)?;
     let how = *args.send.first().ok_or("no way to send")?;
-    let (mut piece, mut frame) = (vec![0; MIB], Vec::with_capacity(HEADER + BLOCK));
+    let (mut room, mut frame) = (vec![0; MIB + ALIGN], Vec::with_capacity(HEADER + BLOCK));
+    let at = room.as_ptr().align_offset(ALIGN);
+    let piece = &mut room[at..at + MIB];
     let header = [7; HEADER];
     for i in 0..args.mib {
-        file.read_exact_at(&mut piece, (i * MIB) as u64)?;
+        file.read_exact_at(piece, (i * MIB) as u64)?;
         if how == Send::Whole {
-            stream.write_all(&piece).await?;
+            stream.write_all(piece).await?;
             continue;
         }
         for block in piece.chunks(BLOCK) {
