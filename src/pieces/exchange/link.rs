@@ -29,6 +29,7 @@ pub(super) struct Asked {
     pub(super) transfer: TransferId,
     pub(super) part: Part,
     pub(super) bytes: u32,
+    pub(super) at: Time,
     /// Bytes of it that have come, as far as told.
     pub(super) got: u32,
 }
@@ -47,6 +48,13 @@ impl Meter {
     pub(super) fn begin(&mut self, now: Time) {
         self.since = now;
         self.bytes = 0;
+    }
+
+    /// The rate; before there is a measure, what so many bytes since the beginning would make.
+    pub(super) fn guess(&self, now: Time, got: u64) -> u64 {
+        let us = u64::try_from(now.since(self.since).as_micros()).unwrap_or(u64::MAX);
+        let so_far = got.saturating_mul(1_000_000).checked_div(us).unwrap_or(0);
+        if self.rate == 0 { so_far } else { self.rate }
     }
 
     pub(super) fn add(&mut self, now: Time, bytes: u64) {

@@ -38,7 +38,7 @@ use crate::mesh::{Core, NodeId, Time};
 use bucket::Bucket;
 use fetch::Fetch;
 use index::Index;
-use link::Link;
+use link::{Link, Meter};
 use places::Places;
 use serve::Local;
 use slots::Slots;
@@ -82,6 +82,8 @@ pub struct Exchange {
     buffered: u64,
     /// Most that ever were.
     buffered_peak: u64,
+    /// What all peers together give.
+    meter: Meter,
     download: Bucket,
     upload: Bucket,
     /// Received and waiting for the disk, oldest first.
@@ -123,6 +125,7 @@ impl Exchange {
             turn: 0,
             buffered: 0,
             buffered_peak: 0,
+            meter: Meter::default(),
             download: Bucket::new(policy.download_bytes_per_second),
             upload: Bucket::new(policy.upload_bytes_per_second),
             to_store: VecDeque::new(),

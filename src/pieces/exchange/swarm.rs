@@ -19,6 +19,10 @@ const BUSY: Duration = Duration::from_secs(1);
 /// A peer whose bytes stopped coming is asked again after this.
 pub(super) const REST: Duration = Duration::from_secs(5);
 
+/// Pieces that may be under way however slowly they come, and until it is known how fast.
+const FLYING_MIN: (u64, u64) = (4, 16);
+/// More than comes in so many seconds is not asked for.
+const FLYING_SECONDS: u64 = 2;
 /// With fewer sources than this the loss of one has others sought so soon.
 const FEW: usize = 4;
 const SOON: Duration = Duration::from_secs(1);
@@ -28,6 +32,23 @@ impl Exchange {
     fn has_buffer(&self, bytes: u32) -> bool {
         self.buffered == 0
             || self.buffered.saturating_add(u64::from(bytes)) <= self.policy.buffer_bytes_max
+    }
+
+    /// Bytes asked for that have not come whole.
+    pub(super) fn flying(&self) -> u64 {
+        let landed = self.to_store.iter().chain(self.storing.values());
+        self.buffered.saturating_sub(landed.map(|l| u64::from(l.bytes)).sum())
+    }
+
+    /// Whether so many more bytes would come soon, as far as our own way in goes. Asking more than that of many
+    /// would make each of them look slow.
+    fn comes_soon(&self, bytes: u32) -> bool {
+        let (least, unknown) = FLYING_MIN;
+        let least = match self.meter.rate {
+            0 => unknown * u64::from(bytes),
+            rate => rate.saturating_mul(FLYING_SECONDS).max(least * u64::from(bytes)),
+        };
+        self.flying().saturating_add(u64::from(bytes)) <= least
     }
 
     /// Asks for all that may be asked for: each download and each peer in turn, one piece a turn.
@@ -111,7 +132,7 @@ impl Exchange {
         } else if !room {
             fetch.crowded_at = Some(now);
         }
-        ready && room && fetch.may_ask()
+        ready && room && fetch.may_ask() && self.comes_soon(bytes)
     }
 
     /// When the limit lets the next piece be asked for.
@@ -182,7 +203,10 @@ impl Exchange {
             link.meter.begin(now);
             link.heard_at = now;
         }
-        link.asks.insert(request, Asked { transfer, part, bytes, got: 0 });
+        if self.buffered == 0 {
+            self.meter.begin(now);
+        }
+        link.asks.insert(request, Asked { transfer, part, bytes, at: now, got: 0 });
         self.buffered += u64::from(bytes);
         self.buffered_peak = self.buffered_peak.max(self.buffered);
         self.download.take(now, u64::from(bytes));
@@ -201,6 +225,7 @@ impl Exchange {
         let Some(asked) = link.asks.remove(&request) else { return };
         link.heard_at = now;
         link.meter.add(now, u64::from(asked.bytes));
+        self.meter.add(now, u64::from(asked.bytes));
         self.stirred = true;
         let transfer = asked.transfer;
         let Some(fetch) = self.fetches.get_mut(&transfer) else {

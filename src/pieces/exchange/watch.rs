@@ -13,12 +13,17 @@ use crate::pieces::rows::Phase;
 const SILENCE: Duration = Duration::from_secs(5);
 /// A piece that comes sooner than this is not worth asking for elsewhere.
 const SOON_US: u64 = 250_000;
+/// A piece of which some came is asked for elsewhere only when the rest takes longer than this.
+const WORTH_US: u64 = 1_500_000;
+/// How long a peer may keep a piece before it is compared with others: less, and pieces would wander from queue
+/// to queue.
+const FAIR: Duration = Duration::from_secs(1);
+/// When nothing has come for so long, nothing is on its way.
+const QUIET: Duration = Duration::from_millis(500);
 /// How much faster somebody must be to take a piece over: when it has nothing else to do, when it has.
 const FASTER_IDLE: u64 = 3;
 const FASTER_BUSY: u64 = 10;
-/// On the last pieces a second peer is asked beside the first when it is so much faster.
-const FASTER_END: u64 = 2;
-/// How many are the last pieces.
+/// So many are the last pieces: a second peer is asked for one that has begun to come, beside the first.
 const END_GAME: u32 = 4;
 
 /// A piece that is under way.
@@ -29,6 +34,8 @@ struct Owned {
     piece: u32,
     /// Microseconds until it is here, as far as one can tell.
     eta_us: u64,
+    /// Some of it came, and would come twice.
+    begun: bool,
 }
 
 impl Exchange {
@@ -68,21 +75,26 @@ impl Exchange {
                 before += u128::from(asked.bytes - asked.got);
                 let Part::Piece(piece) = asked.part else { continue };
                 // It is no faster than the time it has been quiet tells.
-                let rate = u128::from(link.meter.rate);
+                let got = link.asks.values().map(|asked| u64::from(asked.got)).sum();
+                let rate = u128::from(link.meter.guess(now, got));
                 let by_rate = (before * 1_000_000).checked_div(rate).unwrap_or(0);
                 let front = u128::from(asked.bytes) * 1_000_000;
                 let due = front.checked_div(rate).unwrap_or(0) + u128::from(link.rtt_us);
                 // Overdue by so much: it may well take as long again.
                 let late = quiet.saturating_sub(due);
                 let eta = u64::try_from(by_rate.max(late)).unwrap_or(u64::MAX);
-                if eta >= SOON_US {
+                if eta >= SOON_US && now.since(asked.at) >= FAIR {
                     let transfer = asked.transfer;
+                    // What is first in its row may well be on its way though nothing was told of it.
+                    let first = link.asks.first_key_value().is_some_and(|(r, _)| r == request);
+                    let begun = asked.got > 0 || first && quiet < QUIET.as_micros();
                     owned.push(Owned {
                         peer: *peer,
                         request: *request,
                         transfer,
                         piece,
                         eta_us: eta,
+                        begun,
                     });
                 }
             }
@@ -98,12 +110,16 @@ impl Exchange {
         };
         let owners = known.owners.get(&one.piece).map_or(0, Vec::len);
         let still = self.links.get(&one.peer).is_some_and(|l| l.asks.contains_key(&one.request));
-        if owners != 1 || !still {
+        if owners != 1 || !still || one.begun && one.eta_us < WORTH_US {
             return;
         }
         let bytes = known.piece_bytes;
         let best = fetch.sources.keys().filter_map(|p| self.links.get(p)).map(|l| l.meter.rate);
         let best = best.max().unwrap_or(0);
+        // Through our own way in it comes no sooner than all that is under way.
+        let queued = u128::from(self.flying()) * 1_000_000;
+        let queued = queued.checked_div(u128::from(self.meter.rate)).unwrap_or(0);
+        let queued = u64::try_from(queued).unwrap_or(u64::MAX);
         let faster = fetch.sources.iter().filter_map(|(peer, source)| {
             let link = self.links.get(peer)?;
             let may = *peer != one.peer && source.claim.holds(one.piece);
@@ -112,17 +128,20 @@ impl Exchange {
             }
             // One that was never asked is believed to be as fast as the best; of nobody's rate nothing follows.
             let guess = || u64::from(bytes).saturating_mul(1_000_000).checked_div(best);
-            let eta = link.eta_us(bytes).or_else(guess)?;
+            let eta = link.eta_us(bytes).or_else(guess)?.max(queued);
             Some((eta, *peer, link.asks.is_empty()))
         });
         let Some((eta, peer, idle)) = faster.min() else { return };
-        let factor = if idle { FASTER_IDLE } else { FASTER_BUSY };
+        let factor = if idle && !one.begun { FASTER_IDLE } else { FASTER_BUSY };
         let end = known.picker.free() == 0 && known.wanting() <= END_GAME;
         let room = self.buffered.saturating_add(u64::from(bytes)) <= self.policy.buffer_bytes_max;
-        if one.eta_us >= eta.saturating_mul(factor) {
+        if end && idle && room && one.begun {
+            // What has come of it is not thrown away: the first of the two wins.
+            if one.eta_us >= eta.saturating_mul(FASTER_IDLE) {
+                self.ask_piece(now, one.transfer, peer, one.piece, out);
+            }
+        } else if one.eta_us >= eta.saturating_mul(factor) {
             self.take_back(one.peer, one.request, out);
-            self.ask_piece(now, one.transfer, peer, one.piece, out);
-        } else if end && idle && room && one.eta_us >= eta.saturating_mul(FASTER_END) {
             self.ask_piece(now, one.transfer, peer, one.piece, out);
         }
     }

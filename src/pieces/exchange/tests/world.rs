@@ -12,6 +12,9 @@ use crate::pieces::event::{Effect, Event, Stored, TransferId, Trouble};
 use crate::pieces::frame::{Nope, Part, PieceFrame};
 use crate::pieces::rows::Phase;
 
+/// Chunks a path holds, written and not yet taken in.
+const PATH_CHUNKS: u32 = 4;
+
 /// Bytes on their way.
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
@@ -44,7 +47,10 @@ pub struct Node {
     pub held: BTreeMap<FileId, Bitmap>,
     reserved: BTreeMap<(usize, u64), Reserved>,
     uplink: VecDeque<Chunk>,
-    sending: bool,
+    /// What is being written.
+    sending: Option<Chunk>,
+    /// Chunks between here and each peer: a path holds little.
+    stuffed: BTreeMap<usize, u32>,
     down_free: Time,
     wake: Option<Time>,
     /// Bytes of content that came over its links, wanted or not.
@@ -62,7 +68,7 @@ enum Happening {
     Tell { to: usize, boot: u64, event: Event },
     Frame { from: usize, to: usize, epoch: u64, frame: PieceFrame },
     Read { from: usize, chunk: Chunk, epoch: u64 },
-    Uplink { from: usize },
+    Uplink { from: usize, boot: u64 },
     Arrived { from: usize, epoch: u64, chunk: Chunk },
     Wake { to: usize },
     Link { a: usize, b: usize },
@@ -103,7 +109,8 @@ impl World {
             held: BTreeMap::new(),
             reserved: BTreeMap::new(),
             uplink: VecDeque::new(),
-            sending: false,
+            sending: None,
+            stuffed: BTreeMap::new(),
             down_free: Time(0),
             wake: None,
             received: 0,
@@ -191,6 +198,8 @@ impl World {
         node.boots += 1;
         node.reserved.clear();
         node.uplink.clear();
+        node.sending = None;
+        node.stuffed.clear();
         for other in 0..self.nodes.len() {
             if self.links.remove(&pair(n, other)).is_some() {
                 self.tell(other, noticed_after, Event::LinkDown { peer: id(n) });
@@ -214,7 +223,6 @@ impl World {
             Arc::new(Plain(key(n))),
         );
         node.up = true;
-        node.sending = false;
         node.wake = None;
         self.graph();
         if self.meshed {
@@ -260,9 +268,10 @@ impl World {
                     let rows = self.nodes[*n].core.rows();
                     let row = rows.iter().find(|row| row.transfer == *t);
                     if row.is_none_or(|row| row.phase != Phase::Done) {
-                        eprintln!("node {n}: {row:#?}");
+                        eprintln!("node {n}: {:?} of {:?}", row.as_ref().map(|r| r.pieces_done), row.as_ref().map(|r| r.phase));
                     }
                 }
+                for node in &self.nodes { eprintln!("{}", node.core.debug()); }
                 panic!("not done after {at_most:?} (now {:?})", self.now);
             }
         }
@@ -283,45 +292,57 @@ impl World {
         self.now = self.now.max(at);
         match what {
             Happening::Tell { to, boot, event } => {
-                if self.nodes[to].up && self.nodes[to].boots == boot {
+                // News of a link that has been replaced since is no news.
+                let stale = match &event {
+                    Event::LinkDown { peer } => self.linked(to, self.by_id[peer]),
+                    _ => false,
+                };
+                if self.nodes[to].up && self.nodes[to].boots == boot && !stale {
                     self.told(to, &event);
                     self.turn(to, Some(event));
                 }
             }
             Happening::Frame { from, to, epoch, frame } => {
                 if self.links.get(&pair(from, to)) == Some(&epoch) {
+                    if let PieceFrame::Nope { request, .. } = frame {
+                        // The buffer of a request ends with its nope, unless all of it is there.
+                        let mine = (from, request);
+                        self.nodes[to].reserved.retain(|key, r| *key != mine || r.whole);
+                    }
                     self.turn(to, Some(Event::FromPeer { peer: id(from), frame }));
                 }
             }
             Happening::Read { from, chunk, epoch } => {
                 if self.links.get(&pair(from, chunk.to)) == Some(&epoch) {
                     self.nodes[from].uplink.push_back(chunk);
-                    if !self.nodes[from].sending {
-                        self.send_next(from);
-                    }
+                    self.send_next(from);
                 }
             }
-            Happening::Uplink { from } => {
-                self.nodes[from].sending = false;
-                if let Some(chunk) = self.nodes[from].uplink.pop_front() {
+            Happening::Uplink { from, boot } => {
+                if self.nodes[from].boots != boot {
+                    return true;
+                }
+                if let Some(chunk) = self.nodes[from].sending.take() {
                     if let Some(epoch) = self.links.get(&pair(from, chunk.to)).copied() {
-                        let sent = Event::Sent {
-                            peer: id(chunk.to),
-                            request: chunk.request,
-                            bytes: chunk.bytes,
-                        };
                         let there = self.now + self.delay;
                         let takes = span(chunk.bytes, self.nodes[chunk.to].rate.1);
                         let node = &mut self.nodes[chunk.to];
                         node.down_free = node.down_free.max(there) + takes;
                         let when = node.down_free;
+                        *self.nodes[from].stuffed.entry(chunk.to).or_default() += 1;
                         self.at(when, Happening::Arrived { from, epoch, chunk });
+                        let Chunk { to, request, bytes, .. } = chunk;
+                        let sent = Event::Sent { peer: id(to), request, bytes };
                         self.tell(from, Duration::ZERO, sent);
                     }
                 }
                 self.send_next(from);
             }
             Happening::Arrived { from, epoch, chunk } => {
+                if let Some(count) = self.nodes[from].stuffed.get_mut(&chunk.to) {
+                    *count = count.saturating_sub(1);
+                }
+                self.send_next(from);
                 if self.links.get(&pair(from, chunk.to)) == Some(&epoch) {
                     self.arrived(from, chunk);
                 }
@@ -339,10 +360,14 @@ impl World {
 
     fn send_next(&mut self, from: usize) {
         let node = &mut self.nodes[from];
-        if let Some(chunk) = node.uplink.front().filter(|_| !node.sending) {
-            node.sending = true;
+        if node.sending.is_some() {
+            return;
+        }
+        let next = node.uplink.iter().position(|chunk| node.stuffed.get(&chunk.to).is_none_or(|n| *n < PATH_CHUNKS));
+        if let Some(chunk) = next.and_then(|at| node.uplink.remove(at)) {
+            node.sending = Some(chunk);
             let takes = span(chunk.bytes, node.rate.0);
-            self.at(self.now + takes, Happening::Uplink { from });
+            self.at(self.now + takes, Happening::Uplink { from, boot: self.nodes[from].boots });
         }
     }
 
@@ -368,7 +393,7 @@ impl World {
 
     /// What the made-up actor does before the core is told.
     fn told(&mut self, n: usize, event: &Event) {
-        if let Event::LinkDown { peer } = event {
+        if let Event::LinkDown { peer } | Event::LinkUp { peer, .. } = event {
             let peer = self.by_id[peer];
             self.nodes[n].reserved.retain(|(from, _), r| *from != peer || r.whole);
         }
@@ -462,7 +487,7 @@ impl World {
             }
             Effect::Finish { transfer } => {
                 let file = self.file_of(n, transfer);
-                assert!(self.nodes[n].held[&file].is_full());
+                assert!(self.known(n, file).held.is_full());
                 self.nodes[n].done.insert(transfer, self.now);
                 self.tell(n, self.nodes[n].disk * 5, Event::Finished { transfer })
             }
@@ -472,7 +497,8 @@ impl World {
                     assert!(self.nodes[n].held[&file].contains(piece));
                 }
                 let good = !self.nodes[n].liar;
-                let epoch = self.links[&pair(n, to)];
+                // The link may be gone, and only we do not know yet.
+                let Some(epoch) = self.links.get(&pair(n, to)).copied() else { return };
                 let chunk = Chunk { to, request, bytes, good };
                 let when = self.now + self.nodes[n].disk;
                 self.at(when, Happening::Read { from: n, chunk, epoch });
@@ -480,13 +506,7 @@ impl World {
             Effect::Unsend { peer, request } => {
                 let to = self.by_id[&peer];
                 let mine = |c: &Chunk| c.to == to && c.request == request;
-                // The one that is being written goes on.
-                let first = self.nodes[n].sending;
-                let mut at = 0;
-                self.nodes[n].uplink.retain(|chunk| {
-                    at += 1;
-                    !mine(chunk) || first && at == 1
-                });
+                self.nodes[n].uplink.retain(|chunk| !mine(chunk));
                 self.happenings.retain(
                     |_, h| !matches!(h, Happening::Read { from, chunk, .. } if *from == n && mine(chunk)),
                 );
