@@ -1,7 +1,8 @@
 //! Going on with a download that was stopped, or cut off by the end of the daemon.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,7 +14,7 @@ use super::forget::remove;
 use super::hash::{Progress, hash};
 use super::place::{Place, Use};
 use super::prepare::{PrepareError, make};
-use super::read::append;
+use super::read::each_part;
 use super::{Item, PieceStore, locked};
 use crate::pieces::FileId;
 use crate::pieces::event::Stored;
@@ -110,9 +111,9 @@ fn salvage(
     let held = download.known().held;
     let mut piece_bytes = Vec::new();
     for piece in held.missing() {
-        piece_bytes.clear();
-        let extents = manifest.extents(piece, 0, manifest.piece_len(piece));
-        if !read_written(part, manifest, extents, &mut piece_bytes) {
+        let bytes = manifest.piece_len(piece);
+        piece_bytes.resize(usize::try_from(bytes).expect("32 bits fit"), 0);
+        if !read_written(part, manifest, manifest.extents(piece, 0, bytes), &mut piece_bytes) {
             continue;
         }
         if !progress(manifest.total_bytes(), manifest.total_bytes()) {
@@ -135,22 +136,18 @@ fn read_written(
     part: &Place,
     manifest: &Manifest,
     extents: impl Iterator<Item = Extent>,
-    out: &mut Vec<u8>,
+    out: &mut [u8],
 ) -> bool {
-    for extent in extents {
-        let Ok(file) = part.open(&manifest.entries[extent.entry].path, Use::Read) else {
-            return false;
-        };
+    let read = each_part(extents, out, |extent, out| {
+        let file = part.open(&manifest.entries[extent.entry].path, Use::Read)?;
         // Where nothing was written yet the file has a hole; some file systems cannot tell.
         let hole = match seek(&file, SeekFrom::Data(extent.offset)) {
             Ok(data) => data >= extent.offset + u64::from(extent.bytes),
             Err(e) => e == Errno::NXIO,
         };
-        if hole || append(&file, extent, out).is_err() {
-            return false;
-        }
-    }
-    true
+        if hole { Err(ErrorKind::NotFound.into()) } else { file.read_exact_at(out, extent.offset) }
+    });
+    read.is_ok()
 }
 
 /// Whether what stands there is all of this, down to the last piece.
