@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{SeekFrom, seek};
@@ -37,11 +37,39 @@ impl PieceStore {
         if item.busy.swap(true, Ordering::AcqRel) {
             return Err(PrepareError::Running(item.row.root()));
         }
-        let resumed = self.resume_claimed(file, &item, progress);
-        if resumed.is_err() {
-            item.busy.store(false, Ordering::Release);
+        let progress = self.until_halted(progress);
+        // What was forgotten meanwhile, perhaps to be fetched anew, is none of our business any more.
+        let progress = |done, total| self.knows(file, &item) && progress(done, total);
+        match self.resume_claimed(file, &item, &progress) {
+            Ok(resumed) => {
+                // May take as long as reading all of it.
+                salvage(&resumed.download, &item.row.part(file), &progress)?;
+                Ok(resumed)
+            }
+            Err(error) => {
+                item.busy.store(false, Ordering::Release);
+                self.remove_if_forgotten(file, &item);
+                Err(error)
+            }
         }
-        resumed
+    }
+
+    fn knows(&self, file: &FileId, item: &Arc<Item>) -> bool {
+        self.item(file).is_some_and(|now| Arc::ptr_eq(&now, item))
+    }
+
+    /// It was forgotten while it was made ready again, and so what was just made of it must go; unless another
+    /// download has taken its place.
+    fn remove_if_forgotten(&self, file: &FileId, item: &Item) {
+        let part = item.row.part(file);
+        let _adding = locked(&self.0.adding);
+        let items = self.0.items.read().unwrap_or_else(PoisonError::into_inner);
+        if items.iter().any(|(other, now)| !now.whole() && now.row.part(other) == part) {
+            return;
+        }
+        if let Err(e) = remove(&part) {
+            log::warn!("{} was forgotten and cannot be removed: {e}", part.root.display());
+        }
     }
 
     fn resume_claimed(
@@ -87,27 +115,17 @@ impl PieceStore {
         let bytes_held: u64 = held.iter().map(|piece| u64::from(manifest.piece_len(piece))).sum();
         self.check_room(&part.root, row.bytes.saturating_sub(bytes_held))?;
         let _adding = locked(&self.0.adding);
-        if !self.item(file).is_some_and(|now| Arc::ptr_eq(&now, item)) {
-            // It was forgotten meanwhile, and so what was just made of it must go.
-            if let Err(e) = remove(&part) {
-                log::warn!("{} was forgotten and cannot be removed: {e}", part.root.display());
-            }
+        if !self.knows(file, item) {
             return Err(PrepareError::Unknown);
         }
-        let download = new(part.clone(), held);
-        salvage(&download, &part, manifest, progress)?;
-        Ok(Resumed { download, dropped })
+        Ok(Resumed { download: new(part, held), dropped })
     }
 }
 
 /// Stores anew what was written but not committed when the end came, as if it came from a peer: that it
 /// reads back right does not mean that it ever reached the disk.
-fn salvage(
-    download: &Download,
-    part: &Place,
-    manifest: &Manifest,
-    progress: Progress,
-) -> Result<(), PrepareError> {
+fn salvage(download: &Download, part: &Place, progress: Progress) -> Result<(), PrepareError> {
+    let manifest = &download.loaded.manifest;
     let held = download.known().held;
     let mut piece_bytes = Vec::new();
     for piece in held.missing() {
