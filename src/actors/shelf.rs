@@ -63,8 +63,7 @@ impl Handler<ReadChunk> for Shelf {
 
     fn handle(&mut self, message: ReadChunk, _: &mut SyncContext<Self>) -> Self::Result {
         let ReadChunk { file, part, offset, mut into } = message;
-        let bytes = u32::try_from(into.len()).map_err(|_| Nope::OutOfRange)?;
-        match into.refill(|out| self.store.read(&file, part, offset, bytes, out)) {
+        match self.store.read(&file, part, offset, &mut into) {
             Ok(()) => Ok(into),
             Err(error) => {
                 log::warn!("cannot give of file {}: {error}", file.short());

@@ -50,16 +50,6 @@ impl Buffers {
     }
 }
 
-impl Buffer {
-    /// Lets `fill` append to nothing; the buffer is then as long as what it appended.
-    pub fn refill<E>(&mut self, fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
-        self.memory.clear();
-        let filled = fill(&mut self.memory);
-        self.len = self.memory.len();
-        filled
-    }
-}
-
 impl Deref for Buffer {
     type Target = [u8];
     fn deref(&self) -> &[u8] {

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::catalog::Loaded;
 use super::place::{Place, Use};
 use super::prepare::is_full;
-use super::read::{ReadError, append, extents, manifest_bytes};
+use super::read::{ReadError, each_part, extents, manifest_bytes};
 use super::{Item, PieceStore, known, locked};
 use crate::pieces::event::{KnownFile, Stored, Trouble};
 use crate::pieces::frame::Part;
@@ -286,37 +286,22 @@ impl Download {
         self.sync(&handles)
     }
 
-    /// Appends a part of what is there; also of pieces that are not synced yet.
-    pub(super) fn read(
-        &self,
-        part: Part,
-        offset: u32,
-        bytes: u32,
-        out: &mut Vec<u8>,
-    ) -> Result<(), ReadError> {
+    /// Fills `out` with a part of what is there; also of pieces that are not synced yet.
+    pub(super) fn read(&self, part: Part, offset: u32, out: &mut [u8]) -> Result<(), ReadError> {
         let Part::Piece(piece) = part else {
-            return manifest_bytes(&self.loaded, offset, bytes, out);
+            return manifest_bytes(&self.loaded, offset, out);
         };
-        let extents = extents(&self.loaded, piece, offset, bytes)?;
+        let extents = extents(&self.loaded, piece, offset, out.len())?;
         {
             let state = locked(&self.state);
             if !state.held.contains(piece) && !state.fresh.contains(&piece) {
                 return Err(ReadError::Absent);
             }
         }
-        let start = out.len();
-        for extent in extents {
-            let before = out.len();
-            let read = |file: &File| {
-                out.truncate(before);
-                append(file, extent, out)
-            };
-            self.with_file(extent.entry, false, read).map_err(|failed| {
-                out.truncate(start);
-                failed.read()
-            })?;
-        }
-        Ok(())
+        each_part(extents, out, |extent, out| {
+            let read = |file: &File| file.read_exact_at(out, extent.offset);
+            self.with_file(extent.entry, false, read).map_err(Failed::read)
+        })
     }
 
     /// No piece is written after this; waits for those that are being written.

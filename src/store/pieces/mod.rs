@@ -22,7 +22,7 @@ mod walk;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -122,6 +122,8 @@ struct Inner {
     limits: Mutex<Limits>,
     /// Held by whoever checks what there is and then adds to it.
     adding: Mutex<()>,
+    /// What takes long is given up.
+    halted: AtomicBool,
 }
 
 /// A known file in memory.
@@ -184,12 +186,24 @@ impl PieceStore {
             files: Mutex::default(),
             limits: Mutex::new(limits),
             adding: Mutex::default(),
+            halted: AtomicBool::new(false),
         };
         Ok((PieceStore(Arc::new(inner)), aside))
     }
 
-    /// What is whole, and what earlier runs did not finish.
+    /// Gives up all hashing that is under way or comes, until [`PieceStore::recall`]: nobody waits for it.
+    pub fn halt(&self) {
+        self.0.halted.store(true, Ordering::Relaxed);
+    }
+
+    /// `progress`, that ends when the store is told to halt.
+    fn until_halted<'a>(&'a self, progress: Progress<'a>) -> impl Fn(u64, u64) -> bool + 'a {
+        |done, total| progress(done, total) && !self.0.halted.load(Ordering::Relaxed)
+    }
+
+    /// What is whole, and what earlier runs did not finish. Everything may be done from now on.
     pub fn recall(&self) -> Result<(Vec<Known>, Vec<Unfinished>), DbError> {
+        self.0.halted.store(false, Ordering::Relaxed);
         let items = self.0.items.read().unwrap_or_else(PoisonError::into_inner).clone();
         let (mut whole, mut unfinished) = (Vec::new(), Vec::new());
         for (file, item) in &items {

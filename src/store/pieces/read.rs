@@ -16,7 +16,7 @@ use crate::pieces::frame::{Nope, Part};
 use crate::pieces::manifest::Extent;
 use crate::store::database::DbError;
 
-/// Why nothing was read. The buffer is as it was.
+/// Why it was not read. What is in the buffer now means nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// It is not known, or this piece is not here (yet).
@@ -54,28 +54,22 @@ impl ReadError {
 }
 
 impl PieceStore {
-    /// Appends `bytes` bytes of a part of a file, from its byte `offset`, to `out`.
+    /// Fills `out` with bytes of a part of a file, from its byte `offset` on.
     pub fn read(
         &self,
         file: &FileId,
         part: Part,
         offset: u32,
-        bytes: u32,
-        out: &mut Vec<u8>,
+        out: &mut [u8],
     ) -> Result<(), ReadError> {
-        let before = out.len();
-        let mut result = self.read_part(file, part, offset, bytes, out);
+        let mut result = self.read_part(file, part, offset, out);
         let moved = matches!(result, Err(ReadError::Disk { .. } | ReadError::Absent));
         if moved && self.item(file).is_some_and(|item| item.whole()) {
             // A download may have been put into its place just while its `.part` was looked at.
-            out.truncate(before);
-            result = self.read_part(file, part, offset, bytes, out);
+            result = self.read_part(file, part, offset, out);
         }
-        if let Err(error) = &result {
-            out.truncate(before);
-            if matches!(error, ReadError::Changed(_)) {
-                self.set_problem(file, error.to_string());
-            }
+        if let Err(error @ ReadError::Changed(_)) = &result {
+            self.set_problem(file, error.to_string());
         }
         result
     }
@@ -85,23 +79,22 @@ impl PieceStore {
         file: &FileId,
         part: Part,
         offset: u32,
-        bytes: u32,
-        out: &mut Vec<u8>,
+        out: &mut [u8],
     ) -> Result<(), ReadError> {
         let item = self.item(file).ok_or(ReadError::Absent)?;
         if let Some(download) = item.running() {
-            return download.read(part, offset, bytes, out);
+            return download.read(part, offset, out);
         }
         let loaded = self.loaded(file)?.ok_or(ReadError::Absent)?;
         match part {
-            Part::Manifest => manifest_bytes(&loaded, offset, bytes, out),
+            Part::Manifest => manifest_bytes(&loaded, offset, out),
             Part::Piece(piece) => {
-                let extents = extents(&loaded, piece, offset, bytes)?;
+                let extents = extents(&loaded, piece, offset, out.len())?;
                 if !item.whole() {
                     return Err(ReadError::Absent);
                 }
                 let place = item.row.place();
-                extents.into_iter().try_for_each(|e| self.read_whole(file, &place, &loaded, e, out))
+                each_part(extents, out, |e, out| self.read_whole(file, &place, &loaded, e, out))
             }
         }
     }
@@ -113,7 +106,7 @@ impl PieceStore {
         place: &Place,
         loaded: &Loaded,
         extent: Extent,
-        out: &mut Vec<u8>,
+        out: &mut [u8],
     ) -> Result<(), ReadError> {
         let entry = &loaded.manifest.entries[extent.entry].path;
         let path = || place.path(entry);
@@ -135,7 +128,7 @@ impl PieceStore {
                 open
             }
         };
-        append(&open, extent, out).map_err(disk)?;
+        open.read_exact_at(out, extent.offset).map_err(disk)?;
         // What was read is of the file that was hashed only if that is still so.
         let after = open.metadata().map_err(disk)?;
         if Stamp::of(&after) == *stamp { Ok(()) } else { Err(self.stale(file, changed())) }
@@ -168,17 +161,15 @@ fn is_another(error: &io::Error) -> bool {
     ) || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
-/// Appends a part of a manifest.
+/// Fills `out` with a part of a manifest.
 pub(super) fn manifest_bytes(
     loaded: &Loaded,
     offset: u32,
-    bytes: u32,
-    out: &mut Vec<u8>,
+    out: &mut [u8],
 ) -> Result<(), ReadError> {
     let start = usize::try_from(offset).map_err(|_| ReadError::OutOfRange)?;
-    let end = usize::try_from(bytes).ok().and_then(|bytes| start.checked_add(bytes));
-    let slice = end.and_then(|end| loaded.bytes.get(start..end)).ok_or(ReadError::OutOfRange)?;
-    out.extend_from_slice(slice);
+    let end = start.checked_add(out.len()).ok_or(ReadError::OutOfRange)?;
+    out.copy_from_slice(loaded.bytes.get(start..end).ok_or(ReadError::OutOfRange)?);
     Ok(())
 }
 
@@ -187,9 +178,10 @@ pub(super) fn extents(
     loaded: &Loaded,
     piece: u32,
     offset: u32,
-    bytes: u32,
+    bytes: usize,
 ) -> Result<Vec<Extent>, ReadError> {
     let manifest = &loaded.manifest;
+    let bytes = u32::try_from(bytes).map_err(|_| ReadError::OutOfRange)?;
     let end = offset.checked_add(bytes).ok_or(ReadError::OutOfRange)?;
     if piece >= manifest.pieces() || bytes == 0 || end > manifest.piece_len(piece) {
         return Err(ReadError::OutOfRange);
@@ -197,9 +189,18 @@ pub(super) fn extents(
     Ok(manifest.extents(piece, offset, bytes).collect())
 }
 
-/// Appends what a file holds there.
-pub(super) fn append(file: &std::fs::File, extent: Extent, out: &mut Vec<u8>) -> io::Result<()> {
-    let start = out.len();
-    out.resize(start + usize::try_from(extent.bytes).expect("32 bits fit"), 0);
-    file.read_exact_at(&mut out[start..], extent.offset)
+/// Hands `fill` each extent with the room for its bytes, which together are `out`.
+pub(super) fn each_part<E>(
+    extents: impl IntoIterator<Item = Extent>,
+    out: &mut [u8],
+    mut fill: impl FnMut(Extent, &mut [u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut rest = out;
+    for extent in extents {
+        let bytes = usize::try_from(extent.bytes).expect("32 bits fit");
+        let (room, after) = rest.split_at_mut(bytes);
+        fill(extent, room)?;
+        rest = after;
+    }
+    Ok(())
 }

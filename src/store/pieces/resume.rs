@@ -1,8 +1,9 @@
 //! Going on with a download that was stopped, or cut off by the end of the daemon.
 
 use std::fs;
-use std::io;
-use std::sync::Arc;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{SeekFrom, seek};
@@ -13,7 +14,7 @@ use super::forget::remove;
 use super::hash::{Progress, hash};
 use super::place::{Place, Use};
 use super::prepare::{PrepareError, make};
-use super::read::append;
+use super::read::each_part;
 use super::{Item, PieceStore, locked};
 use crate::pieces::FileId;
 use crate::pieces::event::Stored;
@@ -36,11 +37,39 @@ impl PieceStore {
         if item.busy.swap(true, Ordering::AcqRel) {
             return Err(PrepareError::Running(item.row.root()));
         }
-        let resumed = self.resume_claimed(file, &item, progress);
-        if resumed.is_err() {
-            item.busy.store(false, Ordering::Release);
+        let progress = self.until_halted(progress);
+        // What was forgotten meanwhile, perhaps to be fetched anew, is none of our business any more.
+        let progress = |done, total| self.knows(file, &item) && progress(done, total);
+        match self.resume_claimed(file, &item, &progress) {
+            Ok(resumed) => {
+                // May take as long as reading all of it.
+                salvage(&resumed.download, &item.row.part(file), &progress)?;
+                Ok(resumed)
+            }
+            Err(error) => {
+                item.busy.store(false, Ordering::Release);
+                self.remove_if_forgotten(file, &item);
+                Err(error)
+            }
         }
-        resumed
+    }
+
+    fn knows(&self, file: &FileId, item: &Arc<Item>) -> bool {
+        self.item(file).is_some_and(|now| Arc::ptr_eq(&now, item))
+    }
+
+    /// It was forgotten while it was made ready again, and so what was just made of it must go; unless another
+    /// download has taken its place.
+    fn remove_if_forgotten(&self, file: &FileId, item: &Item) {
+        let part = item.row.part(file);
+        let _adding = locked(&self.0.adding);
+        let items = self.0.items.read().unwrap_or_else(PoisonError::into_inner);
+        if items.iter().any(|(other, now)| !now.whole() && now.row.part(other) == part) {
+            return;
+        }
+        if let Err(e) = remove(&part) {
+            log::warn!("{} was forgotten and cannot be removed: {e}", part.root.display());
+        }
     }
 
     fn resume_claimed(
@@ -86,33 +115,23 @@ impl PieceStore {
         let bytes_held: u64 = held.iter().map(|piece| u64::from(manifest.piece_len(piece))).sum();
         self.check_room(&part.root, row.bytes.saturating_sub(bytes_held))?;
         let _adding = locked(&self.0.adding);
-        if !self.item(file).is_some_and(|now| Arc::ptr_eq(&now, item)) {
-            // It was forgotten meanwhile, and so what was just made of it must go.
-            if let Err(e) = remove(&part) {
-                log::warn!("{} was forgotten and cannot be removed: {e}", part.root.display());
-            }
+        if !self.knows(file, item) {
             return Err(PrepareError::Unknown);
         }
-        let download = new(part.clone(), held);
-        salvage(&download, &part, manifest, progress)?;
-        Ok(Resumed { download, dropped })
+        Ok(Resumed { download: new(part, held), dropped })
     }
 }
 
 /// Stores anew what was written but not committed when the end came, as if it came from a peer: that it
 /// reads back right does not mean that it ever reached the disk.
-fn salvage(
-    download: &Download,
-    part: &Place,
-    manifest: &Manifest,
-    progress: Progress,
-) -> Result<(), PrepareError> {
+fn salvage(download: &Download, part: &Place, progress: Progress) -> Result<(), PrepareError> {
+    let manifest = &download.loaded.manifest;
     let held = download.known().held;
     let mut piece_bytes = Vec::new();
     for piece in held.missing() {
-        piece_bytes.clear();
-        let extents = manifest.extents(piece, 0, manifest.piece_len(piece));
-        if !read_written(part, manifest, extents, &mut piece_bytes) {
+        let bytes = manifest.piece_len(piece);
+        piece_bytes.resize(usize::try_from(bytes).expect("32 bits fit"), 0);
+        if !read_written(part, manifest, manifest.extents(piece, 0, bytes), &mut piece_bytes) {
             continue;
         }
         if !progress(manifest.total_bytes(), manifest.total_bytes()) {
@@ -135,22 +154,18 @@ fn read_written(
     part: &Place,
     manifest: &Manifest,
     extents: impl Iterator<Item = Extent>,
-    out: &mut Vec<u8>,
+    out: &mut [u8],
 ) -> bool {
-    for extent in extents {
-        let Ok(file) = part.open(&manifest.entries[extent.entry].path, Use::Read) else {
-            return false;
-        };
+    let read = each_part(extents, out, |extent, out| {
+        let file = part.open(&manifest.entries[extent.entry].path, Use::Read)?;
         // Where nothing was written yet the file has a hole; some file systems cannot tell.
         let hole = match seek(&file, SeekFrom::Data(extent.offset)) {
             Ok(data) => data >= extent.offset + u64::from(extent.bytes),
             Err(e) => e == Errno::NXIO,
         };
-        if hole || append(&file, extent, out).is_err() {
-            return false;
-        }
-    }
-    true
+        if hole { Err(ErrorKind::NotFound.into()) } else { file.read_exact_at(out, extent.offset) }
+    });
+    read.is_ok()
 }
 
 /// Whether what stands there is all of this, down to the last piece.

@@ -112,6 +112,7 @@ pub enum Rehashed {
 impl PieceStore {
     /// Hashes a file or directory and knows it from then on. It is not copied: it must stay where it is.
     pub fn share(&self, path: &Path, progress: Progress) -> Result<Shared, ShareError> {
+        let progress: Progress = &self.until_halted(progress);
         let walked = walk(path, &|found| self.is_part(found))?;
         let Walked { name, place, entries, left_out } = walked;
         let (entries, stamps): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
@@ -196,6 +197,7 @@ impl PieceStore {
 
     /// Hashes a whole file again, after it was found to have changed (or at any time).
     pub fn rehash(&self, file: &FileId, progress: Progress) -> Rehashed {
+        let progress: Progress = &self.until_halted(progress);
         let outcome = self.look_again(file, progress);
         match &outcome {
             Rehashed::Same(_) => self.set_problem(file, String::new()),

@@ -352,3 +352,57 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
     fetch(&play.store, &file, &download, 0..3);
     assert_eq!(fs::read(download.finish().unwrap()).unwrap(), noise(12, 3 * MIB));
 }
+
+#[test]
+fn what_is_forgotten_and_fetched_anew_while_it_is_verified_is_left_alone() {
+    let kept = Kept::new(4);
+    let (store, ..) = kept.open();
+    let download = kept.prepare(&store);
+    fetch(&kept.play.store, &kept.file, &download, 0..3);
+    download.stop().unwrap();
+    let anew = std::cell::RefCell::new(None);
+    let meddle = |_, _| {
+        if anew.borrow().is_none() {
+            store.forget(&kept.file.file).unwrap();
+            *anew.borrow_mut() = Some(kept.prepare(&store));
+        }
+        true
+    };
+    let error = store.resume(&kept.file.file, &meddle).unwrap_err();
+    assert!(matches!(error, PrepareError::Stopped), "{error:?}");
+    let anew = anew.into_inner().expect("begun anew");
+    fetch(&kept.play.store, &kept.file, &anew, 0..4);
+    anew.finish().unwrap();
+}
+
+#[test]
+fn others_may_be_forgotten_and_shared_while_what_was_written_is_looked_through() {
+    let kept = Kept::new(3);
+    let (store, ..) = kept.open();
+    fetch(&kept.play.store, &kept.file, &kept.prepare(&store), 0..2);
+    let other = kept.play.file("other", b"other");
+    let (asked, done) = std::sync::mpsc::channel();
+    let meddle = |_, _| {
+        // From another thread, as a person does it; it must not have to wait for us.
+        let (store, other, asked) = (store.clone(), other.clone(), asked.clone());
+        std::thread::spawn(move || _ = asked.send(store.share(&other, &always).is_ok()));
+        done.recv_timeout(std::time::Duration::from_secs(5)).expect("not kept waiting")
+    };
+    assert_eq!(store.resume(&kept.file.file, &meddle).unwrap().download.known().held.count(), 2);
+}
+
+#[test]
+fn a_store_told_to_halt_gives_up_what_takes_long_until_it_is_asked_what_it_knows() {
+    let kept = Kept::new(3);
+    let (store, ..) = kept.open();
+    let download = kept.prepare(&store);
+    fetch(&kept.play.store, &kept.file, &download, 0..2);
+    download.stop().unwrap();
+    drop(download);
+    store.halt();
+    let path = kept.play.path("x");
+    assert!(matches!(store.share(&path, &always), Err(ShareError::Stopped)));
+    assert!(matches!(store.resume(&kept.file.file, &always), Err(PrepareError::Stopped)));
+    store.recall().unwrap();
+    assert_eq!(store.resume(&kept.file.file, &always).unwrap().download.known().held.count(), 2);
+}

@@ -76,8 +76,8 @@ impl Play {
 }
 
 pub(super) fn manifest(store: &PieceStore, file: &KnownFile) -> Vec<u8> {
-    let mut out = Vec::new();
-    store.read(&file.file, Part::Manifest, 0, file.manifest_bytes, &mut out).unwrap();
+    let mut out = vec![0; file.manifest_bytes as usize];
+    store.read(&file.file, Part::Manifest, 0, &mut out).unwrap();
     out
 }
 
@@ -89,10 +89,9 @@ pub(super) fn piece(
 ) -> Result<Vec<u8>, ReadError> {
     let start = u64::from(piece) * u64::from(file.piece_bytes);
     let len = u32::try_from((file.bytes - start).min(file.piece_bytes.into())).unwrap();
-    let mut out = Vec::new();
-    for offset in (0..len).step_by(256 * 1024) {
-        let bytes = (len - offset).min(256 * 1024);
-        store.read(&file.file, Part::Piece(piece), offset, bytes, &mut out)?;
+    let mut out = vec![0; len as usize];
+    for (chunk, offset) in out.chunks_mut(256 * 1024).zip((0..).step_by(256 * 1024)) {
+        store.read(&file.file, Part::Piece(piece), offset, chunk)?;
     }
     Ok(out)
 }
