@@ -3,8 +3,8 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;

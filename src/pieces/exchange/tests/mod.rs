@@ -75,10 +75,24 @@ pub fn file(n: u8, pieces: u32, held: Bitmap) -> KnownFile {
 
 impl Exchange {
     pub fn debug(&self) -> String {
-        let mut t = format!("{:?} now {:?} buf {} tick {:?} slots {:?}\n", self.home.me, self.now, self.buffered >> 20, self.tick_at, self.slots);
+        let mut t = format!(
+            "{:?} now {:?} buf {} tick {:?} slots {:?}\n",
+            self.home.me,
+            self.now,
+            self.buffered >> 20,
+            self.tick_at,
+            self.slots
+        );
         for (p, l) in &self.links {
             if !l.asks.is_empty() || !l.queue.jobs.is_empty() {
-                t += &format!("   {p:?} asks {:?} heard {:?} rate {} rest {:?} | jobs {:?}\n", l.asks.keys(), l.heard_at, l.meter.rate, l.rest_until, l.queue);
+                t += &format!(
+                    "   {p:?} asks {:?} heard {:?} rate {} rest {:?} | jobs {:?}\n",
+                    l.asks.keys(),
+                    l.heard_at,
+                    l.meter.rate,
+                    l.rest_until,
+                    l.queue
+                );
             }
         }
         t

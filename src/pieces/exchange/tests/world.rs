@@ -268,10 +268,16 @@ impl World {
                     let rows = self.nodes[*n].core.rows();
                     let row = rows.iter().find(|row| row.transfer == *t);
                     if row.is_none_or(|row| row.phase != Phase::Done) {
-                        eprintln!("node {n}: {:?} of {:?}", row.as_ref().map(|r| r.pieces_done), row.as_ref().map(|r| r.phase));
+                        eprintln!(
+                            "node {n}: {:?} of {:?}",
+                            row.as_ref().map(|r| r.pieces_done),
+                            row.as_ref().map(|r| r.phase)
+                        );
                     }
                 }
-                for node in &self.nodes { eprintln!("{}", node.core.debug()); }
+                for node in &self.nodes {
+                    eprintln!("{}", node.core.debug());
+                }
                 panic!("not done after {at_most:?} (now {:?})", self.now);
             }
         }
@@ -363,7 +369,10 @@ impl World {
         if node.sending.is_some() {
             return;
         }
-        let next = node.uplink.iter().position(|chunk| node.stuffed.get(&chunk.to).is_none_or(|n| *n < PATH_CHUNKS));
+        let next = node
+            .uplink
+            .iter()
+            .position(|chunk| node.stuffed.get(&chunk.to).is_none_or(|n| *n < PATH_CHUNKS));
         if let Some(chunk) = next.and_then(|at| node.uplink.remove(at)) {
             node.sending = Some(chunk);
             let takes = span(chunk.bytes, node.rate.0);
