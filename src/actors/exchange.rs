@@ -128,8 +128,8 @@ pub struct Exchange {
     place: Place,
     links: BTreeMap<NodeId, Link>,
     buffers: Arc<Buffers>,
-    /// The buffer whose arrival the core is being told of.
-    arrived: Option<(NodeId, u64, Buffer)>,
+    /// What came in whole and is not with the disk yet. Bounded by what the core asks for.
+    arrived: BTreeMap<(NodeId, u64), Buffer>,
     /// Chunks being read for requests that are still open.
     reading: Reading,
     gets: BTreeMap<TransferId, Get>,
@@ -159,7 +159,7 @@ impl Exchange {
             place,
             links: BTreeMap::new(),
             buffers: Arc::default(),
-            arrived: None,
+            arrived: BTreeMap::new(),
             reading: Reading::default(),
             gets: BTreeMap::new(),
             shares: BTreeMap::new(),
@@ -242,12 +242,6 @@ impl Exchange {
         self.tick(ctx);
     }
 
-    /// The buffer of a request that is whole.
-    fn take_arrived(&mut self, peer: NodeId, request: u64) -> Option<Buffer> {
-        let (from, which, buffer) = self.arrived.take()?;
-        ((from, which) == (peer, request)).then_some(buffer)
-    }
-
     /// Hears of a chunk that was written, or a message, only of the link that is up now.
     fn is_current(&self, peer: &NodeId, conn: ConnId) -> bool {
         self.links.get(peer).is_some_and(|link| link.conn == conn)
@@ -311,19 +305,21 @@ impl Driver for Exchange {
                 self.request(peer, request, bytes, ask, ctx);
             }
             Effect::Drop { peer, request } => {
+                self.arrived.remove(&(peer, request));
                 if let Some(link) = self.links.get(&peer) {
                     link.wanted.give_up(request);
                 }
             }
             Effect::Prepare { transfer, peer, request } => {
                 let resuming = self.gets.get(&transfer).is_some_and(|get| get.resuming);
-                if let Some(manifest) = self.take_arrived(peer, request).filter(|_| !resuming) {
+                if let Some(manifest) = self.arrived.remove(&(peer, request)).filter(|_| !resuming)
+                {
                     self.prepare(transfer, manifest.to_vec(), ctx);
                 }
             }
             Effect::PrepareAgain { transfer } => self.prepare_again(transfer, ctx),
             Effect::Store { transfer, piece, peer, request } => {
-                if let Some(bytes) = self.take_arrived(peer, request) {
+                if let Some(bytes) = self.arrived.remove(&(peer, request)) {
                     self.store(transfer, piece, bytes, ctx);
                 }
             }
@@ -385,10 +381,12 @@ impl Handler<WholeFrom> for Exchange {
     fn handle(&mut self, message: WholeFrom, ctx: &mut Context<Self>) {
         let WholeFrom { peer, conn, request, buffer } = message;
         if self.is_current(&peer, conn) {
-            self.arrived = Some((peer, request, buffer));
+            self.arrived.insert((peer, request), buffer);
             self.handle_event("Received", Event::Received { peer, request }, ctx);
-            // Nobody wanted it after all.
-            self.arrived = None;
+            if !self.turn.core.keeps(&peer, request) {
+                // It is with the disk, or nobody wanted it after all.
+                self.arrived.remove(&(peer, request));
+            }
         }
     }
 }

@@ -4,8 +4,8 @@
 //! PURE: nothing here opens a socket, reads a clock, touches a disk or draws randomness of its own. It knows
 //! `wire` and, of the mesh, ids, time, cards and the graph; it must not know how bytes reach a disk or a link.
 //!
-//! Reading list: [`FileId`] and [`manifest`] (what a file is), [`names`] (what it may be called),
-//! [`ticket`] (how it is handed on), [`frame`] (what nodes say), [`event`] (what the core is told and asks for).
+//! Reading list: [`FileId`] and [`manifest`] (what a file is), [`ticket`] (how it is handed on),
+//! [`frame`] (what nodes say), [`event`] (what the core is told and asks for), [`exchange`] (the core).
 
 mod bitmap;
 pub mod event;

@@ -46,7 +46,7 @@ impl Exchange {
     pub(super) fn word(&mut self, now: Time, file: &FileId, age: Duration) -> Option<Signed> {
         let unix_ms = self.unix_ms(now);
         let local = self.files.get_mut(file).filter(|local| local.served)?;
-        if local.held.is_empty() && local.held.len() > 0 {
+        if !local.has_some() {
             return None;
         }
         let fresh = local.word.as_ref().filter(|(at, _)| now.since(*at) <= age);

@@ -111,6 +111,13 @@ impl Exchange {
             self.fail(now, transfer, "the manifest does not fit the file".into(), out);
             return;
         }
+        if self.files.len() >= self.policy.files_max && !self.files.contains_key(&file.file) {
+            let known = self.files.len();
+            let why =
+                format!("{known} files are known already; forget some, or raise pieces.files_max");
+            self.fail(now, transfer, why, out);
+            return;
+        }
         // What it was about before is void: the disk says what is there.
         self.let_go(transfer, None, out);
         self.forget_stores(transfer);

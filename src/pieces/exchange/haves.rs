@@ -145,7 +145,7 @@ impl Exchange {
     pub(super) fn keep(&mut self, now: Time, id: FileId, mut local: Local) {
         self.drop_due(&id);
         local.places = self.places.of(&id);
-        let some = !local.held.is_empty() || local.held.len() == 0;
+        let some = local.has_some();
         self.files.insert(id, local);
         if some {
             self.announce_at(id, now);

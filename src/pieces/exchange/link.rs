@@ -23,6 +23,11 @@ const TURNAROUND: Duration = Duration::from_millis(5);
 /// Least time one measure of the rate spans, so that two pieces that come together do not look like a miracle.
 const MEASURE: Duration = Duration::from_millis(50);
 
+/// Time over which rates are smoothed.
+const SMOOTH: Duration = Duration::from_millis(500);
+/// Time after which the pace of one piece is one.
+const PACE: Duration = Duration::from_millis(500);
+
 /// Something asked of a peer, not yet whole.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
@@ -32,6 +37,18 @@ pub(super) struct Asked {
     pub(super) at: Time,
     /// Bytes of it that have come, as far as told.
     pub(super) got: u32,
+    /// When it was first told that some had come.
+    pub(super) began: Option<Time>,
+}
+
+impl Asked {
+    /// Bytes a second since it began to come; none until that has lasted a while.
+    pub(super) fn pace(&self, now: Time) -> Option<u64> {
+        let since = now.since(self.began?);
+        let us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
+        let pace = u64::from(self.got).saturating_mul(1_000_000).checked_div(us)?;
+        (since >= PACE).then_some(pace)
+    }
 }
 
 /// A smoothed rate.
@@ -50,13 +67,6 @@ impl Meter {
         self.bytes = 0;
     }
 
-    /// The rate; before there is a measure, what so many bytes since the beginning would make.
-    pub(super) fn guess(&self, now: Time, got: u64) -> u64 {
-        let us = u64::try_from(now.since(self.since).as_micros()).unwrap_or(u64::MAX);
-        let so_far = got.saturating_mul(1_000_000).checked_div(us).unwrap_or(0);
-        if self.rate == 0 { so_far } else { self.rate }
-    }
-
     pub(super) fn add(&mut self, now: Time, bytes: u64) {
         self.bytes += bytes;
         let span = now.since(self.since);
@@ -64,10 +74,11 @@ impl Meter {
             let us = span.as_micros();
             let measured =
                 u64::try_from(u128::from(self.bytes) * 1_000_000 / us).unwrap_or(u64::MAX);
-            self.rate = if self.rate == 0 {
-                measured
-            } else {
-                (self.rate / 10).saturating_mul(7).saturating_add(measured / 10 * 3)
+            // Weighted by its time: pieces that come in a bunch after a pause are no rate.
+            let smoothed = u128::from(self.rate) * SMOOTH.as_micros() + u128::from(measured) * us;
+            self.rate = match self.rate {
+                0 => measured,
+                _ => u64::try_from(smoothed / (SMOOTH.as_micros() + us)).unwrap_or(u64::MAX),
             };
             self.begin(now);
         }

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use super::FileId;
 use super::event::{Effect, Event, Policy, TransferId};
-use super::frame::PieceFrame;
+use super::frame::{Held, PieceFrame};
 use super::rows::TransferRow;
 use crate::mesh::dice::Dice;
 use crate::mesh::record::Crypto;
@@ -201,7 +201,7 @@ impl Exchange {
             PieceFrame::Nope { request, why } => self.noped(now, peer, request, why),
             PieceFrame::Cancel { request } => self.cancelled(now, peer, request, out),
             // What costs us an answer or a search has a budget; over it nothing is lost but time.
-            _ if !link.words.take(now, 1) => {}
+            _ if !link.words.take(now, cost(&frame)) => {}
             PieceFrame::Have { file, manifest_bytes, held, wants } => {
                 self.have(now, peer, file, (manifest_bytes, held, wants), out)
             }
@@ -266,12 +266,24 @@ impl Exchange {
     fn tick(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.tick_at = Some(now + TICK);
         self.watch_asks(now, out);
+        self.watch_hunger(now);
         self.tell_fresh(out);
         self.watch_queues(now, out);
         if std::mem::take(&mut self.stirred) {
             out.push(Effect::Changed);
         }
     }
+}
+
+/// What listening to a frame costs beside others: sets of pieces are counted in, answers are put together.
+fn cost(frame: &PieceFrame) -> u32 {
+    let len = match frame {
+        PieceFrame::Have { held: Held::Some(bits), .. } => bits.len() / 512,
+        PieceFrame::More { pieces, .. } => pieces.len() / 256,
+        PieceFrame::Seek { .. } => 4,
+        _ => 0,
+    };
+    1 + u32::try_from(len).expect("frames are short")
 }
 
 impl Core for Exchange {

@@ -185,6 +185,10 @@ mod tests {
     use super::*;
 
     impl Picker {
+        pub fn is_free(&self, piece: u32) -> bool {
+            self.free.contains(piece)
+        }
+
         fn check(&self) {
             for (rank, piece) in (0..).zip(&self.row) {
                 assert_eq!(self.place[at(*piece)], rank);

@@ -140,6 +140,13 @@ impl Exchange {
         }
     }
 
+    /// Who has lost its last holder does not wait for the end of a calm while.
+    pub(super) fn watch_hunger(&mut self, now: Time) {
+        for fetch in self.fetches.values_mut().filter(|fetch| fetch.starves()) {
+            fetch.seek_at = fetch.seek_at.map(|at| at.min(now + PATIENT));
+        }
+    }
+
     /// What each download does by the clock.
     pub(super) fn watch_fetches(&mut self, now: Time, out: &mut Vec<Effect>) {
         let due: Vec<TransferId> = (self.fetches.iter())

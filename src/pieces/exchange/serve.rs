@@ -62,6 +62,11 @@ impl Local {
         }
     }
 
+    /// Whether there is anything to give: a piece, or all of no pieces.
+    pub(super) fn has_some(&self) -> bool {
+        !self.held.is_empty() || self.held.is_full()
+    }
+
     /// Bytes of a part; none if there is no such part.
     fn part_bytes(&self, part: Part) -> Option<u32> {
         match part {

@@ -29,6 +29,11 @@ pub(super) struct Landed {
 }
 
 impl Exchange {
+    /// Whether the bytes of a request that is whole wait for their turn with the disk: they must be kept.
+    pub fn keeps(&self, peer: &NodeId, request: u64) -> bool {
+        self.to_store.iter().any(|landed| landed.peer == *peer && landed.request == request)
+    }
+
     /// Hands to the disk what it may have at once.
     pub(super) fn store_next(&mut self, out: &mut Vec<Effect>) {
         while self.storing.len() < STORES_MAX {

@@ -20,7 +20,7 @@ const BUSY: Duration = Duration::from_secs(1);
 pub(super) const REST: Duration = Duration::from_secs(5);
 
 /// Pieces that may be under way however slowly they come, and until it is known how fast.
-const FLYING_MIN: (u64, u64) = (4, 16);
+const FLYING_MIN: (u64, u64) = (4, 8);
 /// More than comes in so many seconds is not asked for.
 const FLYING_SECONDS: u64 = 2;
 /// With fewer sources than this the loss of one has others sought so soon.
@@ -206,7 +206,7 @@ impl Exchange {
         if self.buffered == 0 {
             self.meter.begin(now);
         }
-        link.asks.insert(request, Asked { transfer, part, bytes, at: now, got: 0 });
+        link.asks.insert(request, Asked { transfer, part, bytes, at: now, got: 0, began: None });
         self.buffered += u64::from(bytes);
         self.buffered_peak = self.buffered_peak.max(self.buffered);
         self.download.take(now, u64::from(bytes));
@@ -260,6 +260,7 @@ impl Exchange {
         if let Some(asked) = link.asks.get_mut(&request) {
             if bytes > asked.got {
                 asked.got = bytes.min(asked.bytes);
+                asked.began.get_or_insert(now);
                 link.heard_at = now;
             }
             self.stirred = true;
@@ -274,11 +275,13 @@ impl Exchange {
         if matches!(why, Nope::Busy | Nope::Cancelled) {
             link.rest_until = link.rest_until.max(now + self.dice.between(BUSY, 2 * BUSY));
         }
-        let held = !matches!(why, Nope::Busy | Nope::Cancelled);
-        if let Some(fetch) = self.fetches.get_mut(&asked.transfer).filter(|_| held) {
-            match (asked.part, why) {
-                (_, Nope::Changed) | (Part::Manifest, _) => fetch.forget_source(&peer),
-                (Part::Piece(piece), _) => fetch.holds_less(&peer, piece),
+        match (asked.part, why) {
+            (_, Nope::Busy | Nope::Cancelled) => {}
+            (_, Nope::Changed) | (Part::Manifest, _) => self.source_gone(asked.transfer, &peer),
+            (Part::Piece(piece), _) => {
+                if let Some(fetch) = self.fetches.get_mut(&asked.transfer) {
+                    fetch.holds_less(&peer, piece);
+                }
             }
         }
         self.unanswered(peer, request, &asked);

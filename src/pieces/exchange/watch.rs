@@ -17,9 +17,11 @@ const SOON_US: u64 = 250_000;
 const WORTH_US: u64 = 1_500_000;
 /// How long a peer may keep a piece before it is compared with others: less, and pieces would wander from queue
 /// to queue.
-const FAIR: Duration = Duration::from_secs(1);
+const FAIR: Duration = Duration::from_millis(1_500);
+/// The same for one that has given nothing yet: it may serve others first.
+const FAIR_UNKNOWN: Duration = Duration::from_millis(2_500);
 /// When nothing has come for so long, nothing is on its way.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_millis(1_200);
 /// How much faster somebody must be to take a piece over: when it has nothing else to do, when it has.
 const FASTER_IDLE: u64 = 3;
 const FASTER_BUSY: u64 = 10;
@@ -74,16 +76,20 @@ impl Exchange {
             for (request, asked) in &link.asks {
                 before += u128::from(asked.bytes - asked.got);
                 let Part::Piece(piece) = asked.part else { continue };
-                // It is no faster than the time it has been quiet tells.
-                let got = link.asks.values().map(|asked| u64::from(asked.got)).sum();
-                let rate = u128::from(link.meter.guess(now, got));
+                // Its own pace, once it has one, tells more than the past of the link.
+                let pace = match asked.began {
+                    None => link.meter.rate,
+                    Some(_) => asked.pace(now).unwrap_or(u64::MAX),
+                };
+                let rate = u128::from(pace);
                 let by_rate = (before * 1_000_000).checked_div(rate).unwrap_or(0);
                 let front = u128::from(asked.bytes) * 1_000_000;
                 let due = front.checked_div(rate).unwrap_or(0) + u128::from(link.rtt_us);
                 // Overdue by so much: it may well take as long again.
                 let late = quiet.saturating_sub(due);
                 let eta = u64::try_from(by_rate.max(late)).unwrap_or(u64::MAX);
-                if eta >= SOON_US && now.since(asked.at) >= FAIR {
+                let fair = if link.meter.rate == 0 { FAIR_UNKNOWN } else { FAIR };
+                if eta >= SOON_US && now.since(asked.at) >= fair {
                     let transfer = asked.transfer;
                     // What is first in its row may well be on its way though nothing was told of it.
                     let first = link.asks.first_key_value().is_some_and(|(r, _)| r == request);
@@ -117,7 +123,7 @@ impl Exchange {
         let best = fetch.sources.keys().filter_map(|p| self.links.get(p)).map(|l| l.meter.rate);
         let best = best.max().unwrap_or(0);
         // Through our own way in it comes no sooner than all that is under way.
-        let queued = u128::from(self.flying()) * 1_000_000;
+        let queued = u128::from(self.flying() + u64::from(bytes)) * 1_000_000;
         let queued = queued.checked_div(u128::from(self.meter.rate)).unwrap_or(0);
         let queued = u64::try_from(queued).unwrap_or(u64::MAX);
         let faster = fetch.sources.iter().filter_map(|(peer, source)| {

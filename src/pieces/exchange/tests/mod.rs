@@ -7,10 +7,12 @@ mod world;
 
 use std::sync::Arc;
 
+use super::fetch::Step;
 use super::{Exchange, Home};
 use crate::mesh::NodeId;
 use crate::mesh::record::Crypto;
 use crate::pieces::event::{KnownFile, Policy};
+use crate::pieces::frame::Part;
 use crate::pieces::{Bitmap, FileId};
 
 pub const MIB: u64 = 1 << 20;
@@ -74,27 +76,44 @@ pub fn file(n: u8, pieces: u32, held: Bitmap) -> KnownFile {
 }
 
 impl Exchange {
-    pub fn debug(&self) -> String {
-        let mut t = format!(
-            "{:?} now {:?} buf {} tick {:?} slots {:?}\n",
-            self.home.me,
-            self.now,
-            self.buffered >> 20,
-            self.tick_at,
-            self.slots
-        );
-        for (p, l) in &self.links {
-            if !l.asks.is_empty() || !l.queue.jobs.is_empty() {
-                t += &format!(
-                    "   {p:?} asks {:?} heard {:?} rate {} rest {:?} | jobs {:?}\n",
-                    l.asks.keys(),
-                    l.heard_at,
-                    l.meter.rate,
-                    l.rest_until,
-                    l.queue
-                );
+    /// What must hold between any two turns.
+    pub fn check(&self) {
+        let asks = self.links.values().flat_map(|link| link.asks.values());
+        let asked: u64 = asks.map(|asked| u64::from(asked.bytes)).sum();
+        let landed = self.to_store.iter().chain(self.storing.values());
+        let landed: u64 = landed.map(|landed| u64::from(landed.bytes)).sum();
+        let checking = self.fetches.values().map(|fetch| match fetch.step {
+            Step::Checking(_, bytes) => u64::from(bytes),
+            _ => 0,
+        });
+        assert_eq!(self.buffered, asked + landed + checking.sum::<u64>());
+        assert!(self.storing.len() <= 8 && self.ended.len() <= 64);
+        assert_eq!(self.by_file.len(), self.fetches.len());
+        for link in self.links.values() {
+            assert!(link.queue.jobs.len() <= 32 && link.queue.chunks() <= 4);
+            assert!(link.asks.len() <= 16 && link.interests.len() <= 256);
+            assert!(link.whole.len() <= 4096);
+        }
+        for (peer, link) in &self.links {
+            assert!(link.queue.jobs.is_empty() || self.slots.waiting.contains(peer));
+        }
+        for fetch in self.fetches.values() {
+            assert!(fetch.sources.len() <= 256 && fetch.holders.len() <= 256);
+            assert!(fetch.tallies.len() <= 1024);
+            assert!(fetch.sources.keys().all(|peer| self.links.contains_key(peer)));
+            let Some(known) = &fetch.known else { continue };
+            let busy = |p: u32| known.owners.contains_key(&p) || known.landed.contains(&p);
+            for piece in 0..known.have.len() {
+                let free = !known.have.contains(piece) && !busy(piece);
+                assert_eq!(known.picker.is_free(piece), free, "piece {piece}");
+            }
+            for (piece, owners) in &known.owners {
+                assert!((1..=2).contains(&owners.len()));
+                for (peer, request) in owners {
+                    let asked = &self.links[peer].asks[request];
+                    assert_eq!(asked.part, Part::Piece(*piece));
+                }
             }
         }
-        t
     }
 }

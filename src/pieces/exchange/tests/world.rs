@@ -1,7 +1,7 @@
 //! A network, disks and actors made up: frames take time, bytes take bandwidth, disks take theirs. What a piece
 //! contains is one bit: right or wrong.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -275,9 +275,6 @@ impl World {
                         );
                     }
                 }
-                for node in &self.nodes {
-                    eprintln!("{}", node.core.debug());
-                }
                 panic!("not done after {at_most:?} (now {:?})", self.now);
             }
         }
@@ -328,19 +325,19 @@ impl World {
                 if self.nodes[from].boots != boot {
                     return true;
                 }
-                if let Some(chunk) = self.nodes[from].sending.take() {
-                    if let Some(epoch) = self.links.get(&pair(from, chunk.to)).copied() {
-                        let there = self.now + self.delay;
-                        let takes = span(chunk.bytes, self.nodes[chunk.to].rate.1);
-                        let node = &mut self.nodes[chunk.to];
-                        node.down_free = node.down_free.max(there) + takes;
-                        let when = node.down_free;
-                        *self.nodes[from].stuffed.entry(chunk.to).or_default() += 1;
-                        self.at(when, Happening::Arrived { from, epoch, chunk });
-                        let Chunk { to, request, bytes, .. } = chunk;
-                        let sent = Event::Sent { peer: id(to), request, bytes };
-                        self.tell(from, Duration::ZERO, sent);
-                    }
+                if let Some(chunk) = self.nodes[from].sending.take()
+                    && let Some(epoch) = self.links.get(&pair(from, chunk.to)).copied()
+                {
+                    let there = self.now + self.delay;
+                    let takes = span(chunk.bytes, self.nodes[chunk.to].rate.1);
+                    let node = &mut self.nodes[chunk.to];
+                    node.down_free = node.down_free.max(there) + takes;
+                    let when = node.down_free;
+                    *self.nodes[from].stuffed.entry(chunk.to).or_default() += 1;
+                    self.at(when, Happening::Arrived { from, epoch, chunk });
+                    let Chunk { to, request, bytes, .. } = chunk;
+                    let sent = Event::Sent { peer: id(to), request, bytes };
+                    self.tell(from, Duration::ZERO, sent);
                 }
                 self.send_next(from);
             }
@@ -415,6 +412,9 @@ impl World {
         match event {
             Some(event) => node.core.handle(self.now, event, &mut out),
             None => node.core.wake(self.now, &mut out),
+        }
+        if self.turns.is_multiple_of(64) {
+            node.core.check();
         }
         for effect in out {
             self.perform(n, effect);
@@ -572,10 +572,6 @@ impl World {
     pub fn overhead(&self, of: impl Iterator<Item = usize>, bytes: u64) -> f64 {
         let ratios = of.map(|n| self.nodes[n].received as f64 / bytes as f64);
         ratios.fold(0.0, f64::max)
-    }
-
-    pub fn up(&self) -> BTreeSet<usize> {
-        (0..self.nodes.len()).filter(|n| self.nodes[*n].up).collect()
     }
 }
 
