@@ -48,10 +48,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads what tells how to read the rest of a frame. [`FrameReader::frame`], or all bytes of the block,
     /// must be read next.
     pub(super) async fn head(&mut self) -> Result<Head, Ended> {
-        self.fill(HEADER_BYTES).await?;
+        self.fill(LENGTH_BYTES).await?;
         let mut length = [0; LENGTH_BYTES];
         length.copy_from_slice(&self.buffer[..LENGTH_BYTES]);
         let len = frame_len(length, self.max).map_err(broken)?;
+        self.fill(HEADER_BYTES).await?;
         if !is_block(self.buffer[LENGTH_BYTES]) {
             return Ok(Head::Frame { len });
         }

@@ -40,18 +40,21 @@ impl PieceStore {
         let progress = self.until_halted(progress);
         // What was forgotten meanwhile, perhaps to be fetched anew, is none of our business any more.
         let progress = |done, total| self.knows(file, &item) && progress(done, total);
-        match self.resume_claimed(file, &item, &progress) {
+        let resumed = match self.resume_claimed(file, &item, &progress) {
             Ok(resumed) => {
                 // May take as long as reading all of it.
-                salvage(&resumed.download, &item.row.part(file), &progress)?;
-                Ok(resumed)
+                salvage(&resumed.download, &item.row.part(file), &progress).map(|()| resumed)
             }
             Err(error) => {
                 item.busy.store(false, Ordering::Release);
                 self.remove_if_forgotten(file, &item);
                 Err(error)
             }
-        }
+        };
+        resumed.map_err(|error| match error {
+            PrepareError::Stopped if !self.knows(file, &item) => PrepareError::Unknown,
+            error => error,
+        })
     }
 
     fn knows(&self, file: &FileId, item: &Arc<Item>) -> bool {

@@ -369,7 +369,7 @@ fn what_is_forgotten_and_fetched_anew_while_it_is_verified_is_left_alone() {
         true
     };
     let error = store.resume(&kept.file.file, &meddle).unwrap_err();
-    assert!(matches!(error, PrepareError::Stopped), "{error:?}");
+    assert!(matches!(error, PrepareError::Unknown), "{error:?}");
     let anew = anew.into_inner().expect("begun anew");
     fetch(&kept.play.store, &kept.file, &anew, 0..4);
     anew.finish().unwrap();
