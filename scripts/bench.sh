@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures a mesh of kith beside serf, in turns, each alone in a network and process namespace.
+# Measures a mesh of kith beside serf, in turns, each alone in a network and process namespace; and transfers
+# of files beside other programs (bench_pieces/).
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -8,6 +9,7 @@ usage() {
     cat <<'END'
 usage: scripts/bench.sh mesh [N...] [--rounds R] [--trials T] [--idle SECONDS] [--only kith|serf]
        scripts/bench.sh split [N...] [--rounds R] [--for SECONDS] [--only kith|serf]
+       scripts/bench.sh pieces [--help for more]
 
 mesh, for each N (default 5 and 50), R rounds (default 3) of kith, serf, kith, serf...; in each round:
   cold start    N daemons launched at once, until everyone knows everyone (kith: and every link)
@@ -368,6 +370,19 @@ if [[ ${1:-} == --round ]]; then # what namespaced calls below
 fi
 
 (($#)) || { usage >&2 && exit 2; }
+
+if [[ $1 == pieces ]]; then
+    shift
+    command -v python3 >/dev/null || die 'python3 is missing'
+    [[ "$*" == *--help* ]] || for need in syncthing nginx curl; do
+        [[ "$*" == *--only* || "$*" == *--what* ]] || command -v "$need" >/dev/null ||
+            die "$need is missing: apt-get install syncthing nginx curl, or --only kith,floor"
+    done
+    build
+    (cd "$ROOT" && cargo build --release --quiet --example floor)
+    exec python3 "$ROOT/scripts/bench_pieces" "$@"
+fi
+
 export MODE=mesh TRIALS=3 IDLE=20 HOLD=20
 SIZES=() rounds=3 systems=(kith serf)
 while (($#)); do

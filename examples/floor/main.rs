@@ -10,6 +10,7 @@
 //! cargo run --release --example floor -- --variant stream --idle 1000
 //! ```
 
+mod disk;
 mod idle;
 mod unbuffered;
 
@@ -28,12 +29,12 @@ use kith::net::stream::Stream;
 use kith::net::tls::{Tls, server_name};
 use kith::store::identity::Identity;
 use rustix::time::{ClockId, clock_gettime};
-use sha2::{Digest, Sha256};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use disk::Disk;
 use unbuffered::Unbuffered;
 
 const MIB: usize = 1 << 20;
@@ -91,6 +92,9 @@ struct Args {
     /// Write to a file without pages in memory, each round; otherwise over the one of the round before.
     #[arg(long)]
     fresh: bool,
+    /// Hash and write on a thread of its own, as the daemon does, so that both processors have work.
+    #[arg(long)]
+    apart: bool,
     /// Measure the memory of this many idle links instead.
     #[arg(long, default_value_t = 0)]
     idle: usize,
@@ -188,7 +192,8 @@ async fn round(
     let (tcp, _) = listener.accept().await?;
     let tls = Tls::new(&Identity::generate()?)?;
     let end = length(args.mib, how);
-    let mut sink = Sink { out, piece: vec![0; MIB], filled: 0, written: 0, end };
+    let mut sink =
+        Sink { disk: Disk::new(out, args.apart), piece: vec![0; MIB], filled: 0, handed: 0, end };
     let (begun, before) = (Instant::now(), cpu());
     if variant == Variant::Unbuffered {
         prepare(&tcp)?;
@@ -200,6 +205,7 @@ async fn round(
             sink.took(n)?;
         }
     }
+    sink.disk.finish()?;
     let (took, receiving) = (begun.elapsed().as_secs_f64(), cpu() - before);
     let mut line = String::new();
     BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
@@ -229,23 +235,23 @@ fn length(mib: usize, how: Send) -> usize {
     mib * MIB + headers * HEADER
 }
 
-/// Where plaintext goes: hashed and written a MiB at a time.
+/// Where plaintext goes: a MiB at a time.
 struct Sink {
-    out: File,
+    disk: Disk,
     piece: Vec<u8>,
     filled: usize,
-    written: usize,
+    handed: usize,
     end: usize,
 }
 
 impl Sink {
     fn done(&self) -> bool {
-        self.written == self.end
+        self.handed == self.end
     }
 
     /// Where the next bytes belong.
     fn room(&mut self) -> &mut [u8] {
-        let end = MIB.min(self.end - self.written);
+        let end = MIB.min(self.end - self.handed);
         &mut self.piece[self.filled..end]
     }
 
@@ -256,9 +262,8 @@ impl Sink {
         }
         self.filled += n;
         if self.room().is_empty() {
-            std::hint::black_box(Sha256::digest(&self.piece[..self.filled]));
-            self.out.write_all_at(&self.piece[..self.filled], self.written as u64)?;
-            self.written += self.filled;
+            self.piece = self.disk.take(std::mem::take(&mut self.piece), self.filled)?;
+            self.handed += self.filled;
             self.filled = 0;
         }
         Ok(())
