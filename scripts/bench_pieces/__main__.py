@@ -31,7 +31,7 @@ def main():
     parser.add_argument("--dir", default="/dev/shm", help="where the files are (/dev/shm: memory, so that no disk is measured)")
     parser.add_argument("--what", default=",".join(MEASURES), help=f"what to measure, by commas: {', '.join(MEASURES)} (all)")
     parser.add_argument("--path-mib", type=int, default=200, help="size of the file beside which heartbeats are measured (200)")
-    parser.add_argument("--links", type=int, default=30, help="links of the daemon whose memory is measured (30)")
+    parser.add_argument("--links", type=int, default=40, help="links of the daemon whose memory is measured (40)")
     args = parser.parse_args()
     args.only = args.only.split(",")
     try:

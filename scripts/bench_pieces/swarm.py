@@ -124,8 +124,10 @@ def crash(args):
         wait("the figures", lambda: mesh.last("b")["phase"] == "done")
         received = mesh.last("b")["bytes_received"]
         same(file, home / "got")
-        print(f"\nkill -9 of the one who fetches, at {done * 100 // size} %: whole {took:.1f} s after its start; "
-              f"{received / 1048576:.0f} MiB came after it, {(received - (size - done)) / 1048576:.0f} MiB of them again; load {load():.1f}")
+        again = received - (size - done)
+        again = f"{again / 1048576:.0f} MiB of them again" if again > 0 else "none of it again"
+        print(f"\nkill -9 of the one who fetches, when it showed {done * 100 // size} %: whole {took:.1f} s after its start; "
+              f"{received / 1048576:.0f} MiB of {args.mib} came after it, {again}; load {load():.1f}")
         mesh.verb("b", "forget", mesh.last("b")["file_id"])
         (home / "got").unlink()
         get = mesh.begin("b", "get", ticket, "--out", home / "got", "--progress", "none")
