@@ -83,6 +83,12 @@ latest() { # SINCE WHO OBSERVER...
     say $((last - since))
 }
 
+same_as() { # FILE OTHER...
+    local first=$1 other
+    shift
+    for other in "$@"; do cmp -s "$first" "$other" || return 1; done
+}
+
 heard() { grep -q "$1" "$(log_of "$2")"; }
 
 build
@@ -116,6 +122,18 @@ run bob shout 'dinner is ready'
 for name in alice carol dave erin; do
     [[ -n $own ]] && expect "$name heard it" heard 'dinner is ready' "$name"
 done
+
+title 'Share a file: whoever holds pieces of it gives them'
+head -c 50000000 /dev/urandom >"$temp/film"
+run alice share "$temp/film"
+ticket=$(ask alice share "$temp/film" 2>/dev/null)
+run bob get "$ticket" --out "$temp/film-of-bob"
+run carol get "$ticket" --out "$temp/film-of-carol"
+expect 'both are the same to the last byte' same_as "$temp/film" "$temp"/film-of-*
+run carol transfers
+run carol pieces
+for name in alice bob carol; do run "$name" forget "$ticket"; done
+expect 'the files themselves are still there' same_as "$temp/film" "$temp"/film-of-*
 
 if [[ -n $own ]]; then
     title 'Kill one without a word (kill -9)'
