@@ -326,9 +326,7 @@ impl Driver for Exchange {
             Effect::Commit { transfer } => self.commit(transfer, ctx),
             Effect::Finish { transfer } => self.finish(transfer, ctx),
             Effect::Read { peer, request, file, part, offset, bytes } => {
-                let into = self.buffers.take(usize::try_from(bytes).expect("32 bits fit"));
-                let chunk = ReadChunk { file, part, offset, into };
-                self.read(peer, request, chunk, ctx);
+                self.read((peer, request), (file, part), (offset, bytes), ctx);
             }
             Effect::Unsend { peer, request } => {
                 self.reading.cancel(peer, request);

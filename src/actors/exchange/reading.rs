@@ -11,9 +11,14 @@ use super::super::turn::Driver;
 use super::Exchange;
 use crate::mesh::NodeId;
 use crate::net::buffers::Buffer;
+use crate::pieces::FileId;
 use crate::pieces::event::Event;
-use crate::pieces::frame::Nope;
+use crate::pieces::frame::{Nope, Part};
 use crate::wire::Give;
+
+/// Most chunks of one peer with the Shelf: twice what the core has under way for it, so that one that
+/// cancels now and then is not refused.
+const READS_MAX: u32 = 8;
 
 /// What came of reading a chunk.
 type Answer = Result<Buffer, Nope>;
@@ -24,40 +29,58 @@ type Key = (NodeId, u64);
 /// For each request that is still open, its chunks that are not in a lane yet: where each begins, and what
 /// came of it. Bounded by what the core has under way.
 #[derive(Debug)]
-pub(super) struct Waiting<A>(BTreeMap<Key, VecDeque<(u32, Option<A>)>>);
+pub(super) struct Waiting<A> {
+    chunks: BTreeMap<Key, VecDeque<(u32, Option<A>)>>,
+    /// Chunks of each peer that are with the Shelf, those nobody wants any more included: whoever asks and
+    /// cancels in turn must not fill the Shelf with reads.
+    reads: BTreeMap<NodeId, u32>,
+}
 
 /// The chunks of the Exchange.
 pub(super) type Reading = Waiting<Answer>;
 
 impl<A> Default for Waiting<A> {
     fn default() -> Self {
-        Waiting(BTreeMap::new())
+        Waiting { chunks: BTreeMap::new(), reads: BTreeMap::new() }
     }
 }
 
 impl<A> Waiting<A> {
     /// Nothing is being read.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.chunks.is_empty()
     }
 
     /// Nobody wants the answers of this request any more.
     pub(super) fn cancel(&mut self, peer: NodeId, request: u64) {
-        self.0.remove(&(peer, request));
+        self.chunks.remove(&(peer, request));
     }
 
     /// Nobody wants the answers of this peer's requests any more.
     pub(super) fn forget(&mut self, peer: NodeId) {
-        self.0.retain(|(reader, _), _| *reader != peer);
+        self.chunks.retain(|(reader, _), _| *reader != peer);
     }
 
-    fn begin(&mut self, key: Key, offset: u32) {
-        self.0.entry(key).or_default().push_back((offset, None));
+    /// A chunk is to be read; false if too many of this peer are being read.
+    fn begin(&mut self, key: Key, offset: u32) -> bool {
+        let reads = self.reads.entry(key.0).or_default();
+        if *reads >= READS_MAX {
+            return false;
+        }
+        *reads += 1;
+        self.chunks.entry(key).or_default().push_back((offset, None));
+        true
     }
 
     /// Takes in an answer; all that can be handed on now, in order.
     fn end(&mut self, key: Key, offset: u32, answer: A) -> Vec<(u32, A)> {
-        let Some(chunks) = self.0.get_mut(&key) else { return Vec::new() };
+        if let Some(reads) = self.reads.get_mut(&key.0) {
+            *reads -= 1;
+            if *reads == 0 {
+                self.reads.remove(&key.0);
+            }
+        }
+        let Some(chunks) = self.chunks.get_mut(&key) else { return Vec::new() };
         if let Some(chunk) = chunks.iter_mut().find(|(at, _)| *at == offset) {
             chunk.1 = Some(answer);
         }
@@ -69,29 +92,34 @@ impl<A> Waiting<A> {
             chunks.pop_front();
         }
         if chunks.is_empty() {
-            self.0.remove(&key);
+            self.chunks.remove(&key);
         }
         ready
     }
 }
 
 impl Exchange {
-    /// Reads a chunk and puts it into its peer's lane, unless the request is cancelled meanwhile.
+    /// Reads `bytes` of a part and puts them into the peer's lane, unless the request is cancelled meanwhile.
     pub(super) fn read(
         &mut self,
-        peer: NodeId,
-        request: u64,
-        chunk: ReadChunk,
+        (peer, request): Key,
+        (file, part): (FileId, Part),
+        (offset, bytes): (u32, u32),
         ctx: &mut Context<Self>,
     ) {
-        let (key, offset) = ((peer, request), chunk.offset);
+        let key = (peer, request);
         let Some(conn) = self.links.get(&peer).map(|link| link.conn) else { return };
-        self.reading.begin(key, offset);
+        if !self.reading.begin(key, offset) {
+            let why = Nope::Busy;
+            return self.later("a read too many", Event::ReadFailed { peer, request, why }, ctx);
+        }
         self.tick(ctx);
+        let into = self.buffers.take(usize::try_from(bytes).expect("32 bits fit"));
         let to = self.ports.shelves.read.clone();
-        self.ask(&to, chunk, ctx, move |exchange, answer, ctx| {
+        self.ask(&to, ReadChunk { file, part, offset, into }, ctx, move |exchange, answer, ctx| {
+            let ready = exchange.reading.end(key, offset, answer);
             if exchange.is_current(&peer, conn) {
-                for (offset, answer) in exchange.reading.end(key, offset, answer) {
+                for (offset, answer) in ready {
                     if !exchange.give(peer, Give { request, offset }, answer, ctx) {
                         return;
                     }
@@ -127,7 +155,7 @@ mod tests {
         let key = (NodeId([1; 32]), 7);
         let mut waiting = Waiting::default();
         for offset in [0, 10, 20] {
-            waiting.begin(key, offset);
+            assert!(waiting.begin(key, offset));
         }
         assert_eq!(waiting.end(key, 20, 'c'), []);
         assert_eq!(waiting.end(key, 0, 'a'), [(0, 'a')]);
@@ -139,13 +167,29 @@ mod tests {
     fn what_nobody_wants_any_more_is_not_handed_on() {
         let (one, other) = (NodeId([1; 32]), NodeId([2; 32]));
         let mut waiting = Waiting::default();
-        waiting.begin((one, 7), 0);
-        waiting.begin((one, 8), 0);
-        waiting.begin((other, 7), 0);
+        for key in [(one, 7), (one, 8), (other, 7)] {
+            assert!(waiting.begin(key, 0));
+        }
         waiting.cancel(one, 7);
         assert_eq!(waiting.end((one, 7), 0, 'a'), []);
         waiting.forget(one);
         assert_eq!(waiting.end((one, 8), 0, 'b'), []);
         assert_eq!(waiting.end((other, 7), 0, 'c'), [(0, 'c')]);
+    }
+
+    #[test]
+    fn whoever_asks_and_cancels_in_turn_has_no_more_read_than_others() {
+        let (one, other) = (NodeId([1; 32]), NodeId([2; 32]));
+        let mut waiting = Waiting::default();
+        for request in 0..u64::from(READS_MAX) {
+            assert!(waiting.begin((one, request), 0));
+            waiting.cancel(one, request);
+        }
+        assert!(!waiting.begin((one, 100), 0));
+        waiting.forget(one);
+        assert!(!waiting.begin((one, 100), 0), "a new link buys nothing");
+        assert!(waiting.begin((other, 0), 0));
+        assert_eq!(waiting.end((one, 0), 0, 'a'), []);
+        assert!(waiting.begin((one, 100), 0));
     }
 }

@@ -57,7 +57,7 @@ impl Places {
         above.take(ACCEPTING).count() < ACCEPTING
     }
 
-    fn is_member(&self, node: &NodeId) -> bool {
+    pub(super) fn is_member(&self, node: &NodeId) -> bool {
         self.members.binary_search(node).is_ok()
     }
 

@@ -129,7 +129,8 @@ impl Exchange {
         let Some(fetch) = self.by_file.get(&file).and_then(|t| self.fetches.get_mut(t)) else {
             return;
         };
-        if !fetch.note_holder(holder) {
+        // Keys cost nothing: a keeper must not fill the list with holders nobody has ever seen.
+        if !self.places.is_member(&holder) || !fetch.note_holder(holder) {
             return;
         }
         if self.links.contains_key(&holder) {

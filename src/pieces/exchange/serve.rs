@@ -184,10 +184,14 @@ impl Exchange {
             return;
         }
         let job = Job { request, file, part, offset, bytes, read: 0, sent: 0, at: now, chunks: 0 };
-        if link.queue.jobs.is_empty() {
+        let begins = link.queue.jobs.is_empty();
+        if begins {
             link.queue.moved_at = now;
         }
         link.queue.jobs.push_back(job);
+        if begins {
+            self.join_in(peer);
+        }
         self.slots.waiting.insert(peer);
         self.seat(now);
     }

@@ -13,6 +13,8 @@ use crate::pieces::rows::{Bottleneck, FileRow, Phase, SourceRow, TransferRow};
 /// How long after it a reason for not asking still is one, and a rate counts without new bytes.
 const RECENT: Duration = Duration::from_secs(1);
 const STALE: Duration = Duration::from_secs(3);
+/// How long a download looks for holders before it is said that there are none.
+const LOOKING: Duration = Duration::from_secs(3);
 /// Sources shown of one transfer, holders of one file.
 const SHOWN_MAX: usize = 64;
 
@@ -27,14 +29,21 @@ impl Exchange {
 
     /// All files known here, by their ids.
     pub fn file_rows(&self) -> Vec<FileRow> {
-        let mut holders: BTreeMap<FileId, Vec<NodeId>> = BTreeMap::new();
+        let mut holders: BTreeMap<FileId, Vec<NodeId>> =
+            self.files.keys().map(|file| (*file, Vec::new())).collect();
         for (peer, link) in &self.links {
-            for file in link.whole.iter().filter(|file| self.files.contains_key(file)) {
-                let holders = holders.entry(*file).or_default();
-                if holders.len() < SHOWN_MAX {
+            for file in &link.whole {
+                if let Some(holders) = holders.get_mut(file) {
                     holders.push(*peer);
                 }
             }
+        }
+        for (file, holders) in &mut holders {
+            let known = self.index.holders(file).into_iter();
+            let more: Vec<NodeId> =
+                known.filter(|id| *id != self.home.me && !holders.contains(id)).collect();
+            holders.extend(more);
+            holders.truncate(SHOWN_MAX);
         }
         let row = |(file, local): (&FileId, &super::serve::Local)| FileRow {
             file: *file,
@@ -57,7 +66,10 @@ impl Exchange {
             let short = last.map_or(0, |last| known.piece_bytes - known.piece_len(last));
             whole - u64::from(short)
         });
-        let runs = now.since(fetch.heard_at) < STALE && fetch.phase == Phase::Fetching;
+        let bottleneck = self.bottleneck(now, fetch);
+        let runs = now.since(fetch.heard_at) < STALE
+            && fetch.phase == Phase::Fetching
+            && bottleneck != Bottleneck::Holders;
         TransferRow {
             transfer,
             share: false,
@@ -70,7 +82,7 @@ impl Exchange {
             pieces: known.map_or(0, |known| known.have.len()),
             pieces_done: known.map_or(0, |known| known.have.count()),
             bytes_per_second: if runs { fetch.meter.rate } else { 0 },
-            bottleneck: self.bottleneck(now, fetch),
+            bottleneck,
             sources: self.sources_of(transfer, fetch),
             problem: fetch.problem.clone(),
             elapsed_ms: u64::try_from(now.since(fetch.since).as_millis()).unwrap_or(u64::MAX),
@@ -109,7 +121,8 @@ impl Exchange {
     fn bottleneck(&self, now: Time, fetch: &Fetch) -> Bottleneck {
         let recent = |at: Option<Time>| at.is_some_and(|at| now.since(at) < RECENT);
         let Some(known) = fetch.known.as_ref().filter(|_| fetch.phase == Phase::Fetching) else {
-            let seeks = fetch.phase == Phase::Seeking && fetch.starves();
+            let looked = now.since(fetch.hope_at) >= LOOKING;
+            let seeks = fetch.phase == Phase::Seeking && fetch.starves() && looked;
             return if seeks { Bottleneck::Holders } else { Bottleneck::None };
         };
         let at_disk = self.storing.len() + self.to_store.len();

@@ -67,6 +67,16 @@ impl Exchange {
         self.links.get(peer).map_or(0, |link| link.queue.given)
     }
 
+    /// Whoever begins to ask stands beside the one who was given least: what it was not given while it asked
+    /// for nothing, or before its link was up, is no debt that others must wait for.
+    pub(super) fn join_in(&mut self, peer: NodeId) {
+        let others = self.slots.waiting.iter().filter(|other| **other != peer);
+        let least = others.map(|other| self.given(other)).min().unwrap_or(0);
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.queue.given = link.queue.given.max(least);
+        }
+    }
+
     fn standing(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.slots.waiting.iter().copied().filter(|peer| !self.slots.has(peer))
     }

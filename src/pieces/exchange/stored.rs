@@ -85,11 +85,11 @@ impl Exchange {
         let Some(known) = &mut fetch.known else { return };
         known.have.insert(landed.piece);
         fetch.failures = 0;
+        fetch.problem.clear();
         fetch.uncommitted += 1;
         fetch.commit_at.get_or_insert(now + COMMIT);
         if fetch.phase == Phase::Full {
             fetch.phase = Phase::Fetching;
-            fetch.problem.clear();
             fetch.retry_at = None;
             fetch.trial = false;
             out.push(Effect::Changed);

@@ -277,7 +277,16 @@ impl Exchange {
         }
         match (asked.part, why) {
             (_, Nope::Busy | Nope::Cancelled) => {}
-            (_, Nope::Changed) | (Part::Manifest, _) => self.source_gone(asked.transfer, &peer),
+            (_, Nope::Changed) => {
+                self.source_gone(asked.transfer, &peer);
+                if let Some(fetch) = self.fetches.get_mut(&asked.transfer) {
+                    let who = peer.short();
+                    fetch.problem = format!(
+                        "{who} has changed the file since it was shared, and gives nothing of it any more"
+                    );
+                }
+            }
+            (Part::Manifest, _) => self.source_gone(asked.transfer, &peer),
             (Part::Piece(piece), _) => {
                 if let Some(fetch) = self.fetches.get_mut(&asked.transfer) {
                     fetch.holds_less(&peer, piece);
