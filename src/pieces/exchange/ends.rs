@@ -63,7 +63,9 @@ impl Exchange {
     /// Gives free turns to those who wait longest.
     pub(super) fn start_waiting(&mut self, now: Time, out: &mut Vec<Effect>) {
         loop {
-            let runs = self.fetches.values().filter(|f| f.phase != Phase::Waiting).count();
+            // Those that wait for room on a disk keep nobody from getting something to another.
+            let waits = |f: &&Fetch| matches!(f.phase, Phase::Waiting | Phase::Full);
+            let runs = self.fetches.values().filter(|f| !waits(f)).count();
             if runs >= self.policy.transfers_max.max(1) {
                 return;
             }
@@ -83,13 +85,14 @@ impl Exchange {
         }
     }
 
-    /// A download that has found nobody for long goes to the end of the queue, if there is one.
+    /// A download that has got nothing for long goes to the end of the queue, if there is one, whatever its
+    /// peers say they hold.
     pub(super) fn give_up_turn(&mut self, now: Time, transfer: TransferId, out: &mut Vec<Effect>) {
         let others_wait = self.fetches.values().any(|f| f.phase == Phase::Waiting);
         let Some(fetch) = self.fetches.get_mut(&transfer) else { return };
         let seeks = matches!(fetch.phase, Phase::Seeking | Phase::Fetching);
-        let hopeless = seeks && fetch.sources.is_empty() && !fetch.moves() && !fetch.committing;
-        if !others_wait || !hopeless || now.since(fetch.hope_at) < HOPE {
+        let hopeless = seeks && !fetch.moves() && !fetch.committing;
+        if !others_wait || !hopeless || now.since(fetch.hope_at.max(fetch.heard_at)) < HOPE {
             return;
         }
         fetch.phase = Phase::Waiting;

@@ -140,7 +140,7 @@ pub(super) struct Fetch {
     pub(super) hints: Vec<(NodeId, SocketAddr)>,
     pub(super) phase: Phase,
     pub(super) since: Time,
-    /// When it got its turn, or somebody last said that it holds some of it.
+    /// When it got its turn, or lost it.
     pub(super) hope_at: Time,
     pub(super) problem: String,
     pub(super) step: Step,
@@ -259,7 +259,6 @@ impl Fetch {
         }
         self.count(&claim, true);
         self.sources.insert(peer, Source { manifest_bytes, claim, idle: false });
-        self.hope_at = now;
     }
 
     /// A peer holds more than it said.

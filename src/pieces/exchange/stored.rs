@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Exchange;
-use super::fetch::Fetch;
+use super::fetch::{Fetch, Step};
 use crate::mesh::{NodeId, Time};
 use crate::pieces::event::{Effect, Stored, TransferId};
 use crate::pieces::rows::Phase;
@@ -85,11 +85,14 @@ impl Exchange {
         let Some(known) = &mut fetch.known else { return };
         known.have.insert(landed.piece);
         fetch.failures = 0;
-        fetch.problem.clear();
+        if fetch.phase == Phase::Fetching {
+            fetch.problem.clear();
+        }
         fetch.uncommitted += 1;
         fetch.commit_at.get_or_insert(now + COMMIT);
-        if fetch.phase == Phase::Full {
+        if fetch.phase == Phase::Full && fetch.step != Step::Again {
             fetch.phase = Phase::Fetching;
+            fetch.problem.clear();
             fetch.retry_at = None;
             fetch.trial = false;
             out.push(Effect::Changed);
@@ -108,7 +111,9 @@ impl Exchange {
     ) {
         let Some(fetch) = self.fetches.get_mut(&transfer) else { return };
         let whole = fetch.known.as_ref().is_some_and(|known| known.have.is_full());
-        if fetch.committing || !matches!(fetch.phase, Phase::Fetching | Phase::Full) {
+        // After a failed sync the disk says first what is left.
+        let again = fetch.step == Step::Again;
+        if again || fetch.committing || !matches!(fetch.phase, Phase::Fetching | Phase::Full) {
             return;
         }
         if whole {
@@ -182,6 +187,7 @@ impl Exchange {
         fetch.problem = why;
         fetch.trial = false;
         fetch.retry_at = Some(now + RETRY);
+        self.start_waiting(now, out);
         out.push(Effect::Changed);
     }
 

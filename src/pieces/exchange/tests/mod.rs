@@ -2,6 +2,7 @@
 
 mod alone;
 mod hostile;
+mod phases;
 mod swarm;
 mod world;
 
