@@ -193,13 +193,15 @@ impl Talk<'_> {
             deliver(&self.ports.sent, ChunkSent { peer, conn, request, bytes });
         };
         let write = writer.run(&self.ports.shared, lanes, self.ports.stalled, sent);
-        tokio::pin!(write);
+        // One reader from first to last: another one would take the rest of a frame for the head of the next.
+        let read = self.read(reader);
+        tokio::pin!(write, read);
         let how = tokio::select! {
-            how = self.read(reader) => how,
+            how = &mut read => how,
             how = &mut write => {
                 if how == Ended::Ours {
                     // Closing with unread bytes resets the stream and would destroy our last words.
-                    let _ = tokio::time::timeout(FAREWELL, self.read(reader)).await;
+                    let _ = tokio::time::timeout(FAREWELL, &mut read).await;
                 }
                 return how;
             }

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use kith::mesh::gossip::Beat;
+use kith::mesh::peers::Bye;
 use kith::pieces::frame::{Held, Nope, Part, PieceFrame};
 use kith::pieces::manifest::{Entry, Manifest};
 use kith::pieces::{BLOCK_BYTES, FileId, holding};
@@ -318,6 +319,64 @@ fn a_holder_that_never_gives_is_passed_over() {
     assert!(begun.elapsed() < LONG);
     assert_eq!(fs::read(&out).expect("in place"), content);
     drop(mute);
+    target.assert_unharmed();
+}
+
+/// In the middle of a block it is closed upon: it still hears why, however much of the block comes after.
+#[tokio::test]
+async fn a_giver_that_is_closed_upon_in_the_middle_of_a_block_hears_why() {
+    let target = Target::start(&[]);
+    let (_, manifest) = sample("film", MIB);
+    let file = FileId::of_manifest(&manifest);
+    let mut giver = Hostile::linked(target.node.addr).await;
+    let out = target.node.home.path().join("got");
+    target.node.tell(&[
+        "get",
+        &file.to_string(),
+        "--out",
+        out.to_str().expect("plain"),
+        "--no-wait",
+    ]);
+    let request = loop {
+        match giver.receive().await.expect("the node asks") {
+            Frame::Pieces(PieceFrame::Have { file: wanted, wants: true, .. }) => {
+                let (file, manifest_bytes) = (wanted, manifest.len() as u32);
+                let have = PieceFrame::Have { file, manifest_bytes, held: Held::All, wants: false };
+                giver.send(&Frame::Pieces(have)).await.expect("taken");
+            }
+            Frame::Pieces(PieceFrame::Ask { request, part: Part::Manifest, .. }) => {
+                give(&mut giver, request, &manifest).await.expect("taken");
+            }
+            Frame::Pieces(PieceFrame::Ask { request, .. }) => break request,
+            Frame::Beat(Beat::Ping { sent_us, root, .. }) => {
+                giver.send(&Frame::Beat(Beat::Pong { sent_us, root })).await.expect("taken");
+            }
+            _ => {}
+        }
+    };
+    let open = target.node.descriptors();
+    let piece = vec![0xff; MIB];
+    let mut all = Vec::new();
+    for (i, block) in piece.chunks(BLOCK_BYTES).enumerate() {
+        let offset = (i * BLOCK_BYTES) as u32;
+        all.extend(Give { request, offset }.head(block.len()));
+        all.extend(block);
+    }
+    let (first, rest) = all.split_at(BLOCK_BYTES / 2);
+    giver.raw(first).await.expect("taken");
+    target.node.tell(&["ban", &giver.id()]);
+    wait_until("no link", || !target.node.linked(&giver.id()));
+    giver.raw(rest).await.expect("taken");
+    // Nothing is read here before the node is through with the connection.
+    wait_until("the connection is closed there", || target.node.descriptors() < open);
+    let bye = loop {
+        if let Frame::Bye(bye) = giver.receive().await.expect("a goodbye") {
+            break bye.why;
+        }
+    };
+    assert_eq!(bye, Bye::Banned);
+    drop(giver);
+    target.node.tell(&["forget", &file.to_string()]);
     target.assert_unharmed();
 }
 
