@@ -232,15 +232,22 @@ impl Talk<'_> {
             if std::mem::take(&mut unconfirmed) {
                 post(&ports.confirmed, Confirmed { conn });
             }
-            if matches!(next, Incoming::Heard { .. } | Incoming::Frame(Frame::Beat(_))) {
-                pace(&mut beats, ports.shared.clock).await;
+            let budget = match next {
+                Incoming::Heard { .. } | Incoming::Frame(Frame::Beat(_)) => Some(&mut beats),
+                _ => None,
+            };
+            if let Some(budget) = budget {
+                pace(budget, ports.shared.clock).await;
             }
             match next {
                 Incoming::Heard { at, rtt_us, differs } => {
-                    post(&ports.heard, Heard { peer, at, rtt_us });
+                    post(&ports.heard, Heard { peer, at, rtt_us, beat: true });
                     if differs {
                         post(&ports.roots, RootDiffers { peer });
                     }
+                }
+                Incoming::Alive { at } => {
+                    post(&ports.heard, Heard { peer, at, rtt_us: None, beat: false });
                 }
                 Incoming::Frame(Frame::Beat(beat)) => post(&ports.beats, BeatFrom { peer, beat }),
                 Incoming::Frame(Frame::Gossip(gossip)) => {
@@ -266,11 +273,11 @@ impl Talk<'_> {
     }
 }
 
-/// Waits until one more heartbeat may be taken.
-async fn pace(beats: &mut Budget, clock: Clock) {
-    while !beats.take(clock.now(), 1) {
+/// Waits until one more may be taken.
+async fn pace(budget: &mut Budget, clock: Clock) {
+    while !budget.take(clock.now(), 1) {
         // A millisecond more, because the timer may be a little early.
-        let wait = beats.next_at(1).since(clock.now()) + Duration::from_millis(1);
+        let wait = budget.next_at(1).since(clock.now()) + Duration::from_millis(1);
         tokio::time::sleep(wait).await;
     }
 }

@@ -322,38 +322,37 @@ fn a_holder_that_never_gives_is_passed_over() {
     target.assert_unharmed();
 }
 
-/// In the middle of a block it is closed upon: it still hears why, however much of the block comes after.
-#[tokio::test]
-async fn a_giver_that_is_closed_upon_in_the_middle_of_a_block_hears_why() {
-    let target = Target::start(&[]);
+/// A holder that was asked for the one piece of a file, under this number. It answers nothing more by itself.
+async fn asked(target: &Target) -> (Hostile, FileId, u64) {
     let (_, manifest) = sample("film", MIB);
-    let file = FileId::of_manifest(&manifest);
+    let (file, manifest_bytes) = (FileId::of_manifest(&manifest), manifest.len() as u32);
     let mut giver = Hostile::linked(target.node.addr).await;
     let out = target.node.home.path().join("got");
-    target.node.tell(&[
-        "get",
-        &file.to_string(),
-        "--out",
-        out.to_str().expect("plain"),
-        "--no-wait",
-    ]);
-    let request = loop {
+    let out = out.to_str().expect("plain");
+    target.node.tell(&["get", &file.to_string(), "--out", out, "--no-wait"]);
+    loop {
         match giver.receive().await.expect("the node asks") {
-            Frame::Pieces(PieceFrame::Have { file: wanted, wants: true, .. }) => {
-                let (file, manifest_bytes) = (wanted, manifest.len() as u32);
+            Frame::Pieces(PieceFrame::Have { file, wants: true, .. }) => {
                 let have = PieceFrame::Have { file, manifest_bytes, held: Held::All, wants: false };
                 giver.send(&Frame::Pieces(have)).await.expect("taken");
             }
             Frame::Pieces(PieceFrame::Ask { request, part: Part::Manifest, .. }) => {
                 give(&mut giver, request, &manifest).await.expect("taken");
             }
-            Frame::Pieces(PieceFrame::Ask { request, .. }) => break request,
+            Frame::Pieces(PieceFrame::Ask { request, .. }) => return (giver, file, request),
             Frame::Beat(Beat::Ping { sent_us, root, .. }) => {
                 giver.send(&Frame::Beat(Beat::Pong { sent_us, root })).await.expect("taken");
             }
             _ => {}
         }
-    };
+    }
+}
+
+/// In the middle of a block it is closed upon: it still hears why, however much of the piece comes after.
+#[tokio::test]
+async fn a_giver_that_is_closed_upon_in_the_middle_of_a_block_hears_why() {
+    let target = Target::start(&[]);
+    let (mut giver, file, request) = asked(&target).await;
     let open = target.node.descriptors();
     let piece = vec![0xff; MIB];
     let mut all = Vec::new();
@@ -375,6 +374,44 @@ async fn a_giver_that_is_closed_upon_in_the_middle_of_a_block_hears_why() {
         }
     };
     assert_eq!(bye, Bye::Banned);
+    drop(giver);
+    target.node.tell(&["forget", &file.to_string()]);
+    target.assert_unharmed();
+}
+
+#[tokio::test]
+async fn a_giver_of_single_bytes_is_closed_upon() {
+    let target = Target::start(&[]);
+    let (mut giver, file, request) = asked(&target).await;
+    giver.raw(&Give { request, offset: 0 }.head(1)).await.expect("taken");
+    giver.closed().await;
+    wait_until("no link", || !target.node.linked(&giver.id()));
+    let why = target.node.tell(&["why", &giver.id()]);
+    assert!(why.contains("it gave less than 4096 bytes at once"), "{why}");
+    drop(giver);
+    target.node.tell(&["forget", &file.to_string()]);
+    target.assert_unharmed();
+}
+
+/// Its pongs would wait behind the block: that bytes of it come is the sign that it lives.
+#[tokio::test]
+async fn a_giver_on_a_slow_path_is_not_silent_while_its_bytes_come() {
+    let target = Target::start(&[]);
+    let (mut giver, file, request) = asked(&target).await;
+    giver.raw(&Give { request, offset: 0 }.head(BLOCK_BYTES)).await.expect("taken");
+    let begun = Instant::now();
+    let mut drops = tokio::time::interval(Duration::from_millis(200));
+    // Far longer than the 3 s of silence after which a peer is given up, and less than a block of it.
+    while begun.elapsed() < 2 * FLOOD {
+        drops.tick().await;
+        giver.raw(&[1; 1000]).await.expect("it is still linked");
+    }
+    assert!(target.node.linked(&giver.id()), "{}", target.node.stderr());
+    wait_or_say(
+        "who gives nothing more is silent",
+        || !target.node.linked(&giver.id()),
+        || target.node.tell(&["peers"]),
+    );
     drop(giver);
     target.node.tell(&["forget", &file.to_string()]);
     target.assert_unharmed();
