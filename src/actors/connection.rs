@@ -31,6 +31,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// that brings more is read more slowly, so that it cannot crowd the heartbeats of others out.
 const BEATS_BURST: u32 = 256;
 const BEATS_PER_SECOND: u32 = 256;
+/// The same for messages about files: each is a turn of the one Exchange. An honest link brings one for each
+/// piece, which is a thousand or two a second at the most.
+const PIECES_BURST: u32 = 4096;
+const PIECES_PER_SECOND: u32 = 4096;
 
 /// What every connection of one generation uses.
 pub struct Ports {
@@ -220,6 +224,7 @@ impl Talk<'_> {
         let Link { peer, conn, lanes, .. } = &self.link;
         let (peer, conn) = (*peer, *conn);
         let mut beats = Budget::new(BEATS_BURST, BEATS_PER_SECOND);
+        let mut pieces = Budget::new(PIECES_BURST, PIECES_PER_SECOND);
         let mut unconfirmed = self.dialled;
         loop {
             let next = match reader.next(&ports.shared, &self.link, &*ports.crypto).await {
@@ -234,6 +239,7 @@ impl Talk<'_> {
             }
             let budget = match next {
                 Incoming::Heard { .. } | Incoming::Frame(Frame::Beat(_)) => Some(&mut beats),
+                Incoming::Frame(Frame::Pieces(_)) => Some(&mut pieces),
                 _ => None,
             };
             if let Some(budget) = budget {

@@ -9,7 +9,7 @@ use kith::pieces::frame::{Held, Nope, Part, PieceFrame};
 use kith::pieces::manifest::{Entry, Manifest};
 use kith::pieces::{BLOCK_BYTES, FileId, holding};
 use kith::wire::bounded::{Blob, List};
-use kith::wire::{Frame, Give};
+use kith::wire::{Frame, Give, decode, encode};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -414,6 +414,40 @@ async fn a_giver_on_a_slow_path_is_not_silent_while_its_bytes_come() {
     );
     drop(giver);
     target.node.tell(&["forget", &file.to_string()]);
+    target.assert_unharmed();
+}
+
+/// Each is a turn of the one Exchange, which all links share: they are taken at a bounded rate.
+#[tokio::test]
+async fn a_flood_of_asks_is_read_no_faster_than_its_budget() {
+    const ASKS: u64 = 3 * 4096;
+    let target = Target::start(&[]);
+    let hostile = Hostile::linked(target.node.addr).await;
+    let begun = Instant::now();
+    let (mut reader, mut writer) = tokio::io::split(hostile.stream);
+    let write = async {
+        for request in 0..ASKS {
+            let part = Part::Piece(0);
+            let ask = PieceFrame::Ask { request, file: id(1), part, offset: 0, bytes: 1 };
+            let ask = encode(&Frame::Pieces(ask)).expect("encodes");
+            writer.write_all(&ask).await.expect("taken");
+        }
+        writer.flush().await.expect("taken");
+    };
+    let read = async {
+        let mut denied = 0;
+        while denied < ASKS {
+            let len = reader.read_u32().await.expect("an answer");
+            let mut frame = vec![0; len as usize];
+            reader.read_exact(&mut frame).await.expect("an answer");
+            let frame = decode(&frame).expect("the node speaks well");
+            denied += u64::from(matches!(frame, Frame::Pieces(PieceFrame::Nope { .. })));
+        }
+    };
+    tokio::join!(write, read);
+    assert!(begun.elapsed() >= Duration::from_millis(1900), "{:?}", begun.elapsed());
+    target.assert_friend_stayed();
+    drop((reader, writer));
     target.assert_unharmed();
 }
 
