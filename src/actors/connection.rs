@@ -31,6 +31,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// that brings more is read more slowly, so that it cannot crowd the heartbeats of others out.
 const BEATS_BURST: u32 = 256;
 const BEATS_PER_SECOND: u32 = 256;
+/// The same for messages about files: each is a turn of the one Exchange. An honest link brings one for each
+/// piece, which is a thousand or two a second at the most.
+const PIECES_BURST: u32 = 4096;
+const PIECES_PER_SECOND: u32 = 4096;
 
 /// What every connection of one generation uses.
 pub struct Ports {
@@ -193,13 +197,15 @@ impl Talk<'_> {
             deliver(&self.ports.sent, ChunkSent { peer, conn, request, bytes });
         };
         let write = writer.run(&self.ports.shared, lanes, self.ports.stalled, sent);
-        tokio::pin!(write);
+        // One reader from first to last: another one would take the rest of a frame for the head of the next.
+        let read = self.read(reader);
+        tokio::pin!(write, read);
         let how = tokio::select! {
-            how = self.read(reader) => how,
+            how = &mut read => how,
             how = &mut write => {
                 if how == Ended::Ours {
                     // Closing with unread bytes resets the stream and would destroy our last words.
-                    let _ = tokio::time::timeout(FAREWELL, self.read(reader)).await;
+                    let _ = tokio::time::timeout(FAREWELL, &mut read).await;
                 }
                 return how;
             }
@@ -218,6 +224,7 @@ impl Talk<'_> {
         let Link { peer, conn, lanes, .. } = &self.link;
         let (peer, conn) = (*peer, *conn);
         let mut beats = Budget::new(BEATS_BURST, BEATS_PER_SECOND);
+        let mut pieces = Budget::new(PIECES_BURST, PIECES_PER_SECOND);
         let mut unconfirmed = self.dialled;
         loop {
             let next = match reader.next(&ports.shared, &self.link, &*ports.crypto).await {
@@ -230,15 +237,23 @@ impl Talk<'_> {
             if std::mem::take(&mut unconfirmed) {
                 post(&ports.confirmed, Confirmed { conn });
             }
-            if matches!(next, Incoming::Heard { .. } | Incoming::Frame(Frame::Beat(_))) {
-                pace(&mut beats, ports.shared.clock).await;
+            let budget = match next {
+                Incoming::Heard { .. } | Incoming::Frame(Frame::Beat(_)) => Some(&mut beats),
+                Incoming::Frame(Frame::Pieces(_)) => Some(&mut pieces),
+                _ => None,
+            };
+            if let Some(budget) = budget {
+                pace(budget, ports.shared.clock).await;
             }
             match next {
                 Incoming::Heard { at, rtt_us, differs } => {
-                    post(&ports.heard, Heard { peer, at, rtt_us });
+                    post(&ports.heard, Heard { peer, at, rtt_us, beat: true });
                     if differs {
                         post(&ports.roots, RootDiffers { peer });
                     }
+                }
+                Incoming::Alive { at } => {
+                    post(&ports.heard, Heard { peer, at, rtt_us: None, beat: false });
                 }
                 Incoming::Frame(Frame::Beat(beat)) => post(&ports.beats, BeatFrom { peer, beat }),
                 Incoming::Frame(Frame::Gossip(gossip)) => {
@@ -264,11 +279,11 @@ impl Talk<'_> {
     }
 }
 
-/// Waits until one more heartbeat may be taken.
-async fn pace(beats: &mut Budget, clock: Clock) {
-    while !beats.take(clock.now(), 1) {
+/// Waits until one more may be taken.
+async fn pace(budget: &mut Budget, clock: Clock) {
+    while !budget.take(clock.now(), 1) {
         // A millisecond more, because the timer may be a little early.
-        let wait = beats.next_at(1).since(clock.now()) + Duration::from_millis(1);
+        let wait = budget.next_at(1).since(clock.now()) + Duration::from_millis(1);
         tokio::time::sleep(wait).await;
     }
 }

@@ -121,8 +121,13 @@ impl Handler<LinkChanged> for Heartbeat {
 impl Handler<Heard> for Heartbeat {
     type Result = ();
 
-    fn handle(&mut self, Heard { peer, at, rtt_us }: Heard, ctx: &mut Context<Self>) {
-        self.handle_event("Heard", Event::Heard { peer, at, rtt_us }, ctx);
+    fn handle(&mut self, message: Heard, ctx: &mut Context<Self>) {
+        let Heard { peer, at, rtt_us, beat } = message;
+        let event = match beat {
+            true => Event::Heard { peer, at, rtt_us },
+            false => Event::Alive { peer, at },
+        };
+        self.handle_event("Heard", event, ctx);
     }
 }
 

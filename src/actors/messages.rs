@@ -188,7 +188,7 @@ pub enum LinkChange {
 
 // ---- what is heard on links ----
 
-/// Heartbeat: a ping or pong came in. Losing one makes the next one count.
+/// Heartbeat: a ping or pong came in, or bytes of a block did. Losing one makes the next one count.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Heard {
@@ -198,6 +198,8 @@ pub struct Heard {
     pub at: Time,
     /// The round trip it tells of, microseconds.
     pub rtt_us: Option<u32>,
+    /// It was a ping or a pong.
+    pub beat: bool,
 }
 
 /// Heartbeat: a question or an answer about somebody's silence. Losing one delays a verdict.

@@ -34,8 +34,9 @@ fn tell(message: &str, error: &dyn std::fmt::Display) {
     log::warn!("{message} was lost: {error} ({untold} more since the last such line)");
 }
 
-/// Sends past the mailbox's bound: for messages about the life of links and actors, which must never be
-/// lost and whose number is bounded by the number of those.
+/// Sends past the mailbox's bound: for messages that must never be lost and whose number is bounded by
+/// something else. Those about the life of links and actors are as many as there are of these; what is told
+/// of a chunk that was written, no more than the Exchange lets wait in a lane.
 #[expect(clippy::disallowed_methods, reason = "the one place where the bound may be passed")]
 pub fn deliver<M>(to: &Recipient<M>, message: M)
 where

@@ -1,7 +1,9 @@
 //! A link's outgoing queues, bounded in bytes.
 //!
-//! Bytes wait here and nowhere else. The writer takes one frame at a time from the highest lane that has
-//! one, so a heartbeat never waits behind more than one frame of a file.
+//! The writer takes one frame at a time from the highest lane that has one, so a heartbeat waits behind no
+//! more of a file than has left its lane: the rest of one block, 80 KiB that TLS may hold encrypted, and 64 KiB
+//! that the kernel may hold unsent. On a slow path that is seconds; the blocks themselves are the sign of life
+//! there.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +17,7 @@ use crate::mesh::gossip::Beat;
 use crate::mesh::peers::Bye;
 use crate::mesh::{ConnId, NodeId};
 use crate::pieces::BLOCK_BYTES;
-use crate::wire::{ByeFrame, Frame, Give, Lane, encode};
+use crate::wire::{BLOCK_BYTES_MIN, ByeFrame, Frame, Give, Lane, encode};
 
 /// Most bytes in the urgent lane: heartbeats and a goodbye are small.
 const URGENT_BYTES_MAX: usize = 64 * 1024;
@@ -208,7 +210,9 @@ impl Lanes {
             let item = match queues.lanes[i].front_mut() {
                 None => continue,
                 Some(Item::Chunk(rest)) if rest.bytes.len() > BLOCK_BYTES => {
-                    let bytes = rest.bytes.split_to(BLOCK_BYTES);
+                    // No crumb is left over: the asker takes none before the end of what it asked for.
+                    let most = rest.bytes.len() - BLOCK_BYTES_MIN;
+                    let bytes = rest.bytes.split_to(BLOCK_BYTES.min(most));
                     let give = rest.give;
                     rest.give.offset += bytes.len() as u32;
                     Some(Item::Chunk(Chunk { give, bytes, ends: None }))
@@ -299,9 +303,9 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_overtakes_all_but_one_block_of_a_file() {
+    fn a_heartbeat_overtakes_every_block_that_waits() {
         let lanes = lanes(1 << 18);
-        let bytes = Bytes::from(vec![1; 2 * BLOCK_BYTES + 10]);
+        let bytes = Bytes::from(vec![1; 3 * BLOCK_BYTES]);
         lanes.give(Give { request: 3, offset: 100 }, bytes).expect("room");
         let block = |lanes: &Lanes| match lanes.pop() {
             Some(Some(Item::Chunk(c))) => (c.give.offset, c.bytes.len(), c.ends),
@@ -311,8 +315,24 @@ mod tests {
         lanes.send(&ASK).expect("room");
         assert!(matches!(lanes.pop(), Some(Some(Item::Bytes(_)))));
         assert_eq!(block(&lanes), (100 + 65_536, BLOCK_BYTES, None));
-        assert_eq!(block(&lanes), (100 + 131_072, 10, Some(131_082)));
+        assert_eq!(block(&lanes), (100 + 131_072, BLOCK_BYTES, Some(3 * 65_536)));
         assert_eq!(lanes.queues().bytes, [0; 3]);
+    }
+
+    #[test]
+    fn no_chunk_is_cut_so_that_a_crumb_is_left() {
+        let lanes = lanes(1 << 18);
+        for over in [1, BLOCK_BYTES_MIN - 1, BLOCK_BYTES_MIN, BLOCK_BYTES - 1, BLOCK_BYTES] {
+            let bytes = Bytes::from(vec![1; BLOCK_BYTES + over]);
+            lanes.give(Give { request: 3, offset: 0 }, bytes).expect("room");
+            let mut at = 0;
+            while let Some(Some(Item::Chunk(block))) = lanes.pop() {
+                assert_eq!(block.give.offset as usize, at);
+                assert!((BLOCK_BYTES_MIN..=BLOCK_BYTES).contains(&block.bytes.len()), "{over}");
+                at += block.bytes.len();
+            }
+            assert_eq!((at, lanes.queues().bytes), (BLOCK_BYTES + over, [0; 3]));
+        }
     }
 
     #[test]

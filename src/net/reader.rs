@@ -27,6 +27,9 @@ pub(super) enum Head {
 pub(super) struct FrameReader<R> {
     stream: R,
     buffer: Vec<u8>,
+    /// Where what is not taken yet begins in the buffer.
+    taken: usize,
+    /// Where it ends.
     filled: usize,
     /// Longest frame (kind and payload) accepted now.
     pub(super) max: usize,
@@ -34,10 +37,10 @@ pub(super) struct FrameReader<R> {
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(super) fn new(stream: R, max: usize) -> FrameReader<R> {
-        FrameReader { stream, buffer: Vec::new(), filled: 0, max }
+        FrameReader { stream, buffer: Vec::new(), taken: 0, filled: 0, max }
     }
 
-    /// The next frame, blocks excluded. Safe to drop between frames only; a link is read by one loop.
+    /// The next frame, blocks excluded.
     pub(super) async fn next(&mut self) -> Result<Frame, Ended> {
         match self.head().await? {
             Head::Frame { len } => self.frame(len).await,
@@ -47,19 +50,21 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// Reads what tells how to read the rest of a frame. [`FrameReader::frame`], or all bytes of the block,
     /// must be read next.
+    ///
+    /// What is taken is taken after the last wait: whoever drops this loses nothing.
     pub(super) async fn head(&mut self) -> Result<Head, Ended> {
         self.fill(LENGTH_BYTES).await?;
         let mut length = [0; LENGTH_BYTES];
-        length.copy_from_slice(&self.buffer[..LENGTH_BYTES]);
+        length.copy_from_slice(&self.ahead()[..LENGTH_BYTES]);
         let len = frame_len(length, self.max).map_err(broken)?;
         self.fill(HEADER_BYTES).await?;
-        if !is_block(self.buffer[LENGTH_BYTES]) {
+        if !is_block(self.ahead()[LENGTH_BYTES]) {
             return Ok(Head::Frame { len });
         }
         let end = HEADER_BYTES + GIVE_BYTES;
         self.fill(end).await?;
         let mut rest = [0; GIVE_BYTES];
-        rest.copy_from_slice(&self.buffer[HEADER_BYTES..end]);
+        rest.copy_from_slice(&self.ahead()[HEADER_BYTES..end]);
         let (give, bytes) = Give::read(rest, len).map_err(broken)?;
         self.consume(end);
         Ok(Head::Block { give, bytes })
@@ -69,40 +74,49 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(super) async fn frame(&mut self, len: usize) -> Result<Frame, Ended> {
         let end = LENGTH_BYTES + len;
         self.fill(end).await?;
-        let frame = decode(&self.buffer[LENGTH_BYTES..end]).map_err(broken);
+        let frame = decode(&self.ahead()[LENGTH_BYTES..end]).map_err(broken);
         self.consume(end);
         frame
     }
 
-    /// Fills `room` with what comes next: first from what was read ahead, then straight from the stream.
-    pub(super) async fn read_into(&mut self, room: &mut [u8]) -> Result<(), Ended> {
-        let ahead = room.len().min(self.filled);
-        room[..ahead].copy_from_slice(&self.buffer[..ahead]);
-        self.consume(ahead);
-        match self.stream.read_exact(&mut room[ahead..]).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Ended::Lost),
+    /// Puts some of what comes next into `room`: what was read ahead, or else straight from the stream. How
+    /// many bytes; at least one.
+    pub(super) async fn read_some(&mut self, room: &mut [u8]) -> Result<usize, Ended> {
+        let ahead = room.len().min(self.ahead().len());
+        if ahead > 0 {
+            room[..ahead].copy_from_slice(&self.ahead()[..ahead]);
+            self.consume(ahead);
+            return Ok(ahead);
+        }
+        match self.stream.read(room).await {
+            Ok(0) | Err(_) => Err(Ended::Lost),
+            Ok(n) => Ok(n),
         }
     }
 
-    /// Reads `bytes` bytes and throws them away.
-    pub(super) async fn skip(&mut self, mut bytes: usize) -> Result<(), Ended> {
-        while bytes > 0 {
-            self.fill(1).await?;
-            let some = bytes.min(self.filled);
-            self.consume(some);
-            bytes -= some;
-        }
-        Ok(())
+    /// Throws away some of what comes next, at most `bytes`. How many; at least one.
+    pub(super) async fn skip_some(&mut self, bytes: usize) -> Result<usize, Ended> {
+        self.fill(1).await?;
+        let some = bytes.min(self.ahead().len());
+        self.consume(some);
+        Ok(some)
     }
 
-    /// Forgets the first `n` bytes that were read.
+    /// What was read and not taken.
+    fn ahead(&self) -> &[u8] {
+        &self.buffer[self.taken..self.filled]
+    }
+
+    /// Takes the next `n` bytes that were read. What is behind them stays where it is: many short frames may
+    /// have been read at once, and moving the rest for each would cost more than reading them.
     fn consume(&mut self, n: usize) {
-        self.buffer.copy_within(n..self.filled, 0);
-        self.filled -= n;
-        if self.filled == 0 && self.buffer.len() > READ_BYTES {
-            // An idle link keeps no large buffer.
-            self.buffer = Vec::new();
+        self.taken += n;
+        if self.taken == self.filled {
+            (self.taken, self.filled) = (0, 0);
+            if self.buffer.len() > READ_BYTES {
+                // An idle link keeps no large buffer.
+                self.buffer = Vec::new();
+            }
         }
     }
 
@@ -115,6 +129,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// Reads until at least `want` bytes are there.
     async fn fill(&mut self, want: usize) -> Result<(), Ended> {
+        if self.ahead().len() >= want {
+            return Ok(());
+        }
+        self.buffer.copy_within(self.taken..self.filled, 0);
+        self.filled -= self.taken;
+        self.taken = 0;
         while self.filled < want {
             let room = want.max(self.filled + READ_BYTES);
             if self.buffer.len() < room {
@@ -157,6 +177,40 @@ mod tests {
             assert_eq!(first, Ok(Frame::Ready));
             assert!(matches!(reader.next().await, Ok(Frame::Beat(Beat::Ask { .. }))));
         }
+    }
+
+    #[tokio::test]
+    async fn short_frames_that_were_read_at_once_are_not_moved_for_each_other() {
+        let (mut tx, rx) = tokio::io::duplex(READ_BYTES);
+        let mut reader = FrameReader::new(rx, UNTRUSTED_BYTES_MAX);
+        let ready = encode(&Frame::Ready).expect("encodes");
+        let many = READ_BYTES / ready.len();
+        tx.write_all(&ready.repeat(many)).await.expect("written");
+        for i in 1..many {
+            assert_eq!(reader.next().await, Ok(Frame::Ready));
+            assert_eq!(reader.taken, i * ready.len(), "the rest stays where it is");
+        }
+        assert_eq!(reader.next().await, Ok(Frame::Ready));
+        assert!(reader.ahead().is_empty());
+        // And what is cut in two comes out whole.
+        tx.write_all(&[&ready[..], &ready[..2]].concat()).await.expect("written");
+        assert_eq!(reader.next().await, Ok(Frame::Ready));
+        tx.write_all(&ready[2..]).await.expect("written");
+        assert_eq!(reader.next().await, Ok(Frame::Ready));
+    }
+
+    #[tokio::test]
+    async fn a_head_that_nobody_waits_for_any_more_is_read_again_from_its_beginning() {
+        let (mut tx, rx) = tokio::io::duplex(64);
+        let mut reader = FrameReader::new(rx, UNTRUSTED_BYTES_MAX);
+        let head = Give { request: 7, offset: 9 }.head(5);
+        for byte in head {
+            let early = tokio::time::timeout(std::time::Duration::ZERO, reader.head()).await;
+            assert!(early.is_err());
+            tx.write_all(&[byte]).await.expect("written");
+        }
+        let Ok(Head::Block { give, bytes }) = reader.head().await else { panic!("a block") };
+        assert_eq!((give, bytes), (Give { request: 7, offset: 9 }, 5));
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ use super::proof::{Role, proof, proof_fits};
 use super::reader::{FrameReader, Head};
 use super::stream::Stream;
 use super::tls::{Tls, identity_mismatch};
+use super::wanted::{Landing, Unasked};
 use crate::mesh::gossip::Beat;
 use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::{Crypto, Record, Signed};
@@ -31,6 +32,8 @@ use crate::wire::{ByeFrame, Frame, Hello, LINK_BYTES_MAX, UNTRUSTED_BYTES_MAX, V
 const NOTSENT_LOWAT: u32 = 64 * 1024;
 /// How long a closing link may still write what waits.
 pub(super) const FLUSH: Duration = Duration::from_secs(2);
+/// How often blocks that come in are told as a sign of life, at most.
+const SIGN_EVERY: Duration = Duration::from_millis(250);
 
 /// The daemon's clock: microseconds since it began.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +105,11 @@ pub enum Incoming {
         rtt_us: Option<u32>,
         /// Its root digest is not ours.
         differs: bool,
+    },
+    /// Bytes of a block come in: the peer lives, however long its heartbeats wait behind them.
+    Alive {
+        /// When they were read.
+        at: Time,
     },
     /// All bytes of a request are here.
     Whole {
@@ -227,7 +235,8 @@ impl Session {
     pub fn split(self) -> (LinkReader, LinkWriter) {
         let mut reader = self.reader;
         reader.max = LINK_BYTES_MAX;
-        (LinkReader { reader, rtt_us: 0 }, LinkWriter { writer: self.writer })
+        let reader = LinkReader { reader, rtt_us: 0, landing: None, told: Time(0) };
+        (reader, LinkWriter { writer: self.writer })
     }
 }
 
@@ -235,11 +244,15 @@ impl Session {
 pub struct LinkReader {
     reader: FrameReader<ReadHalf<Stream<TcpStream>>>,
     rtt_us: u32,
+    /// The block that is being read.
+    landing: Option<Landing>,
+    /// When a block was told as a sign of life.
+    told: Time,
 }
 
 impl LinkReader {
     /// The next thing that comes in. Pings are answered, and blocks put where they are waited for, before
-    /// this returns.
+    /// this returns. To be asked until it fails: what a block has brought so far is known here alone.
     pub async fn next(
         &mut self,
         shared: &Shared,
@@ -247,17 +260,29 @@ impl LinkReader {
         crypto: &(dyn Crypto + Send + Sync),
     ) -> Result<Incoming, Ended> {
         let frame = loop {
+            if let Some(landing) = &mut self.landing {
+                let read = match landing.room() {
+                    Some(room) => self.reader.read_some(room).await?,
+                    None => self.reader.skip_some(landing.rest()).await?,
+                };
+                landing.advance(read);
+                if landing.rest() == 0
+                    && let Some(landing) = self.landing.take()
+                    && let Some((request, buffer)) = link.wanted.land(landing)
+                {
+                    return Ok(Incoming::Whole { request, buffer });
+                }
+                let at = shared.clock.now();
+                if at.since(self.told) >= SIGN_EVERY {
+                    self.told = at;
+                    return Ok(Incoming::Alive { at });
+                }
+                continue;
+            }
             match self.reader.head().await? {
                 Head::Block { give, bytes } => {
-                    let unasked = |e: super::wanted::Unasked| Ended::Broken(e.to_string());
-                    let mut landing = link.wanted.begin(give, bytes).map_err(unasked)?;
-                    match landing.room() {
-                        Some(room) => self.reader.read_into(room).await?,
-                        None => self.reader.skip(bytes).await?,
-                    }
-                    if let Some((request, buffer)) = link.wanted.land(landing) {
-                        return Ok(Incoming::Whole { request, buffer });
-                    }
+                    let unasked = |e: Unasked| Ended::Broken(e.to_string());
+                    self.landing = Some(link.wanted.begin(give, bytes).map_err(unasked)?);
                 }
                 Head::Frame { len } => break self.reader.frame(len).await?,
             }

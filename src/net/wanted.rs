@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::buffers::Buffer;
-use crate::wire::Give;
+use crate::wire::{BLOCK_BYTES_MIN, Give};
 
 /// Most requests open at once, those given up and not yet answered included. Far above what is asked of one
 /// peer; a peer that never answers a cancel reaches it.
@@ -20,6 +20,9 @@ pub enum Unasked {
     /// It is not what comes next, or more than was asked for.
     #[error("it gave other bytes than were asked for")]
     Range,
+    /// It is short, and more must follow.
+    #[error("it gave less than {BLOCK_BYTES_MIN} bytes at once")]
+    Crumbs,
 }
 
 /// Too many requests are open: the peer leaves them unanswered.
@@ -42,21 +45,32 @@ pub struct Wanted {
     slots: Mutex<BTreeMap<u64, Slot>>,
 }
 
-/// Where the bytes of a block go.
+/// A block that is being read: where its bytes go.
 #[derive(Debug)]
 pub(super) struct Landing {
     request: u64,
-    start: usize,
+    /// Where the next of its bytes belongs.
+    at: usize,
     end: usize,
     /// None: nobody wants them any more.
     buffer: Option<Buffer>,
 }
 
 impl Landing {
-    /// The room for the bytes; none if they are to be thrown away.
+    /// The room for the bytes that are still to come; none if they are to be thrown away.
     pub(super) fn room(&mut self) -> Option<&mut [u8]> {
-        let (start, end) = (self.start, self.end);
-        self.buffer.as_mut().map(|buffer| &mut buffer[start..end])
+        let (at, end) = (self.at, self.end);
+        self.buffer.as_mut().map(|buffer| &mut buffer[at..end])
+    }
+
+    /// How many bytes are still to come.
+    pub(super) fn rest(&self) -> usize {
+        self.end - self.at
+    }
+
+    /// So many have come.
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.at += bytes;
     }
 }
 
@@ -106,8 +120,11 @@ impl Wanted {
         if start != slot.filled || bytes > slot.len - slot.filled {
             return Err(Unasked::Range);
         }
+        if bytes < BLOCK_BYTES_MIN && start + bytes != slot.len {
+            return Err(Unasked::Crumbs);
+        }
         let buffer = slot.buffer.take();
-        Ok(Landing { request: give.request, start, end: start + bytes, buffer })
+        Ok(Landing { request: give.request, at: start, end: start + bytes, buffer })
     }
 
     /// A block is in its place; the whole buffer if it was the last of its request and still wanted.
@@ -145,18 +162,35 @@ mod tests {
 
     #[test]
     fn blocks_land_in_order_and_the_last_one_frees_the_whole() {
-        let wanted = wanted(5, 10);
-        for (offset, byte) in [(0u32, 1u8), (4, 2)] {
-            let mut landing = wanted.begin(give(5, offset), 4).expect("asked for");
+        let wanted = wanted(5, 2 * BLOCK_BYTES_MIN + 2);
+        for (offset, byte) in [(0, 1u8), (BLOCK_BYTES_MIN, 2)] {
+            let give = give(5, offset as u32);
+            let mut landing = wanted.begin(give, BLOCK_BYTES_MIN).expect("asked for");
+            landing.room().expect("wanted")[..1000].fill(byte);
+            landing.advance(1000);
+            assert_eq!(landing.rest(), BLOCK_BYTES_MIN - 1000);
             landing.room().expect("wanted").fill(byte);
             assert!(wanted.land(landing).is_none());
         }
-        assert_eq!(wanted.progress(), [(5, 8)]);
-        let mut landing = wanted.begin(give(5, 8), 2).expect("asked for");
+        let most = 2 * BLOCK_BYTES_MIN as u32;
+        assert_eq!(wanted.progress(), [(5, most)]);
+        let mut landing = wanted.begin(give(5, most), 2).expect("asked for");
         landing.room().expect("wanted").fill(3);
         let (request, buffer) = wanted.land(landing).expect("whole");
-        assert_eq!((request, &buffer[..]), (5, &[1, 1, 1, 1, 2, 2, 2, 2, 3, 3][..]));
+        let bytes = [&[1; BLOCK_BYTES_MIN][..], &[2; BLOCK_BYTES_MIN], &[3, 3]].concat();
+        assert_eq!((request, &buffer[..]), (5, &bytes[..]));
         assert_eq!(wanted.begin(give(5, 0), 1).err(), Some(Unasked::Request));
+    }
+
+    #[test]
+    fn what_comes_in_crumbs_is_not_taken_but_for_the_last() {
+        let wanted = wanted(5, BLOCK_BYTES_MIN + 1);
+        assert_eq!(wanted.begin(give(5, 0), 1).err(), Some(Unasked::Crumbs));
+        assert_eq!(wanted.begin(give(5, 0), BLOCK_BYTES_MIN - 1).err(), Some(Unasked::Crumbs));
+        let landing = wanted.begin(give(5, 0), BLOCK_BYTES_MIN).expect("long enough");
+        assert!(wanted.land(landing).is_none());
+        let landing = wanted.begin(give(5, BLOCK_BYTES_MIN as u32), 1).expect("the end");
+        assert!(wanted.land(landing).is_some());
     }
 
     #[test]
@@ -171,13 +205,13 @@ mod tests {
 
     #[test]
     fn a_request_given_up_is_read_to_its_end_and_thrown_away() {
-        let wanted = wanted(5, 4);
-        let mut landing = wanted.begin(give(5, 0), 2).expect("asked for");
+        let wanted = wanted(5, BLOCK_BYTES_MIN + 2);
+        let mut landing = wanted.begin(give(5, 0), BLOCK_BYTES_MIN).expect("asked for");
         assert!(landing.room().is_some());
         wanted.give_up(5);
         assert!(wanted.land(landing).is_none());
         assert!(wanted.progress().is_empty());
-        let mut rest = wanted.begin(give(5, 2), 2).expect("still open");
+        let mut rest = wanted.begin(give(5, BLOCK_BYTES_MIN as u32), 2).expect("still open");
         assert!(rest.room().is_none());
         assert!(wanted.land(rest).is_none());
         assert_eq!(wanted.begin(give(5, 4), 1).err(), Some(Unasked::Request));

@@ -1,5 +1,5 @@
 //! What nodes say to one another about files. Blocks themselves travel beside these, unserialised
-//! ([`crate::wire::Block`]).
+//! ([`crate::wire::Give`]).
 //!
 //! ```text
 //! A: have(file, nothing, wants)      B: have(file, all)           who has what
@@ -72,7 +72,7 @@ pub enum PieceFrame {
     Peer {
         /// Which file.
         file: FileId,
-        /// At most a day's worth of holders.
+        /// Some of those that are known, each with its word.
         holdings: List<Signed, 64>,
     },
 }

@@ -26,6 +26,9 @@ pub const HEADER_BYTES: usize = LENGTH_BYTES + 1;
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 /// Bytes between the kind of a block's frame and the block: request and offset.
 pub const GIVE_BYTES: usize = 12;
+/// Shortest block that does not end what it answers. Blocks of a byte would cost the asker a thousand times
+/// what their bytes do.
+pub const BLOCK_BYTES_MIN: usize = 4 * 1024;
 /// Longest frame (kind and payload) once the peer is authenticated.
 pub const LINK_BYTES_MAX: usize = 1 + GIVE_BYTES + BLOCK_BYTES;
 /// Longest frame (kind and payload) before the peer is authenticated.

@@ -6,7 +6,7 @@ pub mod bounded;
 mod frame;
 
 pub use frame::{
-    ByeFrame, Frame, FrameError, GIVE_BYTES, Give, HEADER_BYTES, Hello, LENGTH_BYTES,
-    LINK_BYTES_MAX, Lane, PAYLOAD_BYTES_MAX, UNTRUSTED_BYTES_MAX, VERSION, decode, encode,
-    frame_len, is_block,
+    BLOCK_BYTES_MIN, ByeFrame, Frame, FrameError, GIVE_BYTES, Give, HEADER_BYTES, Hello,
+    LENGTH_BYTES, LINK_BYTES_MAX, Lane, PAYLOAD_BYTES_MAX, UNTRUSTED_BYTES_MAX, VERSION, decode,
+    encode, frame_len, is_block,
 };

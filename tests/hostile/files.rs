@@ -4,11 +4,12 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use kith::mesh::gossip::Beat;
+use kith::mesh::peers::Bye;
 use kith::pieces::frame::{Held, Nope, Part, PieceFrame};
 use kith::pieces::manifest::{Entry, Manifest};
 use kith::pieces::{BLOCK_BYTES, FileId, holding};
 use kith::wire::bounded::{Blob, List};
-use kith::wire::{Frame, Give};
+use kith::wire::{Frame, Give, decode, encode};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -318,6 +319,135 @@ fn a_holder_that_never_gives_is_passed_over() {
     assert!(begun.elapsed() < LONG);
     assert_eq!(fs::read(&out).expect("in place"), content);
     drop(mute);
+    target.assert_unharmed();
+}
+
+/// A holder that was asked for the one piece of a file, under this number. It answers nothing more by itself.
+async fn asked(target: &Target) -> (Hostile, FileId, u64) {
+    let (_, manifest) = sample("film", MIB);
+    let (file, manifest_bytes) = (FileId::of_manifest(&manifest), manifest.len() as u32);
+    let mut giver = Hostile::linked(target.node.addr).await;
+    let out = target.node.home.path().join("got");
+    let out = out.to_str().expect("plain");
+    target.node.tell(&["get", &file.to_string(), "--out", out, "--no-wait"]);
+    loop {
+        match giver.receive().await.expect("the node asks") {
+            Frame::Pieces(PieceFrame::Have { file, wants: true, .. }) => {
+                let have = PieceFrame::Have { file, manifest_bytes, held: Held::All, wants: false };
+                giver.send(&Frame::Pieces(have)).await.expect("taken");
+            }
+            Frame::Pieces(PieceFrame::Ask { request, part: Part::Manifest, .. }) => {
+                give(&mut giver, request, &manifest).await.expect("taken");
+            }
+            Frame::Pieces(PieceFrame::Ask { request, .. }) => return (giver, file, request),
+            Frame::Beat(Beat::Ping { sent_us, root, .. }) => {
+                giver.send(&Frame::Beat(Beat::Pong { sent_us, root })).await.expect("taken");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// In the middle of a block it is closed upon: it still hears why, however much of the piece comes after.
+#[tokio::test]
+async fn a_giver_that_is_closed_upon_in_the_middle_of_a_block_hears_why() {
+    let target = Target::start(&[]);
+    let (mut giver, file, request) = asked(&target).await;
+    let open = target.node.descriptors();
+    let piece = vec![0xff; MIB];
+    let mut all = Vec::new();
+    for (i, block) in piece.chunks(BLOCK_BYTES).enumerate() {
+        let offset = (i * BLOCK_BYTES) as u32;
+        all.extend(Give { request, offset }.head(block.len()));
+        all.extend(block);
+    }
+    let (first, rest) = all.split_at(BLOCK_BYTES / 2);
+    giver.raw(first).await.expect("taken");
+    target.node.tell(&["ban", &giver.id()]);
+    wait_until("no link", || !target.node.linked(&giver.id()));
+    giver.raw(rest).await.expect("taken");
+    // Nothing is read here before the node is through with the connection.
+    wait_until("the connection is closed there", || target.node.descriptors() < open);
+    let bye = loop {
+        if let Frame::Bye(bye) = giver.receive().await.expect("a goodbye") {
+            break bye.why;
+        }
+    };
+    assert_eq!(bye, Bye::Banned);
+    drop(giver);
+    target.node.tell(&["forget", &file.to_string()]);
+    target.assert_unharmed();
+}
+
+#[tokio::test]
+async fn a_giver_of_single_bytes_is_closed_upon() {
+    let target = Target::start(&[]);
+    let (mut giver, file, request) = asked(&target).await;
+    giver.raw(&Give { request, offset: 0 }.head(1)).await.expect("taken");
+    giver.closed().await;
+    wait_until("no link", || !target.node.linked(&giver.id()));
+    let why = target.node.tell(&["why", &giver.id()]);
+    assert!(why.contains("it gave less than 4096 bytes at once"), "{why}");
+    drop(giver);
+    target.node.tell(&["forget", &file.to_string()]);
+    target.assert_unharmed();
+}
+
+/// Its pongs would wait behind the block: that bytes of it come is the sign that it lives.
+#[tokio::test]
+async fn a_giver_on_a_slow_path_is_not_silent_while_its_bytes_come() {
+    let target = Target::start(&[]);
+    let (mut giver, file, request) = asked(&target).await;
+    giver.raw(&Give { request, offset: 0 }.head(BLOCK_BYTES)).await.expect("taken");
+    let begun = Instant::now();
+    let mut drops = tokio::time::interval(Duration::from_millis(200));
+    // Far longer than the 3 s of silence after which a peer is given up, and less than a block of it.
+    while begun.elapsed() < 2 * FLOOD {
+        drops.tick().await;
+        giver.raw(&[1; 1000]).await.expect("it is still linked");
+    }
+    assert!(target.node.linked(&giver.id()), "{}", target.node.stderr());
+    wait_or_say(
+        "who gives nothing more is silent",
+        || !target.node.linked(&giver.id()),
+        || target.node.tell(&["peers"]),
+    );
+    drop(giver);
+    target.node.tell(&["forget", &file.to_string()]);
+    target.assert_unharmed();
+}
+
+/// Each is a turn of the one Exchange, which all links share: they are taken at a bounded rate.
+#[tokio::test]
+async fn a_flood_of_asks_is_read_no_faster_than_its_budget() {
+    const ASKS: u64 = 3 * 4096;
+    let target = Target::start(&[]);
+    let hostile = Hostile::linked(target.node.addr).await;
+    let begun = Instant::now();
+    let (mut reader, mut writer) = tokio::io::split(hostile.stream);
+    let write = async {
+        for request in 0..ASKS {
+            let part = Part::Piece(0);
+            let ask = PieceFrame::Ask { request, file: id(1), part, offset: 0, bytes: 1 };
+            let ask = encode(&Frame::Pieces(ask)).expect("encodes");
+            writer.write_all(&ask).await.expect("taken");
+        }
+        writer.flush().await.expect("taken");
+    };
+    let read = async {
+        let mut denied = 0;
+        while denied < ASKS {
+            let len = reader.read_u32().await.expect("an answer");
+            let mut frame = vec![0; len as usize];
+            reader.read_exact(&mut frame).await.expect("an answer");
+            let frame = decode(&frame).expect("the node speaks well");
+            denied += u64::from(matches!(frame, Frame::Pieces(PieceFrame::Nope { .. })));
+        }
+    };
+    tokio::join!(write, read);
+    assert!(begun.elapsed() >= Duration::from_millis(1900), "{:?}", begun.elapsed());
+    target.assert_friend_stayed();
+    drop((reader, writer));
     target.assert_unharmed();
 }
 

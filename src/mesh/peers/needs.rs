@@ -26,12 +26,15 @@ pub(super) struct Need {
     called: bool,
 }
 
+/// Whether an address can be dialled at all.
+fn is_dialable(addr: &SocketAddr) -> bool {
+    addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast()
+}
+
 impl Member {
     /// Its addresses that can be dialled at all.
     pub(super) fn dialable(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        let worth =
-            |a: &&SocketAddr| a.port() != 0 && !a.ip().is_unspecified() && !a.ip().is_multicast();
-        self.addrs.iter().filter(worth).copied()
+        self.addrs.iter().copied().filter(is_dialable)
     }
 
     /// Nothing leads to it, nothing is under way, and nothing speaks against a dial.
@@ -42,9 +45,16 @@ impl Member {
 }
 
 impl Peers {
-    /// A service needs a link: no waiting, unless a person closed it or the node said goodbye.
+    /// A service needs a link: no waiting, unless a person closed it, the node said goodbye, or one of both
+    /// refused the other.
     pub(super) fn need_link(&mut self, now: Time, id: NodeId, mut addrs: Vec<SocketAddr>) {
         if id == self.home.me {
+            return;
+        }
+        addrs.retain(is_dialable);
+        if addrs.is_empty() && !self.members.contains_key(&id) {
+            // Whoever lives is in the graph, and so known here. Of an id that anybody may have made up nothing
+            // is kept: it would take the place of somebody remembered.
             return;
         }
         let Some(member) = self.member(now, id) else { return };
@@ -58,7 +68,7 @@ impl Peers {
             let failed = before.is_some_and(|need| need.failed || need.called);
             member.need = Some(Need { since: now, failed, called: false });
         }
-        if member.may_be_sought() {
+        if member.may_be_sought() && !member.rebuffed {
             member.next_dial = Some(now);
         }
     }

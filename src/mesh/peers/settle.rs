@@ -150,7 +150,8 @@ impl Peers {
             && member.up.is_none()
             && member.dialing.is_none()
         {
-            member.rebuffed = true;
+            // That nobody more is let in keeps us from dialling nobody.
+            member.rebuffed = bye != Bye::Full;
             self.retry_later(now, id, LEFT_ALONE);
         }
         match bye {

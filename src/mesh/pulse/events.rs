@@ -34,6 +34,14 @@ pub enum Event {
         /// The round trip it tells of, microseconds.
         rtt_us: Option<u32>,
     },
+    /// Something else came in that only a living peer sends: bytes of a file, behind which its heartbeats may
+    /// wait for long.
+    Alive {
+        /// From whom.
+        peer: NodeId,
+        /// When the connection read it.
+        at: Time,
+    },
     /// A neighbour asks or answers.
     FromPeer {
         /// Who.

@@ -121,6 +121,7 @@ impl Pulse {
         });
     }
 
+    /// A heartbeat came in.
     fn heard(
         &mut self,
         now: Time,
@@ -129,7 +130,29 @@ impl Pulse {
         rtt_us: Option<u32>,
         out: &mut Vec<Effect>,
     ) {
+        self.alive(peer, at, out);
         let period = self.period();
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        if link.dir == Direction::In {
+            // The peer pings; we only do when it has missed its turn.
+            link.next_ping = now + period * 3 / 2;
+        }
+        if let Some(rtt_us) = rtt_us {
+            // Jacobson's smoothing, RFC 6298: an eighth of the new value.
+            link.srtt_us = match link.srtt_us {
+                0 => rtt_us.max(1),
+                old => (old - old / 8 + rtt_us / 8).max(1),
+            };
+            out.push(Effect::Measured { peer, rtt_us: link.srtt_us });
+            if link.probe.take().is_some() {
+                out.push(Effect::Probed { peer, rtt_us: Some(rtt_us) });
+            }
+        }
+    }
+
+    /// Anything came in that only a living peer sends. It does not put our own pings off: where a peer's wait
+    /// behind what it gives us, ours are the sign of life that it gets.
+    fn alive(&mut self, peer: NodeId, at: Time, out: &mut Vec<Effect>) {
         if self.all_silent() {
             // We were cut off, and the others' answers are still on their way: waiting begins anew.
             for link in self.links.values_mut() {
@@ -144,21 +167,6 @@ impl Pulse {
             link.unanswered = None;
             if link.doubt.take().is_some() {
                 out.push(Effect::Evidence { peer, text: "heard again".into() });
-            }
-        }
-        if link.dir == Direction::In {
-            // The peer pings; we only do when it has missed its turn.
-            link.next_ping = now + period * 3 / 2;
-        }
-        if let Some(rtt_us) = rtt_us {
-            // Jacobson's smoothing, RFC 6298: an eighth of the new value.
-            link.srtt_us = match link.srtt_us {
-                0 => rtt_us.max(1),
-                old => (old - old / 8 + rtt_us / 8).max(1),
-            };
-            out.push(Effect::Measured { peer, rtt_us: link.srtt_us });
-            if link.probe.take().is_some() {
-                out.push(Effect::Probed { peer, rtt_us: Some(rtt_us) });
             }
         }
         for asker in std::mem::take(&mut link.askers) {
@@ -365,6 +373,7 @@ impl Core for Pulse {
                 }
             }
             Event::Heard { peer, at, rtt_us } => self.heard(now, peer, at, rtt_us, out),
+            Event::Alive { peer, at } => self.alive(peer, at, out),
             Event::FromPeer { peer, beat: Beat::Ask { target } } => {
                 self.asked(now, peer, target, out);
             }

@@ -1,17 +1,32 @@
 //! Links that a service needs, and nodes that have us asked to dial them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::peers::{comes_in, dialled, registry, tell};
 use super::*;
 use crate::mesh::book::Book;
 use crate::mesh::peers::{Bye, Command, Effect, Ended, Event, Peers};
+use crate::mesh::view::{NodeView, State, View};
 use crate::mesh::{ConnId, Core, Time};
 
 const START: Time = Time::from_ms(10_000);
 
 fn need(addrs: &[SocketAddr]) -> Event {
     Event::NeedLink { peer: id(2), addrs: addrs.to_vec() }
+}
+
+/// The graph shows node 2, and no address of it.
+fn shown(peers: &mut Peers) {
+    let node = |n: u8| NodeView {
+        id: id(n),
+        label: String::new(),
+        state: State::Alive,
+        addrs: Vec::new(),
+        since_ms: 0,
+    };
+    let view = View { me: id(1), nodes: vec![node(1), node(2)], links: Vec::new(), changed_ms: 0 };
+    tell(peers, START, Event::Graph(Arc::new(view)));
 }
 
 fn called(effects: &[Effect]) -> usize {
@@ -64,6 +79,7 @@ fn a_needed_node_whose_dial_hangs_is_called_after_a_second() {
 fn a_needed_node_without_an_address_is_called_at_once() {
     for useless in [Vec::new(), vec![SocketAddr::from(([0, 0, 0, 0], 0))]] {
         let mut peers = registry(1, &[], Book::default());
+        shown(&mut peers);
         let out = tell(&mut peers, START, need(&useless));
         assert_eq!((dialled(&out).len(), called(&out)), (0, 1));
     }
@@ -72,6 +88,7 @@ fn a_needed_node_without_an_address_is_called_at_once() {
 #[test]
 fn a_node_needed_all_the_time_is_called_every_few_seconds() {
     let mut peers = registry(1, &[], Book::default());
+    shown(&mut peers);
     let (mut now, mut calls) = (START, 0);
     while now < START + Duration::from_secs(30) {
         calls += called(&tell(&mut peers, now, need(&[])));
@@ -131,6 +148,37 @@ fn waiting() -> Peers {
     let how = Ended::Said(Bye::NotNamed, Vec::new());
     tell(&mut peers, START, Event::Closed { conn, how });
     peers
+}
+
+#[test]
+fn ids_that_are_made_up_take_nobodys_place() {
+    let mut peers = registry(1, &[], Book::default());
+    shown(&mut peers);
+    let known = peers.rows().len();
+    for n in 10..250 {
+        for addrs in [Vec::new(), vec![SocketAddr::from(([0, 0, 0, 0], 7))]] {
+            tell(&mut peers, START, Event::NeedLink { peer: id(n), addrs });
+        }
+    }
+    assert_eq!(peers.rows().len(), known);
+}
+
+#[test]
+fn who_has_refused_us_is_not_pressed_however_much_it_is_needed() {
+    let mut peers = waiting();
+    let mut dials = 0;
+    for ms in (0..60_000).step_by(100) {
+        let now = START + Duration::from_millis(ms);
+        for (conn, _) in dialled(&tell(&mut peers, now, need(&[addr(2)]))) {
+            dials += 1;
+            let how = Ended::Said(Bye::NotNamed, Vec::new());
+            tell(&mut peers, now, Event::Closed { conn, how });
+        }
+    }
+    assert!(dials <= 4, "{dials} dials in a minute");
+    // Once it lets us in, all is as before.
+    comes_in(&mut peers, START + Duration::from_secs(60), card(2, 1));
+    assert!(peers.is_up(&id(2)));
 }
 
 #[test]

@@ -20,6 +20,8 @@ struct Bench {
     word: Option<u32>,
     silent: Vec<(u8, bool, u64)>,
     health: u32,
+    /// Who was pinged, each time.
+    pinged: Vec<u8>,
 }
 
 impl Bench {
@@ -33,6 +35,7 @@ impl Bench {
             word: None,
             silent: Vec::new(),
             health: 0,
+            pinged: Vec::new(),
         };
         for peer in peers {
             bench.tell(Event::LinkUp { peer: id(*peer), dir: Direction::Out, rtt_us: 1000 });
@@ -62,8 +65,16 @@ impl Bench {
         self.perform(out);
     }
 
+    fn pings(&self, peer: u8) -> usize {
+        self.pinged.iter().filter(|n| **n == peer).count()
+    }
+
     fn perform(&mut self, out: Vec<Effect>) {
         for effect in out {
+            if let Effect::Send { peer, beat: Beat::Ping { .. } } = &effect {
+                let peer = self.number(peer);
+                self.pinged.push(peer);
+            }
             match effect {
                 Effect::Send { peer, beat: Beat::Ping { .. } }
                     if self.answering.contains(&self.number(&peer)) =>
@@ -130,6 +141,35 @@ fn an_answer_ends_all_doubt() {
     b.answering.push(2);
     b.run_to(60_000);
     assert_eq!(b.silent, []);
+}
+
+#[test]
+fn who_gives_is_not_silent_however_long_its_answers_wait_behind_the_bytes() {
+    let mut b = Bench::new(&[1, 2, 3, 4]);
+    b.run_to(10_000);
+    b.answering.retain(|n| *n != 2);
+    let mut asked = 0;
+    for ms in (10_000..40_000).step_by(800) {
+        b.run_to(ms);
+        b.tell(Event::Alive { peer: id(2), at: b.now });
+        asked = b.pings(2);
+    }
+    assert_eq!(b.silent, []);
+    assert!(asked >= 38, "{asked} pings in 40 s: bytes put none off");
+    b.run_to(60_000);
+    assert!(matches!(b.silent[..], [(2, ..)]), "{:?}", b.silent);
+}
+
+#[test]
+fn what_a_dialler_gives_does_not_put_our_own_pings_off() {
+    let mut b = Bench::new(&[1, 2, 3, 4]);
+    b.tell(Event::LinkUp { peer: id(5), dir: Direction::In, rtt_us: 1000 });
+    b.peers.push(5);
+    for ms in (0..10_000).step_by(250) {
+        b.run_to(ms);
+        b.tell(Event::Alive { peer: id(5), at: b.now });
+    }
+    assert!(b.pings(5) >= 6, "{} pings: it hears nothing else of us", b.pings(5));
 }
 
 #[test]
