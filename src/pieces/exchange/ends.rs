@@ -89,12 +89,17 @@ impl Exchange {
     /// peers say they hold.
     pub(super) fn give_up_turn(&mut self, now: Time, transfer: TransferId, out: &mut Vec<Effect>) {
         let others_wait = self.fetches.values().any(|f| f.phase == Phase::Waiting);
-        let Some(fetch) = self.fetches.get_mut(&transfer) else { return };
+        let coming = self.coming(transfer) > 0;
+        let Some(fetch) = self.fetches.get(&transfer) else { return };
         let seeks = matches!(fetch.phase, Phase::Seeking | Phase::Fetching);
-        let hopeless = seeks && !fetch.moves() && !fetch.committing;
-        if !others_wait || !hopeless || now.since(fetch.hope_at.max(fetch.heard_at)) < HOPE {
+        let storing =
+            fetch.committing || fetch.known.as_ref().is_some_and(|k| !k.landed.is_empty());
+        let quiet = now.since(fetch.hope_at.max(fetch.heard_at));
+        if !others_wait || !seeks || coming || storing || quiet < HOPE {
             return;
         }
+        self.let_go(transfer, None, out);
+        let Some(fetch) = self.fetches.get_mut(&transfer) else { return };
         fetch.phase = Phase::Waiting;
         fetch.hope_at = now;
         fetch.seek_at = None;

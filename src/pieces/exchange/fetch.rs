@@ -247,7 +247,7 @@ impl Fetch {
     }
 
     /// A peer says what it holds. Replaces what it said before.
-    pub(super) fn heard_of(&mut self, peer: NodeId, manifest_bytes: u32, claim: Claim, now: Time) {
+    pub(super) fn heard_of(&mut self, peer: NodeId, manifest_bytes: u32, claim: Claim) {
         let claim = match &self.known {
             Some(known) => claim.known(known.have.len()),
             None => claim,
@@ -383,8 +383,8 @@ mod tests {
         let mut dice = Dice::new(1);
         let mut fetch = Fetch::new(FileId([1; 32]), Vec::new(), Time(0));
         let (a, b) = (NodeId([1; 32]), NodeId([2; 32]));
-        fetch.heard_of(a, 100, Claim::Raw(vec![0b101]), Time(0));
-        fetch.heard_of(b, 100, Claim::Raw(vec![1, 2, 3]), Time(0));
+        fetch.heard_of(a, 100, Claim::Raw(vec![0b101]));
+        fetch.heard_of(b, 100, Claim::Raw(vec![1, 2, 3]));
         let file = KnownFile {
             file: fetch.file,
             name: String::new(),

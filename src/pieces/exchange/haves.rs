@@ -87,7 +87,7 @@ impl Exchange {
             false
         };
         if manifest_bytes <= MANIFEST_BYTES_MAX {
-            self.claimed(now, peer, &file, manifest_bytes, held);
+            self.claimed(peer, &file, manifest_bytes, held);
         }
         if answer {
             self.tell(now, peer, &file, out);
@@ -107,14 +107,14 @@ impl Exchange {
     }
 
     /// Takes a peer's word into the download of that file, if there is one.
-    fn claimed(&mut self, now: Time, peer: NodeId, file: &FileId, manifest_bytes: u32, held: Held) {
+    fn claimed(&mut self, peer: NodeId, file: &FileId, manifest_bytes: u32, held: Held) {
         let Some(fetch) = self.by_file.get(file).and_then(|t| self.fetches.get_mut(t)) else {
             return;
         };
         if fetch.refuses(&peer) {
             return;
         }
-        fetch.heard_of(peer, manifest_bytes, Claim::said(held), now);
+        fetch.heard_of(peer, manifest_bytes, Claim::said(held));
     }
 
     /// A file can be served.

@@ -90,7 +90,7 @@ impl Exchange {
     }
 
     /// Bytes of requests that are not whole yet.
-    fn coming(&self, transfer: TransferId) -> u64 {
+    pub(super) fn coming(&self, transfer: TransferId) -> u64 {
         let asks = self.links.values().flat_map(|link| link.asks.values());
         asks.filter(|asked| asked.transfer == transfer).map(|asked| u64::from(asked.got)).sum()
     }
