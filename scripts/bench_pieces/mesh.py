@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -70,6 +71,11 @@ class Mesh:
 
     def pids(self, *names):
         return [self.nodes[name].pid for name in names or self.names]
+
+    def losses(self):
+        """Links that went down and nodes that were doubted, as the logs tell."""
+        lines = [line for name in self.names for line in open(self.home / f"{name}.log", errors="replace")]
+        return sum(1 for line in lines if re.search(r"link to .* down|silent|unreachable", line))
 
     def stop(self):
         stop(*self.nodes.values())

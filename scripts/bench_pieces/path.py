@@ -43,10 +43,12 @@ def heartbeat(args):
             if get.returncode:
                 sys.exit("bench: the transfer failed")
             same(file, home / "got")
+            losses = mesh.losses()
             mesh.stop()
             print(f"\nheartbeats on a path of 20 MiB/s: {args.path_mib / took:.1f} MiB/s of a file beside them, load {load():.1f}")
             for what, times in [("idle", idle), ("beside", busy)]:
                 print(f"  {what:8} p50 {at(times, .5):6.2f} ms  p95 {at(times, .95):6.2f} ms  max {max(times):6.2f} ms  ({len(times)} of them)")
+            print(f"  links lost or doubted meanwhile: {losses}")
     finally:
         for host in hosts.values():
             subprocess.run(["ip", "netns", "del", host], stderr=subprocess.DEVNULL)

@@ -67,6 +67,7 @@ def many(args):
             (home / f"got-{name}").unlink()
         folder = tree(home / "tree", 2000)
         fetch_all(mesh, home, "a directory of 2,000 small files", mesh.share("a", folder), "bcde")
+        print(f"links lost or doubted meanwhile: {mesh.losses()}")
         mesh.stop()
 
 
