@@ -71,6 +71,12 @@ pub(super) struct Place {
     pub directory: bool,
 }
 
+/// Two names that lead to one file: case or the composing of accents makes no difference on this disk.
+pub(super) fn one_name_for_two() -> io::Error {
+    let why = "this disk takes it for another name in the same directory; choose another disk";
+    io::Error::new(ErrorKind::InvalidInput, why)
+}
+
 impl Place {
     /// Where an entry is, for people and for looking at it.
     pub fn path(&self, entry: &str) -> PathBuf {
@@ -83,8 +89,6 @@ impl Place {
         let fd = if self.directory {
             let (above, name) = entry.rsplit_once('/').unwrap_or(("", entry));
             let dir = self.open_dir(above, how)?;
-            // The tree's root is what must be new; a file in it may be left of a kill.
-            let how = if how == Use::MakeNew { Use::Make } else { how };
             openat(&dir, name, how.flags(), mode)?
         } else {
             openat(CWD, &self.root, how.flags(), mode)?
@@ -144,7 +148,7 @@ impl Place {
         manifest.entries.iter().map(stamp).collect()
     }
 
-    /// Makes names in the root, or the root's own name, safe on disk.
+    /// Makes the root's own name safe on disk.
     pub fn sync_parent(&self) -> io::Result<()> {
         File::open(parent(&self.root))?.sync_all()
     }

@@ -1,7 +1,9 @@
 //! Making a download ready: is the manifest the one that was asked for, may it go there, is there room.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +11,7 @@ use std::sync::atomic::Ordering;
 use super::catalog::{Kind, Loaded, Row};
 use super::download::Download;
 use super::forget::remove;
-use super::place::{Place, Use, parent};
+use super::place::{Place, Use, one_name_for_two, parent};
 use super::{Item, PieceStore, locked, now_ms};
 use crate::pieces::event::Trouble;
 use crate::pieces::manifest::{BadManifest, Manifest};
@@ -326,18 +328,30 @@ pub(super) fn check_free(root: &Path, directory: bool, force: bool) -> Result<()
     }
 }
 
-/// Makes all files and directories, with their lengths; none takes room yet.
+/// Makes all files and directories, with their lengths; none takes room yet. Each file is one of its own:
+/// what is verified of one would be written over by the other.
 pub(super) fn make(part: &Place, manifest: &Manifest, how: Use) -> Result<(), PrepareError> {
+    let mut files = BTreeSet::new();
     for entry in &manifest.entries {
         let made = if entry.directory {
             part.open_dir(&entry.path, how).map(drop)
         } else {
-            part.open(&entry.path, how).and_then(|file| {
-                match file.metadata()?.len() == entry.bytes {
-                    true => Ok(()),
-                    false => file.set_len(entry.bytes),
+            match part.open(&entry.path, how) {
+                // The root is new, so whatever is in it was made just now, under another name.
+                Err(e) if e.kind() == ErrorKind::AlreadyExists && part.directory => {
+                    Err(one_name_for_two())
                 }
-            })
+                opened => opened.and_then(|file| {
+                    let meta = file.metadata()?;
+                    if !files.insert((meta.dev(), meta.ino())) {
+                        return Err(one_name_for_two());
+                    }
+                    match meta.len() == entry.bytes {
+                        true => Ok(()),
+                        false => file.set_len(entry.bytes),
+                    }
+                }),
+            }
         };
         made.map_err(|source| PrepareError::Disk { path: part.path(&entry.path), source })?;
     }
