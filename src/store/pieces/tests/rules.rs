@@ -184,6 +184,9 @@ fn where_it_may_go() {
     let path = |target: &Target| get(&play, &file, target).map(|d| d.path());
     let folder = path(&play.target("no/such/folder")).unwrap_err();
     assert!(matches!(folder, PrepareError::Folder { .. }), "{folder}");
+    let missing = path(&play.target("missing/")).unwrap_err();
+    assert!(matches!(missing, PrepareError::Folder { .. }), "{missing}");
+    assert!(path(&play.target("missing/.")).is_err());
     let relative = Target { path: "here".into(), ..play.target("") };
     assert!(matches!(path(&relative), Err(PrepareError::Target(_))));
     let made = Target { directory: true, ..play.target("to/be/made") };
