@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Exchange;
-use super::fetch::Fetch;
+use super::fetch::{Fetch, Step};
 use crate::mesh::{NodeId, Time};
 use crate::pieces::event::{Effect, Stored, TransferId};
 use crate::pieces::rows::Phase;
@@ -87,7 +87,8 @@ impl Exchange {
         fetch.failures = 0;
         fetch.uncommitted += 1;
         fetch.commit_at.get_or_insert(now + COMMIT);
-        if fetch.phase == Phase::Full {
+        // A piece that was under way does not tell that the rest is safe, or that there is room for more.
+        if fetch.phase == Phase::Full && fetch.step != Step::Again {
             fetch.phase = Phase::Fetching;
             fetch.problem.clear();
             fetch.retry_at = None;
