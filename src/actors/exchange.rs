@@ -17,12 +17,12 @@ use actix::{
 };
 use tokio::sync::watch;
 
+pub use self::disk::Shelves;
 use self::reading::Reading;
 use super::lifeline::Lifeline;
 use super::messages::{
-    ChunkSent, Commit, Configure, File, Finish, ForgetFile, GraphChanged, HashPath, LinkChange,
-    LinkChanged, Measured, NeedLink, Note, PieceFrom, PiecesView, Prepare, Progress, PutAway,
-    ReadChunk, Rehash, Resume, Stop, StorePiece, WholeFrom,
+    ChunkSent, Configure, GraphChanged, LinkChange, LinkChanged, Measured, NeedLink, Note,
+    PieceFrom, PiecesView, Progress, ReadChunk, Stop, WholeFrom,
 };
 use super::notices::Notices;
 use super::policy;
@@ -30,7 +30,7 @@ use super::post::post;
 use super::turn::{Driver, Turn, arm};
 use crate::mesh::peers::Bye;
 use crate::mesh::view::View;
-use crate::mesh::{ConnId, NodeId, Time};
+use crate::mesh::{ConnId, NodeId};
 use crate::net::buffers::{Buffer, Buffers};
 use crate::net::lanes::Link;
 use crate::pieces::FileId;
@@ -47,30 +47,6 @@ const SHOW_EVERY: Duration = Duration::from_millis(100);
 /// How often the progress of open requests is looked at, and of shares that are hashed.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Who reads and writes files.
-pub struct Shelves {
-    /// Checks and writes pieces.
-    pub store: Recipient<StorePiece>,
-    /// Reads what others ask for.
-    pub read: Recipient<ReadChunk>,
-    /// Begins downloads.
-    pub prepare: Recipient<Prepare>,
-    /// Goes on with them after a restart.
-    pub resume: Recipient<Resume>,
-    /// Syncs them.
-    pub commit: Recipient<Commit>,
-    /// Lets go of them.
-    pub put_away: Recipient<PutAway>,
-    /// Puts them into their place.
-    pub finish: Recipient<Finish>,
-    /// Hashes what is shared.
-    pub hash: Recipient<HashPath>,
-    /// Hashes it again.
-    pub rehash: Recipient<Rehash>,
-    /// Forgets it.
-    pub forget: Recipient<ForgetFile>,
-}
-
 /// Whom the Exchange tells.
 pub struct Ports {
     /// The Shelf.
@@ -83,7 +59,7 @@ pub struct Ports {
     pub view: watch::Sender<Arc<PiecesView>>,
 }
 
-/// Where files are, for looking things up; everything that blocks goes through the Shelf.
+/// Where files are; what looks at the disk for it goes through the Shelf.
 pub struct Place {
     /// What is shared and fetched.
     pub store: PieceStore,
@@ -106,8 +82,10 @@ struct Get {
     resuming: bool,
     /// Once the manifest is here.
     download: Option<Arc<Download>>,
-    /// Kept while there is no room on the disk.
+    /// Kept until the target is ready: while there is no room on the disk it is tried again.
     manifest: Vec<u8>,
+    /// How far the checking is; told to stop once nobody wants the file any more.
+    progress: Arc<Progress>,
 }
 
 /// A `share` that was asked for.
@@ -138,9 +116,11 @@ pub struct Exchange {
     graph: Option<Arc<View>>,
     /// Publishing is planned.
     showing: bool,
-    /// The known files as they were shown last, and when; none once others are known.
-    files: Option<(Time, Arc<Vec<File>>)>,
+    /// The known files as they were shown last.
+    files: shown::Files,
     ticking: bool,
+    /// Closing what is read no more is planned.
+    closing: bool,
     notices: Notices,
     lifeline: Lifeline,
 }
@@ -166,8 +146,9 @@ impl Exchange {
             next_transfer: 1,
             graph: None,
             showing: false,
-            files: None,
+            files: shown::Files::default(),
             ticking: false,
+            closing: false,
             notices: Notices::default(),
             lifeline,
         }
@@ -252,6 +233,7 @@ impl Exchange {
         if std::mem::replace(&mut self.ticking, true) {
             return;
         }
+        self.close_idle(ctx);
         ctx.run_later(TICK, |exchange, ctx| {
             exchange.ticking = false;
             let mut open = false;
@@ -265,7 +247,8 @@ impl Exchange {
                     );
                 }
             }
-            let hashing = exchange.shares.values().any(|share| share.outcome.is_none());
+            let hashing = exchange.shares.values().any(|share| share.outcome.is_none())
+                || exchange.gets.values().any(|get| get.resuming);
             if open || hashing || !exchange.reading.is_empty() {
                 exchange.show(ctx);
                 exchange.tick(ctx);

@@ -37,8 +37,10 @@ use crate::store::pieces::PieceStore;
 
 /// Threads that check and write pieces and read blocks: enough to keep two cores hashing.
 const QUICK_SHELVES: usize = 2;
-/// Threads for what takes long: hashing what is shared, syncing, finishing.
-const SLOW_SHELVES: usize = 2;
+/// Threads that wait for disks: syncing, making ready, finishing.
+const SYNC_SHELVES: usize = 2;
+/// Threads for what takes hours: hashing what is shared, or what is there of a download.
+const LONG_SHELVES: usize = 2;
 
 /// Everything a generation is built from.
 pub struct Plans<'a> {
@@ -171,12 +173,13 @@ impl Generation {
             let lifeline = move || Lifeline::new(exited.clone(), Child::Shelf, generation);
             SyncArbiter::start(threads, move || Shelf::new(store.clone(), lifeline()))
         };
-        let (quick, slow) = (shelves(QUICK_SHELVES), shelves(SLOW_SHELVES));
+        let (quick, long) = (shelves(QUICK_SHELVES), shelves(LONG_SHELVES));
+        let sync = shelves(SYNC_SHELVES);
         let home = pieces::Home { me, start_ms };
         let core =
             pieces::Exchange::new(home, policy::pieces(settings), plans.seed ^ 2, crypto.clone());
         let ports = exchange::Ports {
-            shelves: wire_shelves(&quick, &slow),
+            shelves: wire_shelves(&quick, &sync, &long),
             need_link: to(&registry),
             note: to(&registry),
             view: plans.pieces,
@@ -304,18 +307,21 @@ fn link_ports(
     })
 }
 
-/// Who does what on the files: short work on threads of its own.
-fn wire_shelves(quick: &Addr<Shelf>, slow: &Addr<Shelf>) -> exchange::Shelves {
+/// Who does what on the files: nothing waits behind what takes longer than itself.
+fn wire_shelves(quick: &Addr<Shelf>, sync: &Addr<Shelf>, long: &Addr<Shelf>) -> exchange::Shelves {
     exchange::Shelves {
         store: to(quick),
         read: to(quick),
-        prepare: to(slow),
-        resume: to(slow),
-        commit: to(slow),
-        put_away: to(slow),
-        finish: to(slow),
-        hash: to(slow),
-        rehash: to(slow),
-        forget: to(slow),
+        look: to(quick),
+        close: to(quick),
+        recall: to(sync),
+        prepare: to(sync),
+        commit: to(sync),
+        put_away: to(sync),
+        finish: to(sync),
+        forget: to(sync),
+        resume: to(long),
+        hash: to(long),
+        rehash: to(long),
     }
 }

@@ -9,11 +9,12 @@ use actix::{Actor, Handler, MessageResult, SyncContext};
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    Commit, Finish, ForgetFile, HashPath, Prepare, Progress, PutAway, ReadChunk, Rehash, Resume,
-    StorePiece,
+    CloseIdle, Commit, Finish, ForgetFile, HashPath, LookAt, Prepare, Progress, PutAway, ReadChunk,
+    Recall, Rehash, Resume, StorePiece,
 };
 use crate::net::buffers::Buffer;
 use crate::pieces::frame::Nope;
+use crate::store::database::DbError;
 use crate::store::pieces::{
     CommitError, Download, FinishError, ForgetError, PieceStore, PrepareError, Resumed, ShareError,
     Shared,
@@ -70,6 +71,30 @@ impl Handler<ReadChunk> for Shelf {
                 Err(error.nope())
             }
         }
+    }
+}
+
+impl Handler<Recall> for Shelf {
+    type Result = MessageResult<Recall>;
+
+    fn handle(&mut self, _: Recall, _: &mut SyncContext<Self>) -> Self::Result {
+        MessageResult(self.store.recall())
+    }
+}
+
+impl Handler<LookAt> for Shelf {
+    type Result = Result<Option<PathBuf>, DbError>;
+
+    fn handle(&mut self, LookAt(file): LookAt, _: &mut SyncContext<Self>) -> Self::Result {
+        self.store.intact(&file)
+    }
+}
+
+impl Handler<CloseIdle> for Shelf {
+    type Result = bool;
+
+    fn handle(&mut self, _: CloseIdle, _: &mut SyncContext<Self>) -> bool {
+        self.store.close_idle()
     }
 }
 

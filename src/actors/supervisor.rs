@@ -220,6 +220,7 @@ impl Supervisor {
         }
         log::error!("{failed:?} failed; building all actors again");
         self.generation += 1;
+        self.boot.store.halt();
         self.hang_up(Bye::Protocol);
         self.connections.clear();
         if let Some(old) = self.actors.take() {
@@ -281,6 +282,7 @@ impl Supervisor {
             return;
         }
         log::info!("stopping: {why}");
+        self.boot.store.halt();
         ctx.run_later(STOP, |_, _| {
             log::warn!("stopping took too long; ending now");
             exit(0);

@@ -58,6 +58,11 @@ pub enum DbError {
 }
 
 impl DbError {
+    /// There was no room on the disk of the state directory; there may be later.
+    pub fn is_full(&self) -> bool {
+        matches!(self, DbError::State(StateError::Full { .. }))
+    }
+
     pub(super) fn at(what: &'static str, path: &Path, source: redb::Error) -> DbError {
         match source {
             redb::Error::Io(source) => StateError::at(path, source).into(),

@@ -146,3 +146,46 @@ fn a_daemon_without_a_state_directory_shares_and_fetches() {
     bob.tell(&["get", &ticket]);
     assert_eq!(fs::read(bob.home.path().join("film")).expect("in place"), bytes);
 }
+
+#[test]
+fn what_was_fetched_and_deleted_is_fetched_again_when_it_is_wanted() {
+    let nodes = cluster(&["alice", "bob"], |_, setup| setup);
+    let (path, bytes) = file(&nodes[0], "film", 2 * MIB);
+    let ticket = share(&nodes[0], &path);
+    let got = nodes[1].home.path().join("film");
+    nodes[1].tell(&["get", &ticket]);
+    let done = nodes[1].ask(&["get", &ticket]);
+    assert!(done.stderr.contains("here already"), "{done:?}");
+    fs::remove_file(&got).expect("it is bob's");
+    nodes[1].tell(&["get", &ticket]);
+    assert_eq!(fs::read(&got).expect("in place"), bytes);
+}
+
+#[test]
+fn a_get_that_runs_is_found_again_and_does_not_swallow_another_place() {
+    let nodes =
+        cluster(&["alice", "bob"], |_, setup| setup.set("pieces.upload_bytes_per_second=4194304"));
+    let (path, bytes) = file(&nodes[0], "film", 48 * MIB);
+    let ticket = share(&nodes[0], &path);
+    let (out, other) = (nodes[1].home.path().join("film"), nodes[1].home.path().join("other"));
+    let first = begin(&nodes[1], &ticket, &out);
+    wait_transfer(&nodes[1], "a little of it", |t| crate::files::percent(t) >= 10);
+    let done = nodes[1].ask(&["get", &ticket, "--out", str(&other)]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    assert!(done.stderr.contains(str(&out)), "{done:?}");
+    let done = nodes[1].ask(&["get", &ticket, "--out", str(&out), "--force"]);
+    assert!(done.stderr.contains("--force"), "{done:?}");
+    // To where the caller is, which is the same.
+    let done =
+        nodes[1].ask(&["get", &ticket, "--out", str(nodes[1].home.path()), "--timeout", "1"]);
+    assert_eq!(done.code, Some(4), "{done:?}");
+    // Stopped and wanted again at once, it goes on: whoever lets go of it is waited for.
+    let number = number(&transfer(&nodes[1]), "transfer");
+    nodes[1].tell(&["transfers", "--stop", &number.to_string()]);
+    nodes[1].tell(&["get", &ticket, "--out", str(&out)]);
+    assert_ne!(end(first).code, Some(0), "it watched the one that was stopped");
+    assert_eq!(fs::read(&out).expect("in place"), bytes);
+    let received = crate::files::number(&transfer(&nodes[1]), "bytes_received");
+    assert!(received < bytes.len() as u64, "{received}: what was there was not fetched again");
+    assert!(!other.exists());
+}

@@ -77,3 +77,26 @@ fn what_does_not_fit_is_said_before_anything_is_fetched() {
     assert_eq!(row["bytes_done"].as_u64(), Some(0), "{row:#}");
     assert!(!out.exists());
 }
+
+#[test]
+fn a_download_that_finds_no_room_after_a_restart_goes_on_by_itself_once_there_is_some() {
+    let slow = |setup: crate::common::Setup| setup.set("pieces.upload_bytes_per_second=16777216");
+    let mut nodes = cluster(&["alice", "bob"], |_, setup| slow(setup));
+    let Some(small) = Small::mount(nodes[1].home.path().join("small"), 200) else { return };
+    let (path, bytes) = file(&nodes[0], "film", 64 * MIB);
+    let ticket = share(&nodes[0], &path);
+    let out = small.0.join("film");
+    let get = begin(&nodes[1], &ticket, &out);
+    wait_transfer(&nodes[1], "a third of it", |t| percent(t) >= 33);
+    let home = nodes.pop().expect("bob").kill();
+    assert_eq!(end(get).code, Some(3), "the verb says that the daemon is gone");
+    let hog = small.0.join("hog");
+    let _ = fs::write(&hog, vec![1; 256 * MIB]);
+    let bob = slow(crate::common::node("bob")).at(home).joins(nodes[0].addr).start();
+    let row = wait_transfer(&bob, "there is no room", |t| t["phase"] == "full");
+    assert!(row["problem"].as_str().is_some_and(|p| p.contains("no room")), "{row:#}");
+    fs::remove_file(&hog).expect("removed");
+    let row = wait_transfer(&bob, "the rest", |t| t["phase"] == "done");
+    assert!(crate::files::number(&row, "bytes_received") < bytes.len() as u64, "{row:#}");
+    assert_eq!(fs::read(&out).expect("in place"), bytes);
+}

@@ -7,19 +7,26 @@ use actix::{Context, Handler, ResponseFuture};
 use tokio::sync::oneshot;
 
 use super::super::messages::{
-    Forget, ForgetFile, GetFile, HashPath, Progress, Refused, Share as ShareMessage, StopTransfer,
+    Forget, ForgetFile, GetFile, HashPath, LookAt, Progress, Refused, Share as ShareMessage,
+    StopTransfer,
 };
 use super::super::turn::Driver;
 use super::{Exchange, Get, Share};
+use crate::pieces::FileId;
 use crate::pieces::event::{Event, TransferId};
 use crate::pieces::rows::Phase;
-use crate::store::pieces::{FileInfo, Kind, Target};
+use crate::pieces::ticket::Ticket;
+use crate::store::pieces::{PrepareError, Target};
 
 /// Most shares hashed or waiting to be.
 const SHARES_MAX: usize = 64;
 
 fn refused(why: impl Into<String>) -> Refused {
     Refused { why: why.into() }
+}
+
+fn rebuilding() -> Refused {
+    refused("the daemon is building its actors again")
 }
 
 impl Handler<ShareMessage> for Exchange {
@@ -83,37 +90,88 @@ impl Handler<ShareMessage> for Exchange {
 }
 
 impl Handler<GetFile> for Exchange {
-    type Result = Result<TransferId, Refused>;
+    type Result = ResponseFuture<Result<TransferId, Refused>>;
 
     fn handle(&mut self, message: GetFile, ctx: &mut Context<Self>) -> Self::Result {
         let GetFile { ticket, out, force } = message;
         let directory = out.is_none();
+        let ready = |answer| -> Self::Result { Box::pin(std::future::ready(answer)) };
         let Some(path) = out.or_else(|| self.place.dir.clone()) else {
-            return Err(refused("say where to: this daemon keeps nothing on disk"));
+            return ready(Err(refused("say where to: this daemon keeps nothing on disk")));
         };
         if !path.is_absolute() {
-            return Err(refused("the path to get it to is not absolute"));
+            return ready(Err(refused("the path to get it to is not absolute")));
         }
+        let target = Target { path, directory, force };
         let file = ticket.file;
+        if self.running(&file).is_some() || self.place.store.path_of(&file).is_none() {
+            return ready(self.begin(ticket, target, ctx));
+        }
+        // It may be here already, or have been changed or deleted since: the disk knows.
+        let (tell, told) = oneshot::channel();
+        let to = self.ports.shelves.look.clone();
+        self.ask(&to, LookAt(file), ctx, move |exchange, answer, ctx| {
+            let answer = match answer {
+                Ok(Some(path)) => Err(refused(format!("it is here already: {}", path.display()))),
+                Ok(None) => exchange.begin(ticket, target, ctx),
+                Err(error) => Err(refused(error.to_string())),
+            };
+            // Whoever asked may have gone away.
+            let _ = tell.send(answer);
+        });
+        Box::pin(async { told.await.unwrap_or_else(|_| Err(rebuilding())) })
+    }
+}
+
+impl Exchange {
+    /// The transfer that gets this file.
+    pub(super) fn running(&self, file: &FileId) -> Option<TransferId> {
         let over = |phase| matches!(phase, Phase::Done | Phase::Stopped | Phase::Failed);
-        let running =
-            self.turn.core.rows().into_iter().find(|r| r.file == Some(file) && !over(r.phase));
-        if let Some(row) = running {
+        let rows = self.turn.core.rows();
+        let running = rows.iter().find(|row| row.file == Some(*file) && !over(row.phase));
+        running.map(|row| row.transfer)
+    }
+
+    /// Gets a file that is not here, or not as it was.
+    fn begin(
+        &mut self,
+        ticket: Ticket,
+        target: Target,
+        ctx: &mut Context<Self>,
+    ) -> Result<TransferId, Refused> {
+        let file = ticket.file;
+        if let Some(transfer) = self.running(&file) {
             // Whoever watched it lost sight of it, and asks again.
-            return Ok(row.transfer);
+            let get = self.gets.get(&transfer);
+            return get.map_or(Ok(()), |get| goes_to(get, &target)).map(|()| transfer);
         }
-        let rows = self.place.store.rows();
-        let here = |row: &&FileInfo| row.kind != Kind::Unfinished && row.problem.is_empty();
-        if let Some(here) = rows.iter().find(|row| row.file == file && here(row)) {
-            return Err(refused(format!("it is here already: {}", here.path.display())));
-        }
+        // What is known of it is of no use to anybody.
+        self.handle_event("Withdraw", Event::Withdraw { file }, ctx);
         let transfer = self.name_transfer();
-        let target = Target { path: path.clone(), directory, force };
+        let path = target.path.clone();
         self.gets.insert(transfer, Get::new(file, target, path, self.now_ms()));
         let hints = ticket.hints.into_vec();
         self.handle_event("Get", Event::Get { transfer, file, hints }, ctx);
         Ok(transfer)
     }
+}
+
+/// Whether a download that runs goes where it is wanted.
+fn goes_to(get: &Get, target: &Target) -> Result<(), Refused> {
+    let there = Some(target.path.as_path());
+    // Named as it was before, or by its final name, or as the directory it goes into.
+    let names = [Some(get.target.path.as_path()), Some(&get.path), get.path.parent()];
+    if !names.contains(&there) {
+        let trouble = PrepareError::Elsewhere(get.path.clone()).trouble();
+        return Err(refused(format!("{}; {}", trouble.why, trouble.remedy)));
+    }
+    if target.force && !get.target.force {
+        return Err(refused(
+            "it is being fetched already, and what is there is not to be overwritten; stop that \
+             transfer, then get it with --force",
+        ));
+    }
+    Ok(())
 }
 
 impl Handler<StopTransfer> for Exchange {
@@ -153,7 +211,6 @@ impl Handler<Forget> for Exchange {
             let _ = tell.send(answer.map_err(|error| refused(error.to_string())));
             exchange.show_files(ctx);
         });
-        let gone = refused("the daemon is building its actors again");
-        Box::pin(async { told.await.unwrap_or(Err(gone)) })
+        Box::pin(async { told.await.unwrap_or_else(|_| Err(rebuilding())) })
     }
 }

@@ -9,6 +9,7 @@ use actix::{AsyncContext, Context};
 
 use super::super::messages::{File, PiecesView, Transfer};
 use super::{Exchange, SHOW_EVERY, Share};
+use crate::mesh::Time;
 use crate::pieces::FileId;
 use crate::pieces::event::TransferId;
 use crate::pieces::rows::{Bottleneck, FileRow, Phase, TransferRow};
@@ -18,8 +19,22 @@ use crate::wire::bounded::List;
 
 /// Known files, of which there may be thousands, are looked through no more often than this.
 const FILES_EVERY: Duration = Duration::from_secs(1);
+/// So few are looked through at once when others are known: whoever shares a file sees it in the list.
+const FEW: usize = 256;
 /// Most ended shares that are still shown.
 const ENDED_MAX: usize = 64;
+
+/// The known files as they were shown last.
+#[derive(Default)]
+pub(super) struct Files {
+    /// When that was; None: never.
+    at: Option<Time>,
+    /// Others are known since.
+    stale: bool,
+    /// They are shown once it is time.
+    planned: bool,
+    shown: Arc<Vec<File>>,
+}
 
 impl Exchange {
     /// Publishes what there is to see, soon.
@@ -34,7 +49,7 @@ impl Exchange {
 
     /// As [`Exchange::show`], when other files are known than before.
     pub(super) fn show_files(&mut self, ctx: &mut Context<Self>) {
-        self.files = None;
+        self.files.stale = true;
         self.show(ctx);
     }
 
@@ -56,9 +71,18 @@ impl Exchange {
         transfers.extend(shares);
         transfers.sort_by_key(|transfer| transfer.row.transfer);
         let now = self.turn.now();
-        let fresh = self.files.take().filter(|(at, _)| now < *at + FILES_EVERY);
-        let (at, files) = fresh.unwrap_or_else(|| (now, Arc::new(self.shown_files())));
-        self.files = Some((at, files.clone()));
+        let few = self.files.shown.len() <= FEW;
+        let old = self.files.at.is_none_or(|at| now >= at + FILES_EVERY);
+        if old || self.files.stale && few {
+            let (shown, planned) = (Arc::new(self.shown_files()), self.files.planned);
+            self.files = Files { at: Some(now), stale: false, planned, shown };
+        } else if self.files.stale && !std::mem::replace(&mut self.files.planned, true) {
+            ctx.run_later(FILES_EVERY, |exchange, ctx| {
+                exchange.files.planned = false;
+                exchange.show(ctx);
+            });
+        }
+        let files = Arc::clone(&self.files.shown);
         self.ports.view.send_replace(Arc::new(PiecesView { transfers, files }));
     }
 
@@ -86,9 +110,21 @@ impl Exchange {
         files
     }
 
-    fn shown_get(&self, row: TransferRow) -> Transfer {
+    fn shown_get(&self, mut row: TransferRow) -> Transfer {
         let get = self.gets.get(&row.transfer);
         let ticket = row.file.map(|file| self.ticket(file, row.bytes));
+        if let Some(get) = get.filter(|get| get.is_checked()) {
+            // The core knows nothing of it yet.
+            row.phase = Phase::Hashing;
+            row.bytes_done = get.progress.done.load(Ordering::Relaxed);
+            row.bytes = get.progress.total.load(Ordering::Relaxed);
+            row.bytes_per_second = row.bytes_done.saturating_mul(1000) / row.elapsed_ms.max(1);
+            row.bottleneck = Bottleneck::Disk;
+            if row.name.is_empty() {
+                let name = get.path.file_name();
+                row.name = name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            }
+        }
         Transfer {
             path: get.map(|get| get.path.clone()).unwrap_or_default(),
             since_ms: get.map(|get| get.since_ms).unwrap_or_default(),

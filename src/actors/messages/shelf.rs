@@ -11,9 +11,10 @@ use crate::net::buffers::Buffer;
 use crate::pieces::FileId;
 use crate::pieces::event::Stored;
 use crate::pieces::frame::{Nope, Part};
+use crate::store::database::DbError;
 use crate::store::pieces::{
-    CommitError, Download, FinishError, ForgetError, PrepareError, Rehashed, Resumed, ShareError,
-    Shared, Target,
+    CommitError, Download, FinishError, ForgetError, Known, PrepareError, Rehashed, Resumed,
+    ShareError, Shared, Target, Unfinished,
 };
 
 /// How far a long piece of work is; read by others while it is done.
@@ -52,6 +53,21 @@ pub struct ReadChunk {
     /// Where to; as long as what is to be read.
     pub into: Buffer,
 }
+
+/// Shelf: what is whole, and what earlier runs did not finish.
+#[derive(Message)]
+#[rtype(result = "Result<(Vec<Known>, Vec<Unfinished>), DbError>")]
+pub struct Recall;
+
+/// Shelf: where is this file whole and as it was?
+#[derive(Message)]
+#[rtype(result = "Result<Option<PathBuf>, DbError>")]
+pub struct LookAt(pub FileId);
+
+/// Shelf: close what is read no more; answers whether something is open still.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct CloseIdle;
 
 /// Shelf: check a manifest and make the target ready.
 #[derive(Message)]

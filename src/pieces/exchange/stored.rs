@@ -90,6 +90,7 @@ impl Exchange {
         }
         fetch.uncommitted += 1;
         fetch.commit_at.get_or_insert(now + COMMIT);
+        // A piece that was under way does not tell that the rest is safe, or that there is room for more.
         if fetch.phase == Phase::Full && fetch.step != Step::Again {
             fetch.phase = Phase::Fetching;
             fetch.problem.clear();

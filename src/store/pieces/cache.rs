@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::catalog::Loaded;
 use crate::pieces::FileId;
@@ -12,18 +13,19 @@ const FILES_MAX: usize = 64;
 /// Most bytes of manifests kept in memory, roughly; the one used last stays even if it is larger.
 const MANIFESTS_BYTES_MAX: usize = 8 << 20;
 
+/// What was not read for so long is closed when it is asked for.
+const IDLE: Duration = Duration::from_secs(8);
+
 /// Open files of shared files and finished downloads: by file and entry, with when each was used last.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    open: BTreeMap<(FileId, usize), (Arc<File>, u64)>,
-    uses: u64,
+    open: BTreeMap<(FileId, usize), (Arc<File>, Instant)>,
 }
 
 impl Files {
     pub fn get(&mut self, file: &FileId, entry: usize) -> Option<Arc<File>> {
-        self.uses += 1;
         let (open, used) = self.open.get_mut(&(*file, entry))?;
-        *used = self.uses;
+        *used = Instant::now();
         Some(Arc::clone(open))
     }
 
@@ -34,12 +36,28 @@ impl Files {
             let oldest = *oldest.0;
             self.open.remove(&oldest);
         }
-        self.uses += 1;
-        self.open.insert((file, entry), (open, self.uses));
+        self.open.insert((file, entry), (open, Instant::now()));
     }
 
-    pub fn remove(&mut self, file: &FileId) {
-        self.open.retain(|(of, _), _| of != file);
+    /// Takes out all files of one. They are closed by whoever drops them: closing the last of a deleted file
+    /// frees its room, which may take a while.
+    pub fn remove(&mut self, file: &FileId) -> Vec<Arc<File>> {
+        self.take(|of, _| of == file)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Takes out what has not been used for a while.
+    pub fn take_idle(&mut self, now: Instant) -> Vec<Arc<File>> {
+        self.take(|_, used| now.saturating_duration_since(used) >= IDLE)
+    }
+
+    fn take(&mut self, which: impl Fn(&FileId, Instant) -> bool) -> Vec<Arc<File>> {
+        let wanted = self.open.iter().filter(|((of, _), (_, used))| which(of, *used));
+        let wanted: Vec<(FileId, usize)> = wanted.map(|(key, _)| *key).collect();
+        wanted.iter().filter_map(|key| self.open.remove(key)).map(|(open, _)| open).collect()
     }
 }
 
@@ -91,7 +109,17 @@ mod tests {
             assert!(files.get(&FileId([1; 32]), 0).is_some() && files.open.len() <= FILES_MAX);
         }
         assert!(files.get(&FileId([1; 32]), 1).is_none());
-        files.remove(&FileId([1; 32]));
+        assert_eq!(files.remove(&FileId([1; 32])).len(), FILES_MAX);
         assert!(files.open.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_read_any_more_is_closed() {
+        let mut files = Files::default();
+        files.insert(FileId([1; 32]), 0, Arc::new(File::open("/dev/null").unwrap()));
+        let now = Instant::now();
+        assert!(files.take_idle(now).is_empty());
+        assert_eq!(files.take_idle(now + IDLE + Duration::from_secs(1)).len(), 1);
+        assert!(files.get(&FileId([1; 32]), 0).is_none());
     }
 }

@@ -7,10 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, TableError};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+};
 use serde::{Deserialize, Serialize};
 
-use super::place::{Place, Stamp};
+use super::place::{Birth, Place, Stamp};
+use crate::pieces::names::{NAME_BYTES_MAX, UNFINISHED};
 use crate::pieces::{Bitmap, FileId};
 use crate::store::database::{
     Change, DbError, Purpose, Table, Unreadable, commit, decode, encode, load,
@@ -25,11 +28,13 @@ const MANIFESTS: Table = TableDefinition::new("pieces.manifests.1");
 const BITMAPS: Table = TableDefinition::new("pieces.bitmaps.1");
 /// Postcard; one for each entry of a file that is whole.
 const STAMPS: Table = TableDefinition::new("pieces.stamps.1");
+/// Postcard of a [`Birth`]; only of downloads that are not finished: the `.part` that was made for one.
+const PARTS: Table = TableDefinition::new("pieces.parts.1");
 const CATALOG: Purpose<BTreeMap<FileId, Row>> = Purpose {
     name: "the list of shared files and downloads",
     loss: "what was shared must be shared again, and what was being fetched must be fetched again (what \
            there is of it stays on disk as .part)",
-    tables: &[FILES, MANIFESTS, BITMAPS, STAMPS],
+    tables: &[FILES, MANIFESTS, BITMAPS, STAMPS, PARTS],
     load: |read| load(read, FILES),
 };
 
@@ -99,22 +104,17 @@ impl Row {
     pub fn part(&self, file: &FileId) -> Place {
         let root = self.root();
         let mut name = root.file_name().unwrap_or(OsStr::new("download")).as_bytes().to_vec();
-        if name.len() + PART.len() > NAME_BYTES_MAX {
+        if name.len() + UNFINISHED.len() > NAME_BYTES_MAX {
             // A shortened name must still be this file's own.
             let tail = format!("~{}", file.short());
-            name.truncate(NAME_BYTES_MAX - PART.len() - tail.len());
+            name.truncate(NAME_BYTES_MAX - UNFINISHED.len() - tail.len());
             name.extend_from_slice(tail.as_bytes());
         }
-        name.extend_from_slice(PART.as_bytes());
+        name.extend_from_slice(UNFINISHED.as_bytes());
         let root = root.with_file_name(OsStr::from_bytes(&name));
         Place { root, directory: self.directory }
     }
 }
-
-/// What an unfinished download's name ends in.
-const PART: &str = ".part";
-/// Longest file name of the usual file systems.
-const NAME_BYTES_MAX: usize = 255;
 
 /// A manifest in memory, with what it was checked against.
 #[derive(Debug)]
@@ -150,14 +150,23 @@ impl Catalog {
         Ok((Catalog { path, database: Mutex::new(Some(Arc::new(database))) }, rows, aside))
     }
 
-    /// Writes a file that is whole.
-    pub fn put_whole(&self, file: &FileId, row: &Row, loaded: &Loaded) -> Result<(), DbError> {
-        self.write(&[
+    /// Writes a file that is whole, and forgets those whose place it takes.
+    pub fn put_whole(
+        &self,
+        file: &FileId,
+        row: &Row,
+        loaded: &Loaded,
+        replaced: &[FileId],
+    ) -> Result<(), DbError> {
+        let mut changes = gone(replaced);
+        changes.extend([
             put(FILES, file, encode(row)),
             put(MANIFESTS, file, loaded.bytes.clone()),
             put(STAMPS, file, encode(&loaded.stamps)),
             Change { table: BITMAPS, key: encode(file), value: None },
-        ])
+            Change { table: PARTS, key: encode(file), value: None },
+        ]);
+        self.write(&changes)
     }
 
     /// Writes a download that begins.
@@ -167,7 +176,23 @@ impl Catalog {
             put(MANIFESTS, file, loaded.bytes.clone()),
             put(BITMAPS, file, Bitmap::none(row.pieces).as_bytes().to_vec()),
             Change { table: STAMPS, key: encode(file), value: None },
+            Change { table: PARTS, key: encode(file), value: None },
         ])
+    }
+
+    /// Writes which `.part` was made for a download.
+    pub fn put_part(&self, file: &FileId, birth: &Birth) -> Result<(), DbError> {
+        self.write(&[put(PARTS, file, encode(birth))])
+    }
+
+    /// Which `.part` was made for a download; None if the end came before that was written down.
+    pub fn part(&self, file: &FileId) -> Result<Option<Birth>, DbError> {
+        Ok(self.get(PARTS, file)?.as_deref().and_then(decode))
+    }
+
+    /// Writes a manifest that was damaged anew.
+    pub fn put_manifest(&self, file: &FileId, bytes: &[u8]) -> Result<(), DbError> {
+        self.write(&[put(MANIFESTS, file, bytes.to_vec())])
     }
 
     /// Writes what is known of a file, and nothing else of it.
@@ -175,19 +200,22 @@ impl Catalog {
         self.write(&[put(FILES, file, encode(row))])
     }
 
-    /// Writes which pieces of a download are safe on disk.
+    /// Writes which pieces of a download are safe on disk; nothing if it was forgotten meanwhile.
     pub fn put_held(&self, file: &FileId, held: &Bitmap) -> Result<(), DbError> {
-        self.write(&[put(BITMAPS, file, held.as_bytes().to_vec())])
+        let key = encode(file);
+        self.guarded(|database| {
+            let write = database.begin_write()?;
+            if write.open_table(FILES)?.get(key.as_slice())?.is_none() {
+                return Ok(());
+            }
+            write.open_table(BITMAPS)?.insert(key.as_slice(), held.as_bytes())?;
+            Ok(write.commit()?)
+        })
     }
 
     /// Forgets these files.
     pub fn remove(&self, files: &[FileId]) -> Result<(), DbError> {
-        let tables = CATALOG.tables.iter();
-        let gone =
-            |table: &Table, file: &FileId| Change { table: *table, key: encode(file), value: None };
-        let changes: Vec<Change> =
-            tables.flat_map(|table| files.iter().map(move |file| gone(table, file))).collect();
-        self.write(&changes)
+        self.write(&gone(files))
     }
 
     /// Which pieces of a download are said to be safe on disk; none if that is not readable.
@@ -251,6 +279,19 @@ impl Catalog {
             (None, None) => Err(DbError::Broken(PathBuf::from("in memory"))),
         }
     }
+}
+
+/// All that is written of these files, to be removed.
+fn gone(files: &[FileId]) -> Vec<Change> {
+    let of = |file: &FileId| {
+        let key = encode(file);
+        CATALOG.tables.iter().map(move |table| Change {
+            table: *table,
+            key: key.clone(),
+            value: None,
+        })
+    };
+    files.iter().flat_map(of).collect()
 }
 
 fn put(table: Table, file: &FileId, value: Vec<u8>) -> Change {

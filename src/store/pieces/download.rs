@@ -9,14 +9,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use sha2::{Digest, Sha256};
 
 use super::catalog::Loaded;
-use super::place::{Place, Use};
-use super::prepare::is_full;
+use super::place::{Place, Use, parent};
+use super::prepare::{free_bytes, is_full};
 use super::read::{ReadError, each_part, extents, manifest_bytes};
 use super::{Item, PieceStore, known, locked};
 use crate::pieces::event::{KnownFile, Stored, Trouble};
@@ -44,9 +44,19 @@ pub enum CommitError {
         /// How many pieces are not there after all.
         lost: usize,
     },
-    /// What is there could not be written down; the next commit tries again.
+    /// It is synced, and could not be written down as there; the next commit tries again.
     #[error(transparent)]
     Database(#[from] DbError),
+    /// It is safe, and more may not be written: others need what room there is left.
+    #[error("no room for more of it in {}: {free} bytes are free, and {reserve} stay free", path.display())]
+    LowRoom {
+        /// The directory.
+        path: PathBuf,
+        /// Bytes free.
+        free: u64,
+        /// Bytes that are left free.
+        reserve: u64,
+    },
     /// It was stopped or forgotten, or is finished.
     #[error("the download has ended")]
     Ended,
@@ -57,7 +67,9 @@ impl CommitError {
     pub fn trouble(&self) -> Trouble {
         let full = match self {
             CommitError::Sync { source, .. } => is_full(source),
-            CommitError::Database(_) | CommitError::Ended => false,
+            CommitError::Database(error) => error.is_full(),
+            CommitError::LowRoom { .. } => true,
+            CommitError::Ended => false,
         };
         let remedy = match self {
             _ if full => "free some room; it goes on by itself",
@@ -65,7 +77,7 @@ impl CommitError {
                 "look at the disk (the kernel's log says more), then get it again"
             }
             CommitError::Database(_) => "look at the state directory, then get it again",
-            CommitError::Ended => "get it again",
+            CommitError::LowRoom { .. } | CommitError::Ended => "get it again",
         };
         Trouble { why: self.to_string(), remedy: remedy.into(), full }
     }
@@ -84,6 +96,8 @@ pub struct Download {
     handles: Mutex<BTreeMap<usize, Arc<Handle>>>,
     /// One sync at a time; taken before the gate.
     syncing: Mutex<()>,
+    /// Counts uses of files.
+    uses: AtomicU64,
     pub(super) state: Mutex<State>,
 }
 
@@ -99,6 +113,8 @@ struct Handle {
     file: File,
     /// Written to since the last sync.
     dirty: AtomicBool,
+    /// The last use it had.
+    used: AtomicU64,
 }
 
 /// What is there.
@@ -110,6 +126,8 @@ pub(super) struct State {
     pub fresh: BTreeSet<u32>,
     /// Counts failed syncs: a piece whose writing began before one is not believed after it.
     failures: u64,
+    /// A sync failed that no commit has told of.
+    trouble: Option<Trouble>,
 }
 
 /// Why a file could not be used.
@@ -138,7 +156,8 @@ impl Download {
             gate: RwLock::new(Gate { place, ended: false }),
             handles: Mutex::default(),
             syncing: Mutex::default(),
-            state: Mutex::new(State { held, fresh: BTreeSet::new(), failures: 0 }),
+            uses: AtomicU64::new(0),
+            state: Mutex::new(State { held, fresh: BTreeSet::new(), failures: 0, trouble: None }),
         });
         *locked(&download.item.running) = Weak::clone(&download.me);
         download
@@ -187,8 +206,34 @@ impl Download {
         Stored::Good
     }
 
-    /// Syncs what was stored, then writes down that it is there.
+    /// Syncs what was stored, then writes down that it is there. Also `Err` if that took the last of the room.
     pub fn commit(&self) -> Result<(), CommitError> {
+        self.make_safe()?;
+        let reserve = locked(&self.store.0.limits).reserve_bytes;
+        let path = parent(&self.path()).to_owned();
+        match free_bytes(&path) {
+            Ok(free) if free < reserve && self.missing_bytes() > 0 => {
+                Err(CommitError::LowRoom { path, free, reserve })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes that are yet to be written.
+    pub(super) fn missing_bytes(&self) -> u64 {
+        let state = locked(&self.state);
+        let missing = state.held.missing().filter(|piece| !state.fresh.contains(piece));
+        missing.map(|piece| u64::from(self.loaded.manifest.piece_len(piece))).sum()
+    }
+
+    /// What a sync that failed while pieces were stored means for all; told once. What [`Download::known`] says
+    /// is what is left.
+    pub fn take_trouble(&self) -> Option<Trouble> {
+        locked(&self.state).trouble.take()
+    }
+
+    /// Syncs what was stored, then writes down that it is there, however little room is left.
+    pub(super) fn make_safe(&self) -> Result<(), CommitError> {
         let _one_at_a_time = locked(&self.syncing);
         if self.gate.read().unwrap_or_else(PoisonError::into_inner).ended {
             return Err(CommitError::Ended);
@@ -256,17 +301,24 @@ impl Download {
                     None if handles.len() >= HANDLES_MAX => None,
                     None => {
                         let file = gate.place.open(path, Use::Write).map_err(failed)?;
-                        let handle = Arc::new(Handle { file, dirty: AtomicBool::new(false) });
+                        let (dirty, used) = Default::default();
+                        let handle = Arc::new(Handle { file, dirty, used });
                         handles.insert(entry, Arc::clone(&handle));
                         Some(handle)
                     }
                 }
             };
             let Some(handle) = handle else {
+                if !write {
+                    // Whoever reads waits for no sync.
+                    let file = gate.place.open(path, Use::Read).map_err(failed)?;
+                    return run(&file).map_err(failed);
+                }
                 drop(gate);
                 self.make_room().map_err(Failed::Sync)?;
                 continue;
             };
+            handle.used.store(self.uses.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
             let result = run(&handle.file);
             if write {
                 handle.dirty.store(true, Ordering::Release);
@@ -275,15 +327,26 @@ impl Download {
         }
     }
 
-    /// Syncs and closes all files, when too many are open.
+    /// Syncs and closes the files that were used longest ago, when too many are open.
     fn make_room(&self) -> Result<(), CommitError> {
         let _one_at_a_time = locked(&self.syncing);
-        let _nobody_writes = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if locked(&self.handles).len() < HANDLES_MAX {
+        let mut oldest: Vec<_> =
+            locked(&self.handles).iter().map(|(at, handle)| (*at, Arc::clone(handle))).collect();
+        if oldest.len() < HANDLES_MAX {
             return Ok(());
         }
-        let handles: Vec<_> = std::mem::take(&mut *locked(&self.handles)).into_iter().collect();
-        self.sync(&handles)
+        oldest.sort_by_key(|(_, handle)| handle.used.load(Ordering::Relaxed));
+        oldest.truncate(HANDLES_MAX / 2);
+        // Others read and write meanwhile.
+        let synced = self.sync(&oldest);
+        if let Err(error) = &synced {
+            locked(&self.state).trouble = Some(error.trouble());
+        }
+        let _nobody_writes = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut handles = locked(&self.handles);
+        let clean = oldest.iter().filter(|(_, handle)| !handle.dirty.load(Ordering::Acquire));
+        clean.for_each(|(at, _)| _ = handles.remove(at));
+        synced
     }
 
     /// Fills `out` with a part of what is there; also of pieces that are not synced yet.
@@ -323,7 +386,7 @@ impl Download {
 
     /// Stops: what was stored is committed, and stays for [`PieceStore::resume`]. It has ended also on `Err`.
     pub fn stop(&self) -> Result<(), CommitError> {
-        let committed = self.commit();
+        let committed = self.make_safe();
         self.end();
         committed
     }
@@ -361,7 +424,7 @@ impl Failed {
                 ReadError::Disk { path, source }
             }
             Failed::Sync(CommitError::Database(error)) => ReadError::Database(error),
-            Failed::Sync(CommitError::Ended) => ReadError::Absent,
+            Failed::Sync(CommitError::Ended | CommitError::LowRoom { .. }) => ReadError::Absent,
         }
     }
 }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::catalog::{Kind, Loaded, Row};
 use super::download::{CommitError, Download};
-use super::place::{Place, Use};
+use super::place::{Birth, Place, Use, drop_first_name};
 use super::prepare::{PrepareError, check_free, is_full};
 use super::share::after_a_tick;
 use super::{Item, locked};
@@ -51,7 +51,7 @@ impl FinishError {
     /// For the exchange and for people.
     pub fn trouble(&self) -> Trouble {
         let (remedy, full) = match self {
-            FinishError::Incomplete(_) => ("they are fetched", false),
+            FinishError::Incomplete(_) => ("get it again: they are fetched then", false),
             FinishError::Commit(error) => return error.trouble(),
             FinishError::Name(error) => return error.trouble(),
             FinishError::Tampered(_) => ("get it again: what is there is verified anew", false),
@@ -60,6 +60,9 @@ impl FinishError {
             }
             FinishError::Disk { .. } => {
                 ("look at the disk and the permissions, then get it again", false)
+            }
+            FinishError::Database(error) if error.is_full() => {
+                ("free some room there; it goes on by itself", true)
             }
             FinishError::Database(_) => ("look at the state directory, then get it again", false),
         };
@@ -70,7 +73,7 @@ impl FinishError {
 impl Download {
     /// Syncs everything, puts it into its place and gives that. Nothing is overwritten unless that was asked.
     pub fn finish(&self) -> Result<PathBuf, FinishError> {
-        self.commit()?;
+        self.make_safe()?;
         let missing = {
             let state = locked(&self.state);
             state.held.len() - state.held.count()
@@ -87,9 +90,17 @@ impl Download {
                 return Err(CommitError::Ended.into());
             }
             if gate.place != target {
-                self.complete_files(&gate.place)?;
-                check_free(&target.root, row.directory, row.force)?;
-                put(&gate.place.root, &target.root, row)?;
+                let disk = |source| FinishError::Disk { path: target.root.clone(), source };
+                if !drop_first_name(&gate.place.root, &target.root).map_err(disk)? {
+                    let there = fs::symlink_metadata(&gate.place.root).map_err(disk)?;
+                    let made = self.store.0.catalog.part(&self.file)?;
+                    if made.is_some_and(|made| made.is_surely_not_of(&Birth::of(&there))) {
+                        return Err(FinishError::Tampered(gate.place.root.clone()));
+                    }
+                    self.complete_files(&gate.place)?;
+                    check_free(&target.root, row.directory, row.force)?;
+                    put(&gate.place.root, &target.root, row)?;
+                }
                 gate.place = target.clone();
             }
         }
@@ -106,7 +117,7 @@ impl Download {
             // It was forgotten just now; the file is whole, and the person's.
             return Err(CommitError::Ended.into());
         }
-        self.store.0.catalog.put_whole(&self.file, &row, &loaded)?;
+        self.store.0.catalog.put_whole(&self.file, &row, &loaded, &[])?;
         self.store.put_item(self.file, Item::new(row));
         self.end();
         Ok(target.root)
@@ -168,7 +179,7 @@ fn put(part: &Path, target: &Path, row: &Row) -> Result<(), FinishError> {
             match fs::hard_link(part, target) {
                 Ok(()) => fs::remove_file(part),
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(e),
-                // Nor that. It was looked at just now; what is made in this very moment is lost.
+                // Nor that. Nothing had the name just now; what takes it in this very moment is lost.
                 Err(_) => fs::rename(part, target),
             }
         }

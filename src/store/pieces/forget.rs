@@ -44,7 +44,22 @@ impl PieceStore {
             }
             // The list knows it until it is gone: a kill in between leaves nothing that nobody knows.
             let part = item.row.part(file);
-            if let Err(source) = remove(&part) {
+            let removed = match fs::symlink_metadata(&part.root) {
+                Ok(there) => match self.our_part(file, &part, &there) {
+                    Ok(Some(_)) => remove(&part),
+                    Ok(None) => {
+                        log::warn!("{} is not ours and stays", part.root.display());
+                        Ok(())
+                    }
+                    Err(error) => {
+                        self.put_item(*file, item);
+                        return Err(error.into());
+                    }
+                },
+                Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+                Err(e) => Err(e),
+            };
+            if let Err(source) = removed {
                 let path = part.root;
                 self.put_item(*file, item);
                 return Err(ForgetError::Remove { path, source });

@@ -22,9 +22,9 @@ mod walk;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub use catalog::{Kind, PIECES_FILE};
 pub use download::{CommitError, Download};
@@ -77,6 +77,8 @@ pub struct Unfinished {
     pub name: String,
     /// Where it goes.
     pub path: PathBuf,
+    /// What is there may be overwritten.
+    pub force: bool,
     /// Bytes of the file.
     pub bytes: u64,
     /// Pieces of the file.
@@ -122,8 +124,8 @@ struct Inner {
     limits: Mutex<Limits>,
     /// Held by whoever checks what there is and then adds to it.
     adding: Mutex<()>,
-    /// What takes long is given up.
-    halted: AtomicBool,
+    /// Odd while the store is told to halt. What takes long is given up when it is another than it began in.
+    epoch: AtomicU64,
 }
 
 /// A known file in memory.
@@ -186,25 +188,32 @@ impl PieceStore {
             files: Mutex::default(),
             limits: Mutex::new(limits),
             adding: Mutex::default(),
-            halted: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
         };
         Ok((PieceStore(Arc::new(inner)), aside))
     }
 
-    /// Gives up all hashing that is under way or comes, until [`PieceStore::recall`]: nobody waits for it.
+    /// Gives up all hashing that is under way, and what comes until [`PieceStore::recall`]: nobody waits for it.
     pub fn halt(&self) {
-        self.0.halted.store(true, Ordering::Relaxed);
+        self.0.epoch.fetch_or(1, Ordering::Relaxed);
     }
 
-    /// `progress`, that ends when the store is told to halt.
+    /// `progress`, that ends when the store is told to halt, or was since this began.
     fn until_halted<'a>(&'a self, progress: Progress<'a>) -> impl Fn(u64, u64) -> bool + 'a {
-        |done, total| progress(done, total) && !self.0.halted.load(Ordering::Relaxed)
+        let began = self.0.epoch.load(Ordering::Relaxed);
+        move |done, total| {
+            let wanted = progress(done, total);
+            let now = self.0.epoch.load(Ordering::Relaxed);
+            wanted && now == began && now.is_multiple_of(2)
+        }
     }
 
     /// What is whole, and what earlier runs did not finish. Everything may be done from now on.
     pub fn recall(&self) -> Result<(Vec<Known>, Vec<Unfinished>), DbError> {
-        self.0.halted.store(false, Ordering::Relaxed);
-        let items = self.0.items.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let _ = self.0.epoch.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |epoch| {
+            (epoch % 2 == 1).then_some(epoch + 1)
+        });
+        let items = self.items().clone();
         let (mut whole, mut unfinished) = (Vec::new(), Vec::new());
         for (file, item) in &items {
             let row = &item.row;
@@ -213,6 +222,7 @@ impl PieceStore {
                     file: *file,
                     name: row.name.clone(),
                     path: row.root(),
+                    force: row.force,
                     bytes: row.bytes,
                     pieces: row.pieces,
                     pieces_held: self.0.catalog.held(file, row.pieces)?.count(),
@@ -234,7 +244,7 @@ impl PieceStore {
 
     /// All known files, by id.
     pub fn rows(&self) -> Vec<FileInfo> {
-        let items = self.0.items.read().unwrap_or_else(PoisonError::into_inner);
+        let items = self.items();
         let info = |(file, item): (&FileId, &Arc<Item>)| FileInfo {
             file: *file,
             name: item.row.name.clone(),
@@ -265,8 +275,12 @@ impl PieceStore {
         }
     }
 
+    fn items(&self) -> RwLockReadGuard<'_, BTreeMap<FileId, Arc<Item>>> {
+        self.0.items.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn item(&self, file: &FileId) -> Option<Arc<Item>> {
-        let items = self.0.items.read().unwrap_or_else(PoisonError::into_inner);
+        let items = self.items();
         items.get(file).cloned()
     }
 
@@ -283,7 +297,39 @@ impl PieceStore {
 
     fn forget_cached(&self, file: &FileId) {
         locked(&self.0.manifests).remove(file);
-        locked(&self.0.files).remove(file);
+        self.close_files(file);
+    }
+
+    /// An open file keeps its room on the disk though it was deleted, and keeps the disk from being unmounted.
+    fn close_files(&self, file: &FileId) {
+        let closed = locked(&self.0.files).remove(file);
+        drop(closed);
+    }
+
+    /// Closes what was opened for reading and has not been read for a while; true if some is open still.
+    pub fn close_idle(&self) -> bool {
+        let mut files = locked(&self.0.files);
+        let closed = files.take_idle(Instant::now());
+        let some_left = !files.is_empty();
+        drop(files);
+        drop(closed);
+        some_left
+    }
+
+    /// Where a file is whole, if it still is as it was when it was hashed; looks at all of its files.
+    pub fn intact(&self, file: &FileId) -> Result<Option<PathBuf>, DbError> {
+        let Some(item) = self.item(file).filter(|item| item.whole()) else { return Ok(None) };
+        let loaded = self.loaded(file)?;
+        if loaded.is_some_and(|loaded| item.unchanged(&loaded)) {
+            return Ok(Some(item.row.root()));
+        }
+        let root = item.row.root();
+        self.set_problem(
+            file,
+            format!("{} is gone or has changed since it was shared", root.display()),
+        );
+        self.close_files(file);
+        Ok(None)
     }
 
     /// The manifest and stamps of a known file.

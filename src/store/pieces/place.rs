@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,36 @@ impl Stamp {
     /// When anything of the file changed last, nanoseconds since 1970.
     pub fn changed_ns(&self) -> i128 {
         i128::from(self.changed.0) * 1_000_000_000 + i128::from(self.changed.1)
+    }
+}
+
+/// What tells a file or directory from another that took its name later. The number of its device is no part
+/// of it, for it may be another one after the next start; and that of its inode counts only where no time of
+/// birth is kept, for FAT makes such numbers up anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Birth {
+    inode: u64,
+    /// Since 1970.
+    born: Option<Duration>,
+}
+
+impl Birth {
+    pub fn of(meta: &Metadata) -> Birth {
+        let born = meta.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        Birth { inode: meta.ino(), born: born.filter(|born| !born.is_zero()) }
+    }
+
+    /// Whether both are of one file.
+    pub fn is_of(&self, other: &Birth) -> bool {
+        match (self.born, other.born) {
+            (Some(one), Some(another)) => one == another,
+            _ => self.inode == other.inode,
+        }
+    }
+
+    /// Whether they are of two files beyond doubt: some disks of other machines number a file anew at times.
+    pub fn is_surely_not_of(&self, other: &Birth) -> bool {
+        self.born.zip(other.born).is_some_and(|(one, another)| one != another)
     }
 }
 
@@ -71,6 +102,12 @@ pub(super) struct Place {
     pub directory: bool,
 }
 
+/// Two names that lead to one file: case or the composing of accents makes no difference on this disk.
+pub(super) fn one_name_for_two() -> io::Error {
+    let why = "this disk takes it for another name in the same directory; choose another disk";
+    io::Error::new(ErrorKind::InvalidInput, why)
+}
+
 impl Place {
     /// Where an entry is, for people and for looking at it.
     pub fn path(&self, entry: &str) -> PathBuf {
@@ -83,8 +120,6 @@ impl Place {
         let fd = if self.directory {
             let (above, name) = entry.rsplit_once('/').unwrap_or(("", entry));
             let dir = self.open_dir(above, how)?;
-            // The tree's root is what must be new; a file in it may be left of a kill.
-            let how = if how == Use::MakeNew { Use::Make } else { how };
             openat(&dir, name, how.flags(), mode)?
         } else {
             openat(CWD, &self.root, how.flags(), mode)?
@@ -117,11 +152,21 @@ impl Place {
         Ok(dir)
     }
 
-    /// Makes the root, if it is a directory. With `new` it must not be there yet.
-    pub fn make_root(&self, new: bool) -> io::Result<()> {
-        match self.directory.then(|| fs::create_dir(&self.root)) {
-            Some(Err(e)) if new || e.kind() != ErrorKind::AlreadyExists => Err(e),
-            _ => Ok(()),
+    /// Makes the root, which must not be there yet: an empty directory or file.
+    pub fn make_root(&self) -> io::Result<Birth> {
+        if self.directory {
+            fs::create_dir(&self.root)?;
+        } else {
+            self.open("", Use::MakeNew)?;
+        }
+        Ok(Birth::of(&fs::symlink_metadata(&self.root)?))
+    }
+
+    /// Whether the root is as [`Place::make_root`] leaves it.
+    pub fn is_bare(&self, meta: &Metadata) -> bool {
+        match self.directory {
+            true => meta.is_dir() && fs::read_dir(&self.root).is_ok_and(|mut d| d.next().is_none()),
+            false => meta.is_file() && meta.len() == 0,
         }
     }
 
@@ -144,10 +189,22 @@ impl Place {
         manifest.entries.iter().map(stamp).collect()
     }
 
-    /// Makes names in the root, or the root's own name, safe on disk.
+    /// Makes the root's own name safe on disk.
     pub fn sync_parent(&self) -> io::Result<()> {
         File::open(parent(&self.root))?.sync_all()
     }
+}
+
+/// A disk that cannot rename without overwriting is given the final name as a second one first. If the end
+/// came before the first one was removed, that is done now; true if so.
+pub(super) fn drop_first_name(part: &Path, target: &Path) -> io::Result<bool> {
+    let looked = fs::symlink_metadata(part).ok().zip(fs::symlink_metadata(target).ok());
+    let same =
+        |(a, b): &(Metadata, Metadata)| a.is_file() && (a.dev(), a.ino()) == (b.dev(), b.ino());
+    if !looked.as_ref().is_some_and(same) {
+        return Ok(false);
+    }
+    fs::remove_file(part).map(|()| true)
 }
 
 /// The directory a file is in.

@@ -1,7 +1,10 @@
 //! Making a download ready: is the manifest the one that was asked for, may it go there, is there room.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +12,7 @@ use std::sync::atomic::Ordering;
 use super::catalog::{Kind, Loaded, Row};
 use super::download::Download;
 use super::forget::remove;
-use super::place::{Place, Use, parent};
+use super::place::{Birth, Place, Use, one_name_for_two, parent};
 use super::{Item, PieceStore, locked, now_ms};
 use crate::pieces::event::Trouble;
 use crate::pieces::manifest::{BadManifest, Manifest};
@@ -69,6 +72,9 @@ pub enum PrepareError {
     /// It is being fetched already.
     #[error("it is being fetched already, to {}", .0.display())]
     Running(PathBuf),
+    /// Some of it is there from before: [`PieceStore::resume`] goes on with it.
+    #[error("it is half fetched already, to {}, and goes on from there", .0.display())]
+    Unfinished(PathBuf),
     /// An unfinished download of it goes elsewhere.
     #[error("it is half fetched already, to {}", .0.display())]
     Elsewhere(PathBuf),
@@ -77,7 +83,8 @@ pub enum PrepareError {
     Here(PathBuf),
     /// The disk is too full.
     #[error(
-        "no room for it in {}: {need} bytes are missing of it, {free} are free, and {reserve} of those stay free",
+        "no room for it in {}: {need} bytes are missing of it, {free} are free, and of those {reserve} stay free \
+         and {promised} are for other downloads",
         path.display()
     )]
     NoRoom {
@@ -89,6 +96,8 @@ pub enum PrepareError {
         free: u64,
         /// Bytes that are left free.
         reserve: u64,
+        /// Bytes that other downloads have yet to write.
+        promised: u64,
     },
     /// All downloads together would take too much.
     #[error(
@@ -142,6 +151,7 @@ impl PrepareError {
             PrepareError::PartExists(_) => "choose another name, or remove it if it is of no use",
             PrepareError::Taken { .. } => "choose another name, or forget that one",
             PrepareError::Running(_) => "wait for it",
+            PrepareError::Unfinished(_) => "get it again to go on",
             PrepareError::Elsewhere(_) => "go on with it there, or forget it first",
             PrepareError::Here(_) => "copy it from there",
             PrepareError::NoRoom { .. } => "free some; it goes on by itself",
@@ -153,6 +163,9 @@ impl PrepareError {
             PrepareError::Disk { source, .. } if is_full(source) => {
                 "free some room; it goes on by itself"
             }
+            PrepareError::Database(error) if error.is_full() => {
+                "free some room there; it goes on by itself"
+            }
             PrepareError::Disk { .. } => "look at the disk and the permissions, then get it again",
             PrepareError::Stopped => "get it again to go on",
             PrepareError::Database(_) => "look at the state directory, then get it again",
@@ -160,6 +173,7 @@ impl PrepareError {
         let full = match self {
             PrepareError::NoRoom { .. } => true,
             PrepareError::Disk { source, .. } => is_full(source),
+            PrepareError::Database(error) => error.is_full(),
             _ => false,
         };
         Trouble { why: self.to_string(), remedy: remedy.into(), full }
@@ -180,6 +194,11 @@ impl Target {
         if fs::metadata(&self.path).is_ok_and(|meta| meta.is_dir()) {
             return Ok(self.path.join(name));
         }
+        let bytes = self.path.as_os_str().as_bytes();
+        if bytes.ends_with(b"/") || bytes.ends_with(b"/.") {
+            // A directory is meant, and nothing else can have this name.
+            return Err(folder(&self.path, ErrorKind::NotFound.into()));
+        }
         if self.path.file_name().is_none() {
             return Err(PrepareError::Target(self.path.clone()));
         }
@@ -193,8 +212,8 @@ impl Target {
 }
 
 impl PieceStore {
-    /// Checks a received manifest and makes the target ready; goes on with what is there if the same
-    /// file was on its way to the same place.
+    /// Checks a received manifest and makes the target ready. [`PrepareError::Unfinished`] if the same file was
+    /// on its way to the same place: going on takes as long as hashing what is there.
     pub fn prepare(
         &self,
         file: &FileId,
@@ -207,8 +226,9 @@ impl PieceStore {
         let parsed = Manifest::parse(&manifest)?;
         let loaded = Arc::new(Loaded { bytes: manifest, manifest: parsed, stamps: Vec::new() });
         let root = target.resolve(&loaded.manifest.name)?;
-        let adding = locked(&self.0.adding);
+        let _adding = locked(&self.0.adding);
         let old = self.item(file);
+        let mut before = None;
         match &old {
             Some(old) if !old.whole() => {
                 let there = old.row.root();
@@ -224,27 +244,40 @@ impl PieceStore {
                     self.0.catalog.put_row(file, &row)?;
                     self.put_item(*file, Item::new(row));
                 }
-                drop(adding);
-                return self.resume(file, &|_, _| true).map(|resumed| resumed.download);
+                if self.loaded(file)?.is_none() {
+                    // What was written down of it is damaged, and this is what it was.
+                    self.0.catalog.put_manifest(file, &loaded.bytes)?;
+                }
+                return Err(PrepareError::Unfinished(there));
             }
             Some(old) => {
                 let known = self.loaded(file)?;
-                if known.is_some_and(|known| old.unchanged(&known)) {
+                if known.as_ref().is_some_and(|known| old.unchanged(known)) {
                     return Err(PrepareError::Here(old.row.root()));
                 }
+                before = known.map(|known| (Arc::clone(old), known));
             }
             None => self.room_for_one().map_err(PrepareError::Full)?,
         }
         let row = Row::new(&loaded, &root, Kind::Unfinished, target.force, now_ms());
         self.check_name_free(file, &row)?;
         self.check_quota(file, row.bytes)?;
-        self.check_room(&root, row.bytes)?;
+        self.check_room(file, &root, row.bytes)?;
+        let part = row.part(file);
+        if !matches!(fs::symlink_metadata(&part.root), Err(e) if e.kind() == ErrorKind::NotFound) {
+            return Err(PrepareError::PartExists(part.root));
+        }
         // Known first: a kill right after this leaves nothing that nobody knows.
         self.0.catalog.put_unfinished(file, &row, &loaded)?;
-        let part = row.part(file);
-        if let Err(error) = self.make_new(&part, &loaded.manifest) {
-            self.take_item(file);
-            self.0.catalog.remove(&[*file])?;
+        if let Err(error) = self.make_new(file, &part, &loaded.manifest) {
+            match &before {
+                // What was known before still is: it changed, and may be hashed again.
+                Some((old, known)) => self.0.catalog.put_whole(file, &old.row, known, &[])?,
+                None => {
+                    self.take_item(file);
+                    self.0.catalog.remove(&[*file])?;
+                }
+            }
             return Err(error);
         }
         let held = Bitmap::none(row.pieces);
@@ -255,62 +288,96 @@ impl PieceStore {
         Ok(download)
     }
 
+    /// Neither name of a download may be one of another download's.
     pub(super) fn check_name_free(&self, file: &FileId, row: &Row) -> Result<(), PrepareError> {
-        let root = row.root();
-        let other = |info: &super::FileInfo| {
-            info.path == root && info.kind == Kind::Unfinished && info.file != *file
+        let names = |file: &FileId, row: &Row| [row.root(), row.part(file).root];
+        let ours = names(file, row);
+        let [root, _] = &ours;
+        let meets = |(other, item): &(&FileId, &Arc<Item>)| {
+            let theirs = || names(other, &item.row);
+            *other != file && !item.whole() && theirs().iter().any(|name| ours.contains(name))
         };
-        if let Some(other) = self.rows().into_iter().find(other) {
-            return Err(PrepareError::Taken { path: root, file: other.file });
+        if let Some((other, _)) = self.items().iter().find(meets) {
+            return Err(PrepareError::Taken { path: root.clone(), file: *other });
         }
-        check_free(&root, row.directory, row.force)
+        check_free(root, row.directory, row.force)
     }
 
     fn check_quota(&self, file: &FileId, bytes: u64) -> Result<(), PrepareError> {
         let quota = locked(&self.0.limits).quota_bytes;
-        let counts = |info: &super::FileInfo| info.kind != Kind::Shared && info.file != *file;
-        let downloads = self.rows().into_iter().filter(counts);
-        let taken = downloads.fold(0u64, |sum, info| sum.saturating_add(info.bytes));
+        let counts =
+            |(other, item): &(&FileId, &Arc<Item>)| item.row.kind != Kind::Shared && *other != file;
+        let taken = self
+            .items()
+            .iter()
+            .filter(counts)
+            .fold(0u64, |sum, (_, item)| sum.saturating_add(item.row.bytes));
         match quota == 0 || taken.saturating_add(bytes) <= quota {
             true => Ok(()),
             false => Err(PrepareError::Quota { quota, taken, bytes }),
         }
     }
 
-    pub(super) fn check_room(&self, root: &Path, need: u64) -> Result<(), PrepareError> {
+    /// Whether so many bytes may be written beside `root`. What other running downloads have yet to write to
+    /// the same disk counts as written.
+    pub(super) fn check_room(
+        &self,
+        file: &FileId,
+        root: &Path,
+        need: u64,
+    ) -> Result<(), PrepareError> {
         let reserve = locked(&self.0.limits).reserve_bytes;
         let path = parent(root).to_owned();
-        let stat = match rustix::fs::statvfs(&path) {
-            Ok(stat) => stat,
-            Err(e) => return Err(PrepareError::Folder { path, source: e.into() }),
+        let free = match free_bytes(&path) {
+            Ok(free) => free,
+            Err(source) => return Err(PrepareError::Folder { path, source }),
         };
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        match need == 0 || need.saturating_add(reserve) <= free {
+        let promised = self.promised(file, &path);
+        match need == 0 || need.saturating_add(reserve).saturating_add(promised) <= free {
             true => Ok(()),
-            false => Err(PrepareError::NoRoom { path, need, free, reserve }),
+            false => Err(PrepareError::NoRoom { path, need, free, reserve, promised }),
         }
     }
 
-    /// Makes the `.part`; if that fails, what was made of it is removed.
-    fn make_new(&self, part: &Place, manifest: &Manifest) -> Result<(), PrepareError> {
-        let made = part
-            .make_root(true)
-            .map_err(|source| PrepareError::Disk { path: part.root.clone(), source });
-        match made.and_then(|()| make(part, manifest, Use::MakeNew)) {
-            Err(PrepareError::Disk { path, source })
-                if path == part.root && source.kind() == ErrorKind::AlreadyExists =>
-            {
-                Err(PrepareError::PartExists(path))
-            }
-            Err(error) => {
-                if let Err(e) = remove(part) {
-                    log::warn!("{} was begun and cannot be removed: {e}", part.root.display());
-                }
-                Err(error)
-            }
-            Ok(()) => Ok(()),
-        }
+    fn promised(&self, file: &FileId, dir: &Path) -> u64 {
+        let disk = |dir: &Path| fs::metadata(dir).ok().map(|meta| meta.dev());
+        let here = disk(dir);
+        let others: Vec<Arc<Download>> = {
+            let items = self.items();
+            let others = items.iter().filter(|(other, _)| *other != file);
+            others.filter_map(|(_, item)| item.running()).collect()
+        };
+        let there = others.iter().filter(|other| disk(parent(&other.path())) == here);
+        there.fold(0u64, |sum, other| sum.saturating_add(other.missing_bytes()))
     }
+
+    /// Makes the `.part`, and tells which one it is; if that fails, what was made of it is removed.
+    pub(super) fn make_new(
+        &self,
+        file: &FileId,
+        part: &Place,
+        manifest: &Manifest,
+    ) -> Result<Birth, PrepareError> {
+        let birth = part.make_root().map_err(|source| match source.kind() {
+            ErrorKind::AlreadyExists => PrepareError::PartExists(part.root.clone()),
+            _ => PrepareError::Disk { path: part.root.clone(), source },
+        })?;
+        // A kill before this leaves an empty one, which is taken for ours.
+        let known = self.0.catalog.put_part(file, &birth).map_err(PrepareError::from);
+        let made = known.and_then(|()| make(part, manifest, Use::MakeNew));
+        if made.is_err()
+            && let Err(e) = remove(part)
+        {
+            log::warn!("{} was begun and cannot be removed: {e}", part.root.display());
+        }
+        made.map(|()| birth)
+    }
+}
+
+/// Bytes that may be written on the disk of this directory.
+pub(super) fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(dir)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Whether a final name can be taken.
@@ -326,18 +393,32 @@ pub(super) fn check_free(root: &Path, directory: bool, force: bool) -> Result<()
     }
 }
 
-/// Makes all files and directories, with their lengths; none takes room yet.
+/// Makes all files and directories, with their lengths; none takes room yet. Each file is one of its own:
+/// what is verified of one would be written over by the other.
 pub(super) fn make(part: &Place, manifest: &Manifest, how: Use) -> Result<(), PrepareError> {
+    let mut files = BTreeSet::new();
+    // A file that is the root itself was made with it.
+    let how = if part.directory { how } else { Use::Write };
     for entry in &manifest.entries {
         let made = if entry.directory {
             part.open_dir(&entry.path, how).map(drop)
         } else {
-            part.open(&entry.path, how).and_then(|file| {
-                match file.metadata()?.len() == entry.bytes {
-                    true => Ok(()),
-                    false => file.set_len(entry.bytes),
+            match part.open(&entry.path, how) {
+                // The root is new, so whatever is in it was made just now, under another name.
+                Err(e) if e.kind() == ErrorKind::AlreadyExists && part.directory => {
+                    Err(one_name_for_two())
                 }
-            })
+                opened => opened.and_then(|file| {
+                    let meta = file.metadata()?;
+                    if !files.insert((meta.dev(), meta.ino())) {
+                        return Err(one_name_for_two());
+                    }
+                    match meta.len() == entry.bytes {
+                        true => Ok(()),
+                        false => file.set_len(entry.bytes),
+                    }
+                }),
+            }
         };
         made.map_err(|source| PrepareError::Disk { path: part.path(&entry.path), source })?;
     }

@@ -70,6 +70,7 @@ impl PieceStore {
         }
         if let Err(error @ ReadError::Changed(_)) = &result {
             self.set_problem(file, error.to_string());
+            self.close_files(file);
         }
         result
     }
@@ -131,13 +132,7 @@ impl PieceStore {
         open.read_exact_at(out, extent.offset).map_err(disk)?;
         // What was read is of the file that was hashed only if that is still so.
         let after = open.metadata().map_err(disk)?;
-        if Stamp::of(&after) == *stamp { Ok(()) } else { Err(self.stale(file, changed())) }
-    }
-
-    /// The open files are not the ones at their paths any more.
-    fn stale(&self, file: &FileId, error: ReadError) -> ReadError {
-        locked(&self.0.files).remove(file);
-        error
+        if Stamp::of(&after) == *stamp { Ok(()) } else { Err(changed()) }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Going on with a download that was stopped, or cut off by the end of the daemon.
 
-use std::fs;
+use std::cell::Cell;
+use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
@@ -12,13 +13,14 @@ use rustix::io::Errno;
 use super::download::Download;
 use super::forget::remove;
 use super::hash::{Progress, hash};
-use super::place::{Place, Use};
+use super::place::{Birth, Place, Use, drop_first_name};
 use super::prepare::{PrepareError, make};
 use super::read::each_part;
 use super::{Item, PieceStore, locked};
-use crate::pieces::FileId;
 use crate::pieces::event::Stored;
 use crate::pieces::manifest::{Extent, Manifest};
+use crate::pieces::{Bitmap, FileId};
+use crate::store::database::DbError;
 
 /// A download that goes on.
 #[derive(Debug)]
@@ -40,14 +42,17 @@ impl PieceStore {
         let progress = self.until_halted(progress);
         // What was forgotten meanwhile, perhaps to be fetched anew, is none of our business any more.
         let progress = |done, total| self.knows(file, &item) && progress(done, total);
-        let resumed = match self.resume_claimed(file, &item, &progress) {
+        let made = Cell::new(None);
+        let resumed = match self.resume_claimed(file, &item, &made, &progress) {
             Ok(resumed) => {
                 // May take as long as reading all of it.
                 salvage(&resumed.download, &item.row.part(file), &progress).map(|()| resumed)
             }
             Err(error) => {
                 item.busy.store(false, Ordering::Release);
-                self.remove_if_forgotten(file, &item);
+                if let Some(birth) = made.get() {
+                    self.remove_if_forgotten(&item.row.part(file), &birth);
+                }
                 Err(error)
             }
         };
@@ -63,22 +68,40 @@ impl PieceStore {
 
     /// It was forgotten while it was made ready again, and so what was just made of it must go; unless another
     /// download has taken its place.
-    fn remove_if_forgotten(&self, file: &FileId, item: &Item) {
-        let part = item.row.part(file);
+    fn remove_if_forgotten(&self, part: &Place, birth: &Birth) {
         let _adding = locked(&self.0.adding);
-        let items = self.0.items.read().unwrap_or_else(PoisonError::into_inner);
-        if items.iter().any(|(other, now)| !now.whole() && now.row.part(other) == part) {
+        let others =
+            |(other, now): (&FileId, &Arc<Item>)| !now.whole() && now.row.part(other) == *part;
+        let still = fs::symlink_metadata(&part.root).is_ok_and(|m| birth.is_of(&Birth::of(&m)));
+        if !still || self.items().iter().any(others) {
             return;
         }
-        if let Err(e) = remove(&part) {
+        if let Err(e) = remove(part) {
             log::warn!("{} was forgotten and cannot be removed: {e}", part.root.display());
         }
+    }
+
+    /// Which `.part` stands there, if it is the one that was made for this download.
+    pub(super) fn our_part(
+        &self,
+        file: &FileId,
+        part: &Place,
+        there: &Metadata,
+    ) -> Result<Option<Birth>, DbError> {
+        let now = Birth::of(there);
+        let ours = match self.0.catalog.part(file)? {
+            Some(made) => made.is_of(&now),
+            // The end came right after it was made.
+            None => part.is_bare(there),
+        };
+        Ok(ours.then_some(now))
     }
 
     fn resume_claimed(
         &self,
         file: &FileId,
         item: &Arc<Item>,
+        made: &Cell<Option<Birth>>,
         progress: Progress,
     ) -> Result<Resumed, PrepareError> {
         let row = &item.row;
@@ -86,19 +109,37 @@ impl PieceStore {
         let manifest = &loaded.manifest;
         let claimed = self.0.catalog.held(file, row.pieces)?;
         let part = row.part(file);
-        let there = fs::symlink_metadata(&part.root).is_ok();
+        let disk = |source: io::Error| PrepareError::Disk { path: part.root.clone(), source };
+        if claimed.is_full() {
+            drop_first_name(&part.root, &row.root()).map_err(disk)?;
+        }
+        let there = fs::symlink_metadata(&part.root).ok();
         let new = |place, held| {
             Download::new(self.clone(), *file, Arc::clone(&loaded), Arc::clone(item), place, held)
         };
-        if !there && claimed.is_full() && is_whole(&row.place(), manifest, progress)? {
+        let placed = there.is_none() && claimed.is_full();
+        if placed && is_whole(&row.place(), manifest, progress)? {
             // It was renamed, and the end came before that could be written down.
             let download = new(row.place(), claimed);
             return Ok(Resumed { download, dropped: 0 });
         }
         self.check_name_free(file, row)?;
-        let disk = |source: io::Error| PrepareError::Disk { path: part.root.clone(), source };
-        part.make_root(false).map_err(disk)?;
-        make(&part, manifest, Use::Make)?;
+        let missing =
+            |held: &Bitmap| held.missing().map(|p| u64::from(manifest.piece_len(p))).sum();
+        // Before all of it is hashed: while there is no room this is tried again and again.
+        self.check_room(file, &part.root, missing(&claimed))?;
+        let birth = match &there {
+            None => self.make_new(file, &part, manifest)?,
+            Some(there) => {
+                let ours = self.our_part(file, &part, there)?;
+                ours.ok_or_else(|| PrepareError::PartExists(part.root.clone()))?
+            }
+        };
+        made.set(Some(birth));
+        if there.is_some() {
+            self.0.catalog.put_part(file, &birth)?;
+            make(&part, manifest, Use::Make)?;
+        }
         let mut held = claimed.clone();
         let pieces: Vec<u32> = claimed.iter().collect();
         let hashed = hash(&part, manifest, &pieces, false, progress);
@@ -115,12 +156,12 @@ impl PieceStore {
         if dropped > 0 {
             self.0.catalog.put_held(file, &held)?;
         }
-        let bytes_held: u64 = held.iter().map(|piece| u64::from(manifest.piece_len(piece))).sum();
-        self.check_room(&part.root, row.bytes.saturating_sub(bytes_held))?;
         let _adding = locked(&self.0.adding);
         if !self.knows(file, item) {
             return Err(PrepareError::Unknown);
         }
+        // Others may have been promised room meanwhile; who comes next sees what this one is.
+        self.check_room(file, &part.root, missing(&held))?;
         Ok(Resumed { download: new(part, held), dropped })
     }
 }
@@ -146,7 +187,7 @@ fn salvage(download: &Download, part: &Place, progress: Progress) -> Result<(), 
             break;
         }
     }
-    if let Err(error) = download.commit() {
+    if let Err(error) = download.make_safe() {
         log::warn!("{error}");
     }
     Ok(())

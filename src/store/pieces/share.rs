@@ -167,12 +167,14 @@ impl PieceStore {
             Some(_) => {}
             None => self.room_for_one().map_err(ShareError::Full)?,
         }
-        let same_path = |info: &super::FileInfo| info.path == path && info.file != file;
-        let shared = |info: &super::FileInfo| info.kind != Kind::Unfinished;
-        let infos = self.rows().into_iter().filter(|info| same_path(info) && shared(info));
-        let replaced: Vec<FileId> = infos.map(|info| info.file).collect();
-        self.0.catalog.put_whole(&file, &row, &loaded)?;
-        self.0.catalog.remove(&replaced)?;
+        let replaced: Vec<FileId> = {
+            let items = self.items();
+            let same = |(other, item): &(&FileId, &Arc<Item>)| {
+                **other != file && item.whole() && item.row.root() == path
+            };
+            items.iter().filter(same).map(|(other, _)| *other).collect()
+        };
+        self.0.catalog.put_whole(&file, &row, &loaded, &replaced)?;
         for file in &replaced {
             self.take_item(file);
         }
@@ -183,14 +185,14 @@ impl PieceStore {
 
     /// Err with how many there are if no more files may be known.
     pub(super) fn room_for_one(&self) -> Result<(), usize> {
-        let known = self.rows().len();
+        let known = self.items().len();
         if known < locked(&self.0.limits).files_max { Ok(()) } else { Err(known) }
     }
 
     /// Whether a path is what is there of an unfinished download.
     fn is_part(&self, path: &Path) -> bool {
         // Few are unfinished, and most paths do not end so.
-        let items = self.0.items.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let items = self.items();
         path.extension().is_some_and(|e| e == "part")
             && items.iter().any(|(file, item)| !item.whole() && item.row.part(file).root == path)
     }
@@ -201,7 +203,10 @@ impl PieceStore {
         let outcome = self.look_again(file, progress);
         match &outcome {
             Rehashed::Same(_) => self.set_problem(file, String::new()),
-            Rehashed::Different(why) | Rehashed::Gone(why) => self.set_problem(file, why.clone()),
+            Rehashed::Different(why) | Rehashed::Gone(why) => {
+                self.set_problem(file, why.clone());
+                self.close_files(file);
+            }
             Rehashed::Stopped => {}
         }
         outcome
@@ -276,7 +281,7 @@ impl PieceStore {
         if !self.item(file).is_some_and(|now| now.row == item.row) {
             return Rehashed::Gone("it is not known here any more".into());
         }
-        match self.0.catalog.put_whole(file, &item.row, &loaded) {
+        match self.0.catalog.put_whole(file, &item.row, &loaded, &[]) {
             Ok(()) => {
                 self.forget_cached(file);
                 locked(&self.0.manifests).insert(*file, Arc::new(loaded));

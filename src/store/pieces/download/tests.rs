@@ -6,7 +6,7 @@ use super::*;
 /// Makes the next sync fail: a device that cannot be synced takes the place of a written file.
 fn break_sync(download: &Download) {
     let file = File::options().read(true).write(true).open("/dev/null").unwrap();
-    let handle = Handle { file, dirty: AtomicBool::new(true) };
+    let handle = Handle { file, dirty: AtomicBool::new(true), used: AtomicU64::new(0) };
     download.handles.lock().unwrap().insert(0, Arc::new(handle));
 }
 
@@ -50,8 +50,43 @@ fn a_piece_that_was_being_written_when_a_sync_failed_is_not_believed() {
     // The first piece alone is of more files than may be open, so it syncs while it is written.
     let bytes = super::super::tests::piece(&play.store, &file, 0).unwrap();
     assert!(matches!(download.store(0, &bytes), Stored::Failed { .. }));
+    assert!(download.take_trouble().is_some_and(|trouble| trouble.why.contains("synced")));
+    assert_eq!(download.take_trouble(), None, "it is told once");
     assert!(download.known().held.is_empty());
     assert!(download.handles.lock().unwrap().len() <= HANDLES_MAX);
     fetch(&play.store, &file, &download, 0..file.held.len());
     download.finish().unwrap();
+}
+
+#[test]
+fn whoever_reads_waits_for_no_sync() {
+    let play = Play::new();
+    for n in 0..200 {
+        play.file(&format!("d/f{n:03}"), &noise(n, 10_000));
+    }
+    let file = play.share("d");
+    let (other, download) = play.download(&file, "y");
+    fetch(&play.store, &file, &download, 0..file.held.len());
+    let open = download.handles.lock().unwrap().len();
+    assert!((HANDLES_MAX / 2..=HANDLES_MAX).contains(&open), "the newest stay open: {open}");
+    // All that may be open is, and a sync goes on.
+    for entry in 0..HANDLES_MAX {
+        download.with_file(entry, true, |_| Ok(())).map_err(Failed::stored).unwrap();
+        let mut handles = download.handles.lock().unwrap();
+        if handles.len() == HANDLES_MAX {
+            handles.retain(|_, handle| handle.dirty.load(Ordering::Relaxed));
+        }
+    }
+    let open = download.handles.lock().unwrap().len();
+    let syncing = download.syncing.lock().unwrap();
+    let (told, done) = std::sync::mpsc::channel();
+    let wanted = super::super::tests::piece(&play.store, &file, 0).unwrap();
+    let reader = std::thread::spawn(move || {
+        let read = super::super::tests::piece(&other, &file, 0);
+        told.send(read.unwrap() == wanted).unwrap();
+    });
+    let read = done.recv_timeout(std::time::Duration::from_secs(10));
+    drop(syncing);
+    assert_eq!(read, Ok(true), "with {open} files open");
+    reader.join().unwrap();
 }

@@ -9,14 +9,14 @@ use super::*;
 const MIB: usize = 1 << 20;
 
 /// A store on disk that is opened again and again.
-struct Kept {
-    play: Play,
-    file: KnownFile,
-    state: tempfile::TempDir,
+pub(super) struct Kept {
+    pub play: Play,
+    pub file: KnownFile,
+    pub state: tempfile::TempDir,
 }
 
 impl Kept {
-    fn new(pieces: usize) -> Kept {
+    pub fn new(pieces: usize) -> Kept {
         let play = Play::new();
         play.file("x", &noise(11, pieces * MIB - 5));
         let file = play.share("x");
@@ -24,20 +24,20 @@ impl Kept {
         Kept { file, play, state: tempfile::tempdir().unwrap() }
     }
 
-    fn open(&self) -> (PieceStore, Vec<Known>, Vec<Unfinished>) {
+    pub fn open(&self) -> (PieceStore, Vec<Known>, Vec<Unfinished>) {
         let (store, aside) = PieceStore::open(Some(self.state.path()), limits()).unwrap();
         assert_eq!(aside, None);
         let (known, unfinished) = store.recall().unwrap();
         (store, known, unfinished)
     }
 
-    fn prepare(&self, store: &PieceStore) -> Arc<Download> {
+    pub fn prepare(&self, store: &PieceStore) -> Arc<Download> {
         let bytes = manifest(&self.play.store, &self.file);
         store.prepare(&self.file.file, bytes, &self.play.target("got")).unwrap()
     }
 
     /// The state directory as a kill at this moment would leave it.
-    fn kill(&self) -> Kept {
+    pub fn kill(&self) -> Kept {
         let state = tempfile::tempdir().unwrap();
         fs::copy(self.state.path().join(PIECES_FILE), state.path().join(PIECES_FILE)).unwrap();
         let store = PieceStore::open(None, limits()).unwrap().0;
@@ -112,7 +112,8 @@ fn getting_it_again_goes_on_with_what_is_there() {
     assert!(matches!(get("got").unwrap_err(), PrepareError::Running(_)));
     download.stop().unwrap();
     assert!(matches!(get("elsewhere").unwrap_err(), PrepareError::Elsewhere(_)));
-    let download = get("got").unwrap();
+    assert!(matches!(get("got").unwrap_err(), PrepareError::Unfinished(_)));
+    let download = store.resume(&kept.file.file, &always).unwrap().download;
     assert_eq!(download.known().held.count(), 2);
     fetch(&kept.play.store, &kept.file, &download, 2..4);
     download.finish().unwrap();
@@ -221,7 +222,7 @@ fn a_link_planted_in_the_place_of_the_part_is_not_followed() {
             false => symlink(&victim, kept.play.path("got/x.part")).unwrap(),
         }
         let refused = store.resume(&kept.file.file, &always).unwrap_err();
-        assert!(matches!(refused, PrepareError::Disk { .. }), "{refused:?}");
+        assert!(matches!(refused, PrepareError::PartExists(_)), "{refused:?}");
         assert_eq!(fs::read(&victim).unwrap(), b"precious");
     }
 }
@@ -405,4 +406,19 @@ fn a_store_told_to_halt_gives_up_what_takes_long_until_it_is_asked_what_it_knows
     assert!(matches!(store.resume(&kept.file.file, &always), Err(PrepareError::Stopped)));
     store.recall().unwrap();
     assert_eq!(store.resume(&kept.file.file, &always).unwrap().download.known().held.count(), 2);
+}
+
+#[test]
+fn what_began_before_a_halt_is_given_up_though_all_may_be_done_again() {
+    let kept = Kept::new(3);
+    let (store, ..) = kept.open();
+    fetch(&kept.play.store, &kept.file, &kept.prepare(&store), 0..2);
+    let meddle = |_, _| {
+        store.halt();
+        store.recall().unwrap();
+        true
+    };
+    assert!(matches!(store.share(&kept.play.path("x"), &meddle), Err(ShareError::Stopped)));
+    assert!(matches!(store.resume(&kept.file.file, &meddle), Err(PrepareError::Stopped)));
+    store.resume(&kept.file.file, &always).unwrap();
 }

@@ -1,6 +1,8 @@
 //! What the tests have in common; then the tests.
 
 mod downloads;
+mod parts;
+mod room;
 mod rules;
 mod shares;
 

@@ -184,6 +184,9 @@ fn where_it_may_go() {
     let path = |target: &Target| get(&play, &file, target).map(|d| d.path());
     let folder = path(&play.target("no/such/folder")).unwrap_err();
     assert!(matches!(folder, PrepareError::Folder { .. }), "{folder}");
+    let missing = path(&play.target("missing/")).unwrap_err();
+    assert!(matches!(missing, PrepareError::Folder { .. }), "{missing}");
+    assert!(path(&play.target("missing/.")).is_err());
     let relative = Target { path: "here".into(), ..play.target("") };
     assert!(matches!(path(&relative), Err(PrepareError::Target(_))));
     let made = Target { directory: true, ..play.target("to/be/made") };
@@ -222,4 +225,45 @@ fn the_quota_counts_all_downloads() {
     other.forget(&first).unwrap();
     assert!(play.path("got/a").exists());
     get("c").unwrap();
+}
+
+#[test]
+fn two_names_that_the_disk_takes_for_one_are_refused() {
+    let play = Play::new();
+    play.file("d/a/x", &noise(1, 1000));
+    play.file("d/b/x", &noise(2, 1000));
+    let file = play.share("d");
+    let (other, download) = play.download(&file, "y");
+    let again = super::prepare::make(
+        &download.item().row.part(&file.file),
+        &download.loaded.manifest,
+        super::place::Use::MakeNew,
+    );
+    assert!(again.unwrap_err().to_string().contains("takes it for another name"));
+    fetch(&play.store, &file, &download, 0..1);
+    download.stop().unwrap();
+    // A disk on which `a` and `b` are the same, as `a` and `A` are on some.
+    let Some(_bound) = Bound::mount(&play.path("y.part/a"), &play.path("y.part/b")) else {
+        println!("skipped: binding a directory needs root");
+        return;
+    };
+    let error = other.resume(&file.file, &always).unwrap_err();
+    assert!(error.to_string().contains("takes it for another name"), "{error}");
+}
+
+/// A directory that is to be seen under a second name.
+struct Bound(PathBuf);
+
+impl Bound {
+    fn mount(from: &Path, to: &Path) -> Option<Bound> {
+        let mut mount = std::process::Command::new("mount");
+        let status = mount.arg("--bind").args([from, to]).status();
+        status.is_ok_and(|status| status.success()).then(|| Bound(to.to_owned()))
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
 }
