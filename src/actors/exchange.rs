@@ -22,7 +22,7 @@ use self::reading::Reading;
 use super::lifeline::Lifeline;
 use super::messages::{
     ChunkSent, Configure, GraphChanged, LinkChange, LinkChanged, Measured, NeedLink, Note,
-    PieceFrom, PiecesView, Progress, ReadChunk, Stop, WholeFrom,
+    PieceFrom, PiecesView, Progress, Stop, WholeFrom,
 };
 use super::notices::Notices;
 use super::policy;
@@ -114,8 +114,7 @@ pub struct Exchange {
     shares: BTreeMap<TransferId, Share>,
     next_transfer: TransferId,
     graph: Option<Arc<View>>,
-    /// Publishing is planned.
-    showing: bool,
+    showing: shown::Showing,
     /// The known files as they were shown last.
     files: shown::Files,
     ticking: bool,
@@ -145,7 +144,7 @@ impl Exchange {
             shares: BTreeMap::new(),
             next_transfer: 1,
             graph: None,
-            showing: false,
+            showing: shown::Showing::default(),
             files: shown::Files::default(),
             ticking: false,
             closing: false,

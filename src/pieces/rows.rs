@@ -27,6 +27,13 @@ pub enum Phase {
     Failed,
 }
 
+impl Phase {
+    /// Nothing will happen any more.
+    pub fn is_over(self) -> bool {
+        matches!(self, Phase::Done | Phase::Stopped | Phase::Failed)
+    }
+}
+
 /// What keeps a download from being faster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bottleneck {

@@ -81,7 +81,7 @@ impl Handler<ShareMessage> for Exchange {
             if let Some(known) = known {
                 exchange.handle_event("Serve", Event::Serve(known), ctx);
             }
-            exchange.show_files(ctx);
+            exchange.show_end(ctx);
         });
         self.tick(ctx);
         self.show(ctx);
@@ -126,9 +126,8 @@ impl Handler<GetFile> for Exchange {
 impl Exchange {
     /// The transfer that gets this file.
     pub(super) fn running(&self, file: &FileId) -> Option<TransferId> {
-        let over = |phase| matches!(phase, Phase::Done | Phase::Stopped | Phase::Failed);
         let rows = self.turn.core.rows();
-        let running = rows.iter().find(|row| row.file == Some(*file) && !over(row.phase));
+        let running = rows.iter().find(|row| row.file == Some(*file) && !row.phase.is_over());
         running.map(|row| row.transfer)
     }
 
@@ -180,13 +179,25 @@ impl Handler<StopTransfer> for Exchange {
     fn handle(&mut self, message: StopTransfer, ctx: &mut Context<Self>) -> Self::Result {
         let StopTransfer { transfer } = message;
         if let Some(share) = self.shares.get(&transfer) {
+            if share.outcome.is_some() {
+                return Err(refused(format!("transfer {transfer} has ended")));
+            }
             share.progress.stop.store(true, Ordering::Relaxed);
             return Ok(());
         }
-        if !self.gets.contains_key(&transfer) {
-            return Err(refused(format!(
-                "there is no transfer {transfer} (node transfers lists them)"
-            )));
+        let rows = self.turn.core.rows();
+        match rows.iter().find(|row| row.transfer == transfer).map(|row| row.phase) {
+            None => {
+                let why = format!("there is no transfer {transfer} (node transfers lists them)");
+                return Err(refused(why));
+            }
+            Some(Phase::Finishing) => {
+                return Err(refused("all is here already and is being put into its place"));
+            }
+            Some(phase) if phase.is_over() => {
+                return Err(refused(format!("transfer {transfer} has ended")));
+            }
+            Some(_) => {}
         }
         self.handle_event("Stop", Event::Stop { transfer }, ctx);
         self.put_away(transfer, ctx);

@@ -292,7 +292,7 @@ impl Exchange {
                 Err(error) => Event::Refused { transfer, trouble: error.trouble() },
             };
             exchange.handle_event("Finished", event, ctx);
-            exchange.show_files(ctx);
+            exchange.show_end(ctx);
         });
     }
 

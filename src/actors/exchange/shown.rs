@@ -19,10 +19,23 @@ use crate::wire::bounded::List;
 
 /// Known files, of which there may be thousands, are looked through no more often than this.
 const FILES_EVERY: Duration = Duration::from_secs(1);
+/// What runs is shown again after this though nothing happens: how long it has been waiting is to be seen, too.
+const REFRESH_EVERY: Duration = Duration::from_secs(1);
 /// So few are looked through at once when others are known: whoever shares a file sees it in the list.
 const FEW: usize = 256;
 /// Most ended shares that are still shown.
 const ENDED_MAX: usize = 64;
+
+/// When what there is to see is published.
+#[derive(Default)]
+pub(super) struct Showing {
+    /// When it was; None: never.
+    at: Option<Time>,
+    /// It is planned, because something has changed.
+    planned: bool,
+    /// It is planned, because time passes.
+    refreshing: bool,
+}
 
 /// The known files as they were shown last.
 #[derive(Default)]
@@ -39,12 +52,19 @@ pub(super) struct Files {
 impl Exchange {
     /// Publishes what there is to see, soon.
     pub(super) fn show(&mut self, ctx: &mut Context<Self>) {
-        if !std::mem::replace(&mut self.showing, true) {
-            ctx.run_later(SHOW_EVERY, |exchange, ctx| {
-                exchange.showing = false;
+        if !std::mem::replace(&mut self.showing.planned, true) {
+            let since = self.showing.at.map_or(SHOW_EVERY, |at| self.turn.now().since(at));
+            ctx.run_later(SHOW_EVERY.saturating_sub(since), |exchange, ctx| {
+                exchange.showing.planned = false;
                 exchange.publish(ctx);
             });
         }
+    }
+
+    /// Publishes it at once: something has ended, and people wait for that.
+    pub(super) fn show_end(&mut self, ctx: &mut Context<Self>) {
+        self.files.stale = true;
+        self.publish(ctx);
     }
 
     /// As [`Exchange::show`], when other files are known than before.
@@ -79,6 +99,14 @@ impl Exchange {
         } else if self.files.stale && !std::mem::replace(&mut self.files.planned, true) {
             ctx.run_later(FILES_EVERY, |exchange, ctx| {
                 exchange.files.planned = false;
+                exchange.show(ctx);
+            });
+        }
+        self.showing.at = Some(now);
+        let runs = transfers.iter().any(|transfer| !transfer.row.phase.is_over());
+        if runs && !std::mem::replace(&mut self.showing.refreshing, true) {
+            ctx.run_later(REFRESH_EVERY, |exchange, ctx| {
+                exchange.showing.refreshing = false;
                 exchange.show(ctx);
             });
         }

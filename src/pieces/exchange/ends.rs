@@ -231,9 +231,11 @@ impl Exchange {
         }
     }
 
-    /// A person does not want it any more.
+    /// A person does not want it any more. What is whole already is put into its place all the same.
     pub(super) fn stop(&mut self, now: Time, transfer: TransferId, out: &mut Vec<Effect>) {
-        self.abandon(now, transfer, Phase::Stopped, String::new(), out);
+        if self.fetches.get(&transfer).is_some_and(|fetch| fetch.phase != Phase::Finishing) {
+            self.abandon(now, transfer, Phase::Stopped, String::new(), out);
+        }
     }
 
     /// It cannot go on.
@@ -318,7 +320,7 @@ impl Exchange {
     /// A person wants this file forgotten.
     pub(super) fn forget(&mut self, now: Time, file: &FileId, out: &mut Vec<Effect>) {
         if let Some(transfer) = self.by_file.get(file).copied() {
-            self.stop(now, transfer, out);
+            self.abandon(now, transfer, Phase::Stopped, String::new(), out);
         }
         self.unkeep(now, file, Nope::Absent, out);
     }

@@ -85,3 +85,22 @@ fn that_nobody_holds_it_is_said_after_a_while_and_that_it_was_changed_at_once() 
     alone.wait(Duration::from_secs(4));
     assert_eq!(alone.row().bottleneck, Bottleneck::Holders);
 }
+
+#[test]
+fn what_is_whole_is_finished_though_it_is_stopped_but_not_if_it_is_forgotten() {
+    for forget in [false, true] {
+        let (mut alone, out) = Alone::fetching(1, 1);
+        let (peer, request, piece) = asks(&out)[0];
+        alone.tell(Event::Received { peer, request });
+        alone.tell(Event::Stored { transfer: 1, piece, outcome: Stored::Good });
+        assert_eq!(phase(&alone, 1), Phase::Finishing);
+        alone.tell(Event::Stop { transfer: 1 });
+        assert_eq!(phase(&alone, 1), Phase::Finishing);
+        if forget {
+            alone.tell(Event::Forget { file: FileId([1; 32]) });
+        }
+        alone.tell(Event::Finished { transfer: 1 });
+        let wanted = if forget { Phase::Stopped } else { Phase::Done };
+        assert_eq!((phase(&alone, 1), alone.core.files.is_empty()), (wanted, forget));
+    }
+}
