@@ -14,7 +14,7 @@
 //!   which is where this program runs; Windows refuses to create them, so nothing is lost silently.
 //! - Accepted: names that differ only in case, or in how accents are composed. Source trees have both
 //!   `Makefile` and `makefile`. On a disk that takes them for one name, the second cannot be created: whoever
-//!   writes files must create each anew and never open one that is there.
+//!   writes files must create each anew, and see that no two are one when it opens them again.
 //!
 //! A name that may not be is refused when the file is shared, and again when a manifest is received.
 

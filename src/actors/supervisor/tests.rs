@@ -12,6 +12,7 @@ use crate::actors::registry::Registry;
 use crate::actors::shelf::Shelf;
 use crate::actors::topology::Topology;
 use crate::mesh::view::View;
+use crate::store::pieces::ShareError;
 
 /// Anyone: panic.
 #[derive(Message)]
@@ -83,6 +84,7 @@ struct Daemon {
     supervisor: Addr<Supervisor>,
     view: watch::Receiver<Arc<View>>,
     listen: std::net::SocketAddr,
+    store: crate::store::pieces::PieceStore,
     _home: tempfile::TempDir,
 }
 
@@ -104,7 +106,8 @@ impl Daemon {
         let line = crate::cli::parse(line.into_iter().map(Into::into)).expect("a good line");
         let boot = crate::daemon::boot(&line.flags).expect("a good start");
         let (view, listen) = (boot.view.subscribe(), boot.home.listen);
-        Daemon { supervisor: Supervisor::new(boot).start(), view, listen, _home: home }
+        let store = boot.store.clone();
+        Daemon { supervisor: Supervisor::new(boot).start(), view, listen, store, _home: home }
     }
 
     async fn look(&self) -> (u64, Vec<ConnId>) {
@@ -223,12 +226,16 @@ fn a_supervisor_that_fails_ends_the_process_with_70() {
 #[test]
 fn a_daemon_told_to_stop_ends_with_0_also_between_two_generations() {
     let system = System::new();
-    system.block_on(async {
+    let store = system.block_on(async {
         let daemon = Daemon::start("stopped", None);
         wait("the first generation", async || daemon.look().await.0 == 0).await;
         daemon.fail(Child::Heartbeat).await;
         wait("the end of the generation", async || daemon.look().await.0 == u64::MAX).await;
         deliver(&to(&daemon.supervisor), Shutdown { leave: false, why: "a test" });
+        daemon.store.clone()
     });
     assert_eq!(system.run_with_code().expect("it ends"), 0);
+    let this = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let shared = store.share(&this, &|_, _| true);
+    assert!(matches!(shared, Err(ShareError::Stopped)), "nothing is hashed for nobody");
 }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::catalog::{Kind, Loaded, Row};
 use super::download::{CommitError, Download};
-use super::place::{Place, Use, drop_first_name};
+use super::place::{Birth, Place, Use, drop_first_name};
 use super::prepare::{PrepareError, check_free, is_full};
 use super::share::after_a_tick;
 use super::{Item, locked};
@@ -93,7 +93,8 @@ impl Download {
                 let disk = |source| FinishError::Disk { path: target.root.clone(), source };
                 if !drop_first_name(&gate.place.root, &target.root).map_err(disk)? {
                     let there = fs::symlink_metadata(&gate.place.root).map_err(disk)?;
-                    if self.store.our_part(&self.file, &gate.place, &there)?.is_none() {
+                    let made = self.store.0.catalog.part(&self.file)?;
+                    if made.is_some_and(|made| made.is_surely_not_of(&Birth::of(&there))) {
                         return Err(FinishError::Tampered(gate.place.root.clone()));
                     }
                     self.complete_files(&gate.place)?;

@@ -63,6 +63,11 @@ impl Birth {
             _ => self.inode == other.inode,
         }
     }
+
+    /// Whether they are of two files beyond doubt: some disks of other machines number a file anew at times.
+    pub fn is_surely_not_of(&self, other: &Birth) -> bool {
+        self.born.zip(other.born).is_some_and(|(one, another)| one != another)
+    }
 }
 
 /// What a file is opened for.
