@@ -101,6 +101,14 @@ impl Bitmap {
         (0..self.len).filter(|piece| self.contains(*piece))
     }
 
+    /// The pieces that are in one of two sets of the same length and not in the other, in order.
+    pub fn differing(&self, other: &Bitmap) -> impl Iterator<Item = u32> + '_ {
+        let bytes = self.bytes.iter().zip(&other.bytes).map(|(a, b)| a ^ b).collect::<Vec<u8>>();
+        (0u32..).zip(bytes).filter(|(_, bits)| *bits != 0).flat_map(|(at, bits)| {
+            (0..8).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| at * 8 + bit)
+        })
+    }
+
     /// The pieces not in the set, in order.
     pub fn missing(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.len).filter(|piece| !self.contains(*piece))
@@ -123,6 +131,9 @@ mod tests {
             let wanted: std::collections::BTreeSet<u32> = picks.into_iter().filter(|p| *p < len).collect();
             prop_assert_eq!(set.iter().collect::<Vec<_>>(), wanted.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(u32::try_from(wanted.len()).expect("few"), set.count());
+            let (none, all) = (Bitmap::none(len), Bitmap::all(len));
+            prop_assert!(set.differing(&none).eq(set.iter()));
+            prop_assert!(set.differing(&all).eq(set.missing()));
             prop_assert_eq!(set.missing().count() + set.iter().count(), len as usize);
             prop_assert_eq!(Bitmap::from_bytes(set.as_bytes(), len), Some(set));
         }

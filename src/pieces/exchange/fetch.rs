@@ -11,7 +11,7 @@ use crate::mesh::{NodeId, Time};
 use crate::pieces::event::KnownFile;
 use crate::pieces::frame::Held;
 use crate::pieces::rows::Phase;
-use crate::pieces::{Bitmap, FileId, PIECES_MAX};
+use crate::pieces::{Bitmap, FileId, MANIFEST_BYTES_MAX, PIECES_MAX};
 
 /// Holders of one download that are kept track of.
 pub(super) const SOURCES_MAX: usize = 256;
@@ -82,6 +82,13 @@ pub(super) struct Source {
     pub(super) claim: Claim,
     /// It holds nothing that is free: not looked at again until that may have changed.
     pub(super) idle: bool,
+}
+
+impl Source {
+    /// Whether it can be asked for the manifest.
+    pub(super) fn has_manifest(&self) -> bool {
+        (1..=MANIFEST_BYTES_MAX).contains(&self.manifest_bytes)
+    }
 }
 
 /// What a peer gave, for as long as the download runs.
@@ -252,13 +259,34 @@ impl Fetch {
             Some(known) => claim.known(known.have.len()),
             None => claim,
         };
-        self.forget_source(&peer);
         let nothing = manifest_bytes == 0 && claim == Claim::Nothing;
-        if nothing || self.sources.len() >= SOURCES_MAX {
+        let room = self.sources.len() < SOURCES_MAX || self.sources.contains_key(&peer);
+        if nothing || !room {
+            self.forget_source(&peer);
             return;
         }
-        self.count(&claim, true);
-        self.sources.insert(peer, Source { manifest_bytes, claim, idle: false });
+        let source = Source { manifest_bytes, claim: claim.clone(), idle: false };
+        let before = self.sources.insert(peer, source).map_or(Claim::Nothing, |s| s.claim);
+        self.recount(&before, &claim);
+    }
+
+    /// Counts only what is new: words come often, and most of them say little that was not known.
+    fn recount(&mut self, before: &Claim, after: &Claim) {
+        match (before, after, &mut self.known) {
+            (Claim::Some(before), Claim::Some(after), Some(known)) => {
+                for piece in before.differing(after) {
+                    match after.contains(piece) {
+                        true => known.picker.gained(piece),
+                        false => known.picker.lost(piece),
+                    }
+                }
+            }
+            _ if before == after => {}
+            _ => {
+                self.count(before, false);
+                self.count(after, true);
+            }
+        }
     }
 
     /// A peer holds more than it said.
@@ -297,26 +325,30 @@ impl Fetch {
         }
     }
 
-    /// A peer does not hold a piece though it said so.
+    /// A peer cannot give a piece though it said so.
     pub(super) fn holds_less(&mut self, peer: &NodeId, piece: u32) {
-        let Some(known) = &self.known else { return };
-        let total = known.have.len();
-        let Some(source) = self.sources.get_mut(peer) else { return };
-        if !source.claim.holds(piece) || piece >= total {
+        let Some((known, source)) = self.known.as_mut().zip(self.sources.get_mut(peer)) else {
             return;
-        }
-        let before = std::mem::replace(&mut source.claim, Claim::Nothing);
-        self.count(&before, false);
-        let mut set = match before {
-            Claim::Some(set) => set,
-            _ => Bitmap::all(total),
         };
-        set.remove(piece);
-        let after = Claim::Some(set);
-        self.count(&after, true);
-        if let Some(source) = self.sources.get_mut(peer) {
-            source.claim = after;
+        match &mut source.claim {
+            Claim::Some(set) => {
+                if set.remove(piece) {
+                    known.picker.lost(piece);
+                }
+            }
+            Claim::All => {
+                let mut set = Bitmap::all(known.have.len());
+                set.remove(piece);
+                source.claim = Claim::Some(set.clone());
+                self.recount(&Claim::All, &Claim::Some(set));
+            }
+            Claim::Nothing | Claim::Raw(_) => {}
         }
+    }
+
+    /// Whether a peer says that it holds everything.
+    pub(super) fn claims_all(&self, peer: &NodeId) -> bool {
+        self.sources.get(peer).is_some_and(|source| source.claim == Claim::All)
     }
 
     /// A peer is not asked any more.

@@ -23,6 +23,10 @@ const TURNAROUND: Duration = Duration::from_millis(5);
 /// Least time one measure of the rate spans, so that two pieces that come together do not look like a miracle.
 const MEASURE: Duration = Duration::from_millis(50);
 
+/// A peer that does not give what it was asked for is left alone for so long, and each time twice as long.
+pub(super) const REST: Duration = Duration::from_secs(5);
+const DOUBLINGS_MAX: u8 = 6;
+
 /// Time over which rates are smoothed.
 const SMOOTH: Duration = Duration::from_millis(500);
 /// Time after which the pace of one piece is one.
@@ -39,6 +43,8 @@ pub(super) struct Asked {
     pub(super) got: u32,
     /// When it was first told that some had come.
     pub(super) began: Option<Time>,
+    /// When bytes came of something that was asked for later, and none of this.
+    pub(super) passed_at: Option<Time>,
 }
 
 impl Asked {
@@ -48,6 +54,11 @@ impl Asked {
         let us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
         let pace = u64::from(self.got).saturating_mul(1_000_000).checked_div(us)?;
         (since >= PACE).then_some(pace)
+    }
+
+    /// Answers come in the order of the asks: what has been passed over for so long will not come.
+    pub(super) fn is_passed_over(&self, now: Time, patience: Duration) -> bool {
+        self.got == 0 && self.passed_at.is_some_and(|at| now.since(at) >= patience)
     }
 }
 
@@ -103,8 +114,12 @@ pub(super) struct Link {
     pub(super) meter: Meter,
     /// When bytes last came, or the first of the asks was made.
     pub(super) heard_at: Time,
-    /// It is not asked before this.
+    /// It is not asked before this: it said that it is busy.
     pub(super) rest_until: Time,
+    /// How often in a row it lost what it was asked for by its own fault; a whole piece makes good for all.
+    pub(super) strikes: u8,
+    /// It is not asked before this, for its strikes.
+    struck_until: Time,
     pub(super) interests: BTreeMap<FileId, Interest>,
     /// Files it said it holds whole.
     pub(super) whole: BTreeSet<FileId>,
@@ -124,6 +139,8 @@ impl Link {
             meter: Meter::default(),
             heard_at: Time(0),
             rest_until: Time(0),
+            strikes: 0,
+            struck_until: Time(0),
             interests: BTreeMap::new(),
             whole: BTreeSet::new(),
             queue: Queue::new(Bucket::new(upload)),
@@ -135,7 +152,10 @@ impl Link {
     /// Pieces of this length that keep the peer busy without making others wait.
     pub(super) fn window(&self, piece_bytes: u32) -> usize {
         let (least, most, first) = WINDOW;
-        let window = if self.meter.rate == 0 {
+        let window = if self.strikes > 0 {
+            // It has to show first that it gives at all.
+            1
+        } else if self.meter.rate == 0 {
             first
         } else {
             self.unbounded_window(piece_bytes).clamp(least, most)
@@ -144,7 +164,7 @@ impl Link {
     }
 
     /// What the rate and the round trip alone would make of it.
-    pub(super) fn unbounded_window(&self, piece_bytes: u32) -> u64 {
+    fn unbounded_window(&self, piece_bytes: u32) -> u64 {
         let turn = Duration::from_micros(u64::from(self.rtt_us)).max(TURNAROUND);
         let flying = u128::from(self.meter.rate) * turn.as_micros() / 1_000_000;
         let pieces = flying.div_ceil(u128::from(piece_bytes.max(1))) + 1;
@@ -153,7 +173,44 @@ impl Link {
 
     /// Whether one more piece may be asked of it.
     pub(super) fn has_room(&self, now: Time, piece_bytes: u32) -> bool {
-        now >= self.rest_until && self.asks.len() < self.window(piece_bytes)
+        !self.rests(now) && self.asks.len() < self.window(piece_bytes)
+    }
+
+    /// Whether it is left alone for a while.
+    pub(super) fn rests(&self, now: Time) -> bool {
+        now < self.rest_until.max(self.struck_until)
+    }
+
+    /// It does not give what it was asked for: it is asked less, and later each time. What it loses while it
+    /// rests belongs to the same fault.
+    pub(super) fn strike(&mut self, now: Time) {
+        if now >= self.struck_until {
+            self.struck_until = now + REST * (1 << self.strikes.min(DOUBLINGS_MAX));
+            self.strikes = self.strikes.saturating_add(1);
+        }
+    }
+
+    /// Whether this is what it answers next.
+    pub(super) fn is_first(&self, request: u64) -> bool {
+        self.asks.first_key_value().is_some_and(|(first, _)| *first == request)
+    }
+
+    /// It gave something whole.
+    pub(super) fn pardon(&mut self) {
+        self.strikes = 0;
+        self.struck_until = Time(0);
+    }
+
+    /// Bytes of a request came: those asked for earlier of which nothing came were passed over.
+    pub(super) fn pass_over(&mut self, now: Time, request: u64) {
+        for (_, asked) in self.asks.range_mut(..request).filter(|(_, a)| a.got == 0) {
+            asked.passed_at.get_or_insert(now);
+        }
+    }
+
+    /// Whether only the distance keeps us from getting more: the widest window is not wide enough.
+    pub(super) fn is_too_far(&self, piece_bytes: u32) -> bool {
+        self.unbounded_window(piece_bytes) > WINDOW.1
     }
 
     /// Microseconds until it would have given one more piece than it is asked for now.

@@ -69,6 +69,8 @@ pub struct Exchange {
     /// The last time that was handed in.
     now: Time,
     links: BTreeMap<NodeId, Link>,
+    /// Links that do not give what they were asked for.
+    struck: BTreeSet<NodeId>,
     files: BTreeMap<FileId, Local>,
     fetches: BTreeMap<TransferId, Fetch>,
     /// Which transfer gets a file.
@@ -117,6 +119,7 @@ impl Exchange {
             crypto,
             now: Time(0),
             links: BTreeMap::new(),
+            struck: BTreeSet::new(),
             files: BTreeMap::new(),
             fetches: BTreeMap::new(),
             by_file: BTreeMap::new(),
@@ -229,6 +232,7 @@ impl Exchange {
     fn link_down(&mut self, now: Time, peer: NodeId) {
         let Some(link) = self.links.remove(&peer) else { return };
         self.slots.remove(&peer);
+        self.struck.remove(&peer);
         for (request, asked) in link.asks {
             self.buffered -= u64::from(asked.bytes);
             self.unanswered(peer, request, &asked);

@@ -4,13 +4,14 @@
 //! piece that becomes one holder less rare is swapped over one border, and nothing is ever sorted. Holders of
 //! everything change nobody's order and are only counted.
 
+use super::fetch::SOURCES_MAX;
 use crate::mesh::dice::Dice;
 use crate::pieces::Bitmap;
 
 /// Pieces looked at in order of rarity before the holder's own set is searched instead.
 const LOOKS_MAX: u32 = 256;
-/// Rarities told apart. Holders of a download are bounded by the same number.
-const RARITIES: usize = 258;
+/// Rarities told apart: not free, and free with none up to all of the holders a download may have.
+const RARITIES: usize = SOURCES_MAX + 2;
 
 /// The free pieces of one download.
 #[derive(Clone, Debug)]

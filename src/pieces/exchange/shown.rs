@@ -127,14 +127,14 @@ impl Exchange {
         };
         let at_disk = self.storing.len() + self.to_store.len();
         let asked_of = fetch.sources.keys().filter_map(|peer| self.links.get(peer));
-        let wide = |link: &super::link::Link| link.unbounded_window(known.piece_bytes) > 16;
+        let far = |link: &super::link::Link| link.is_too_far(known.piece_bytes);
         if fetch.starves() {
             Bottleneck::Holders
         } else if recent(fetch.limited_at) {
             Bottleneck::Limit
         } else if recent(fetch.crowded_at) && at_disk * 2 >= known.owners.len() {
             Bottleneck::Disk
-        } else if asked_of.filter(|link| !link.asks.is_empty()).any(wide) {
+        } else if asked_of.filter(|link| !link.asks.is_empty()).any(far) {
             Bottleneck::Rtt
         } else {
             Bottleneck::Peers

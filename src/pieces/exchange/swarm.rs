@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::Exchange;
 use super::fetch::{Claim, Fetch, Step};
-use super::link::Asked;
+use super::link::{Asked, REST};
 use super::stored::Landed;
 use crate::mesh::{NodeId, Time};
-use crate::pieces::MANIFEST_BYTES_MAX;
 use crate::pieces::event::{Effect, TransferId};
 use crate::pieces::frame::{Nope, Part, PieceFrame};
 use crate::pieces::rows::Phase;
@@ -16,8 +15,6 @@ use crate::pieces::rows::Phase;
 const FIRST_AT_RANDOM: u32 = 4;
 /// A busy peer is asked again after this long, and up to twice that.
 const BUSY: Duration = Duration::from_secs(1);
-/// A peer whose bytes stopped coming is asked again after this.
-pub(super) const REST: Duration = Duration::from_secs(5);
 
 /// Pieces that may be under way however slowly they come, and until it is known how fast.
 const FLYING_MIN: (u64, u64) = (4, 8);
@@ -34,21 +31,25 @@ impl Exchange {
             || self.buffered.saturating_add(u64::from(bytes)) <= self.policy.buffer_bytes_max
     }
 
-    /// Bytes asked for that have not come whole.
+    /// Bytes asked for that have not come whole. What was asked of those who do not give is not on its way.
     pub(super) fn flying(&self) -> u64 {
         let landed = self.to_store.iter().chain(self.storing.values());
-        self.buffered.saturating_sub(landed.map(|l| u64::from(l.bytes)).sum())
+        let landed: u64 = landed.map(|landed| u64::from(landed.bytes)).sum();
+        let struck = self.struck.iter().filter_map(|peer| self.links.get(peer));
+        let stuck: u64 =
+            struck.flat_map(|link| link.asks.values()).map(|asked| u64::from(asked.bytes)).sum();
+        self.buffered.saturating_sub(landed).saturating_sub(stuck)
     }
 
     /// Whether so many more bytes would come soon, as far as our own way in goes. Asking more than that of many
     /// would make each of them look slow.
     fn comes_soon(&self, bytes: u32) -> bool {
         let (least, unknown) = FLYING_MIN;
-        let least = match self.meter.rate {
+        let most = match self.meter.rate {
             0 => unknown * u64::from(bytes),
             rate => rate.saturating_mul(FLYING_SECONDS).max(least * u64::from(bytes)),
         };
-        self.flying().saturating_add(u64::from(bytes)) <= least
+        self.flying().saturating_add(u64::from(bytes)) <= most
     }
 
     /// Asks for all that may be asked for: each download and each peer in turn, one piece a turn.
@@ -74,15 +75,17 @@ impl Exchange {
 
     /// Asks each peer that may be asked for one piece (or one of them for the manifest).
     fn fill_one(&mut self, now: Time, transfer: TransferId, out: &mut Vec<Effect>) {
-        let Some(fetch) = self.fetches.get_mut(&transfer) else { return };
+        let Some(fetch) = self.fetches.get(&transfer) else { return };
         let Some(known) = &fetch.known else {
             self.ask_manifest(now, transfer, out);
             return;
         };
         let piece_bytes = known.piece_bytes;
-        if known.picker.free() == 0 {
+        // Most turns end here; what follows looks at all sources.
+        if known.picker.free() == 0 || !self.may_ask_more(now, transfer, piece_bytes) {
             return;
         }
+        let Some(fetch) = self.fetches.get(&transfer) else { return };
         let links = &self.links;
         let may = |peer: &NodeId| links.get(peer).is_some_and(|l| l.has_room(now, piece_bytes));
         let mut peers: Vec<NodeId> = (fetch.sources.iter())
@@ -151,13 +154,14 @@ impl Exchange {
             return;
         }
         let links = &self.links;
-        let rested = |peer: &NodeId| links.get(peer).is_some_and(|l| now >= l.rest_until);
-        let may = fetch.sources.iter().filter(|(peer, source)| {
-            (1..=MANIFEST_BYTES_MAX).contains(&source.manifest_bytes) && rested(peer)
+        let may = fetch.sources.iter().filter_map(|(peer, source)| {
+            let link = links.get(peer).filter(|link| !link.rests(now) && source.has_manifest())?;
+            Some((link.strikes, *peer, source.manifest_bytes))
         });
-        let mut peers: Vec<(NodeId, u32)> = may.map(|(p, s)| (*p, s.manifest_bytes)).collect();
+        let mut peers: Vec<(u8, NodeId, u32)> = may.collect();
         self.dice.shuffle(&mut peers);
-        let Some((peer, bytes)) = peers.first().copied() else { return };
+        let best = peers.iter().min_by_key(|(strikes, ..)| *strikes).copied();
+        let Some((_, peer, bytes)) = best else { return };
         if self.may_ask_more(now, transfer, bytes) {
             self.ask(now, transfer, peer, Part::Manifest, bytes, out);
             if let Some(fetch) = self.fetches.get_mut(&transfer) {
@@ -206,7 +210,9 @@ impl Exchange {
         if self.buffered == 0 {
             self.meter.begin(now);
         }
-        link.asks.insert(request, Asked { transfer, part, bytes, at: now, got: 0, began: None });
+        let (got, began, passed_at) = (0, None, None);
+        let asked = Asked { transfer, part, bytes, at: now, got, began, passed_at };
+        link.asks.insert(request, asked);
         self.buffered += u64::from(bytes);
         self.buffered_peak = self.buffered_peak.max(self.buffered);
         self.download.take(now, u64::from(bytes));
@@ -224,6 +230,9 @@ impl Exchange {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let Some(asked) = link.asks.remove(&request) else { return };
         link.heard_at = now;
+        link.pass_over(now, request);
+        link.pardon();
+        self.struck.remove(&peer);
         link.meter.add(now, u64::from(asked.bytes));
         self.meter.add(now, u64::from(asked.bytes));
         self.stirred = true;
@@ -262,6 +271,7 @@ impl Exchange {
                 asked.got = bytes.min(asked.bytes);
                 asked.began.get_or_insert(now);
                 link.heard_at = now;
+                link.pass_over(now, request);
             }
             self.stirred = true;
         }
@@ -272,7 +282,12 @@ impl Exchange {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let Some(asked) = link.asks.remove(&request) else { return };
         self.buffered -= u64::from(asked.bytes);
-        if matches!(why, Nope::Busy | Nope::Cancelled) {
+        // Who holds everything lacks nothing: its word is worth nothing until it is given again. Or its disk
+        // fails, and what it lacks has to be counted from now on. Either is work for us, so not at once again.
+        let claims_all =
+            self.fetches.get(&asked.transfer).is_some_and(|fetch| fetch.claims_all(&peer));
+        let lacks = claims_all && matches!(asked.part, Part::Piece(_));
+        if lacks || matches!(why, Nope::Busy | Nope::Cancelled) {
             link.rest_until = link.rest_until.max(now + self.dice.between(BUSY, 2 * BUSY));
         }
         match (asked.part, why) {
@@ -287,6 +302,9 @@ impl Exchange {
                 }
             }
             (Part::Manifest, _) => self.source_gone(asked.transfer, &peer),
+            (Part::Piece(_), Nope::Absent | Nope::OutOfRange) if lacks => {
+                self.source_gone(asked.transfer, &peer);
+            }
             (Part::Piece(piece), _) => {
                 if let Some(fetch) = self.fetches.get_mut(&asked.transfer) {
                     fetch.holds_less(&peer, piece);

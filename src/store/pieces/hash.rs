@@ -43,7 +43,15 @@ pub(super) fn hash(
     let total: u64 = pieces.iter().map(|piece| u64::from(manifest.piece_len(*piece))).sum();
     let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
     let (stopped, over) = (AtomicBool::new(false), AtomicBool::new(false));
+    let tell = |watch: Option<Progress>, done: u64| {
+        if watch.is_some_and(|watch| !watch(done, total)) {
+            stopped.store(true, Ordering::Relaxed);
+            over.store(true, Ordering::Relaxed);
+        }
+    };
     let work = |watch: Option<Progress>| {
+        // Also when the other thread takes all pieces, it was asked whether to go on.
+        tell(watch, 0);
         let mut reader = Reader::new(place, manifest);
         let mut found: Vec<(usize, Result<[u8; 32], Failed>)> = Vec::new();
         while !over.load(Ordering::Relaxed) {
@@ -55,11 +63,7 @@ pub(super) fn hash(
             }
             found.push((at, hash));
             let bytes = u64::from(manifest.piece_len(*piece));
-            let done = done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            if watch.is_some_and(|watch| !watch(done, total)) {
-                stopped.store(true, Ordering::Relaxed);
-                over.store(true, Ordering::Relaxed);
-            }
+            tell(watch, done.fetch_add(bytes, Ordering::Relaxed) + bytes);
         }
         found
     };

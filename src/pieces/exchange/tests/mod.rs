@@ -1,6 +1,7 @@
 //! Laws of the exchange core: alone against peers that keep no rule, and many of them as a swarm.
 
 mod alone;
+mod asking;
 mod hostile;
 mod phases;
 mod swarm;
@@ -95,6 +96,8 @@ impl Exchange {
             assert!(link.asks.len() <= 16 && link.interests.len() <= 256);
             assert!(link.whole.len() <= 4096);
         }
+        let struck = self.links.iter().filter(|(_, link)| link.strikes > 0).map(|(peer, _)| peer);
+        assert!(struck.eq(&self.struck));
         for (peer, link) in &self.links {
             assert!(link.queue.jobs.is_empty() || self.slots.waiting.contains(peer));
         }

@@ -14,6 +14,9 @@ use crate::pieces::rows::Phase;
 
 /// Chunks a path holds, written and not yet taken in.
 const PATH_CHUNKS: u32 = 4;
+/// Bytes that come as one, and the rate below which it matters.
+const BLOCK: u32 = 64 * 1024;
+const BLOCK_RATE: u64 = 64 * 1024;
 
 /// Bytes on their way.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +25,8 @@ struct Chunk {
     request: u64,
     bytes: u32,
     good: bool,
+    /// Bytes the core is told were sent when this is.
+    tells: u32,
 }
 
 /// Something asked for.
@@ -317,7 +322,9 @@ impl World {
             }
             Happening::Read { from, chunk, epoch } => {
                 if self.links.get(&pair(from, chunk.to)) == Some(&epoch) {
-                    self.nodes[from].uplink.push_back(chunk);
+                    for block in self.blocks(from, chunk) {
+                        self.nodes[from].uplink.push_back(block);
+                    }
                     self.send_next(from);
                 }
             }
@@ -335,9 +342,11 @@ impl World {
                     let when = node.down_free;
                     *self.nodes[from].stuffed.entry(chunk.to).or_default() += 1;
                     self.at(when, Happening::Arrived { from, epoch, chunk });
-                    let Chunk { to, request, bytes, .. } = chunk;
+                    let Chunk { to, request, tells: bytes, .. } = chunk;
                     let sent = Event::Sent { peer: id(to), request, bytes };
-                    self.tell(from, Duration::ZERO, sent);
+                    if bytes > 0 {
+                        self.tell(from, Duration::ZERO, sent);
+                    }
                 }
                 self.send_next(from);
             }
@@ -359,6 +368,19 @@ impl World {
             Happening::Link { a, b } => self.link(a, b),
         }
         true
+    }
+
+    /// What a slow line brings is told block by block.
+    fn blocks(&self, from: usize, chunk: Chunk) -> Vec<Chunk> {
+        let rate = self.nodes[from].rate.0.min(self.nodes[chunk.to].rate.1);
+        let block = if rate < BLOCK_RATE { BLOCK } else { chunk.bytes };
+        let begins = (0..chunk.bytes).step_by(block.max(1) as usize);
+        let blocks = begins.map(|at| {
+            let bytes = block.min(chunk.bytes - at);
+            let last = at + bytes == chunk.bytes;
+            Chunk { bytes, tells: if last { chunk.tells } else { 0 }, ..chunk }
+        });
+        blocks.collect()
     }
 
     fn send_next(&mut self, from: usize) {
@@ -508,7 +530,7 @@ impl World {
                 let good = !self.nodes[n].liar;
                 // The link may be gone, and only we do not know yet.
                 let Some(epoch) = self.links.get(&pair(n, to)).copied() else { return };
-                let chunk = Chunk { to, request, bytes, good };
+                let chunk = Chunk { to, request, bytes, good, tells: bytes };
                 let when = self.now + self.nodes[n].disk;
                 self.at(when, Happening::Read { from: n, chunk, epoch });
             }
