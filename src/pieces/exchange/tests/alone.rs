@@ -12,30 +12,30 @@ use crate::pieces::rows::{Phase, TransferRow};
 use crate::wire::bounded::List;
 
 /// A core with some links, and its clock.
-struct Alone {
-    core: Exchange,
-    now: Time,
+pub struct Alone {
+    pub core: Exchange,
+    pub now: Time,
 }
 
 impl Alone {
-    fn new(links: usize) -> Alone {
+    pub fn new(links: usize) -> Alone {
         let mut alone = Alone { core: exchange(0, policy(), 1), now: Time::from_ms(1000) };
         (1..=links).for_each(|n| _ = alone.tell(Event::LinkUp { peer: id(n), rtt_us: 100 }));
         alone
     }
 
-    fn tell(&mut self, event: Event) -> Vec<Effect> {
+    pub fn tell(&mut self, event: Event) -> Vec<Effect> {
         let mut out = Vec::new();
         self.core.handle(self.now, event, &mut out);
         self.core.check();
         out
     }
 
-    fn hear(&mut self, from: usize, frame: PieceFrame) -> Vec<Effect> {
+    pub fn hear(&mut self, from: usize, frame: PieceFrame) -> Vec<Effect> {
         self.tell(Event::FromPeer { peer: id(from), frame })
     }
 
-    fn wait(&mut self, time: Duration) -> Vec<Effect> {
+    pub fn wait(&mut self, time: Duration) -> Vec<Effect> {
         let (end, mut out) = (self.now + time, Vec::new());
         while let Some(at) = self.core.next_wake().filter(|at| *at <= end) {
             self.now = self.now.max(at);
@@ -45,12 +45,12 @@ impl Alone {
         out
     }
 
-    fn row(&self) -> TransferRow {
+    pub fn row(&self) -> TransferRow {
         self.core.rows().pop().expect("one transfer")
     }
 
     /// Gets file 1, of which peer 1 (and all up to `holders`) holds everything, up to where it is prepared.
-    fn fetching(holders: usize, pieces: u32) -> (Alone, Vec<Effect>) {
+    pub fn fetching(holders: usize, pieces: u32) -> (Alone, Vec<Effect>) {
         let mut alone = Alone::new(holders);
         alone.tell(Event::Get { transfer: 1, file: FileId([1; 32]), hints: Vec::new() });
         (1..=holders).for_each(|n| _ = alone.hear(n, have(1, Held::All)));
@@ -72,15 +72,15 @@ impl Alone {
     }
 }
 
-fn have(n: u8, held: Held) -> PieceFrame {
+pub fn have(n: u8, held: Held) -> PieceFrame {
     PieceFrame::Have { file: FileId([n; 32]), manifest_bytes: 400, held, wants: false }
 }
 
-fn ask(request: u64, part: Part, bytes: u32) -> PieceFrame {
+pub fn ask(request: u64, part: Part, bytes: u32) -> PieceFrame {
     PieceFrame::Ask { request, file: FileId([1; 32]), part, offset: 0, bytes }
 }
 
-fn nopes(out: &[Effect]) -> Vec<(u64, Nope)> {
+pub fn nopes(out: &[Effect]) -> Vec<(u64, Nope)> {
     let nope = |effect: &Effect| match effect {
         Effect::Send { frame: PieceFrame::Nope { request, why }, .. } => Some((*request, *why)),
         _ => None,
@@ -88,7 +88,7 @@ fn nopes(out: &[Effect]) -> Vec<(u64, Nope)> {
     out.iter().filter_map(nope).collect()
 }
 
-fn asks(out: &[Effect]) -> Vec<(NodeId, u64, u32)> {
+pub fn asks(out: &[Effect]) -> Vec<(NodeId, u64, u32)> {
     let ask = |effect: &Effect| match effect {
         Effect::Ask { peer, request, part: Part::Piece(piece), .. } => {
             Some((*peer, *request, *piece))

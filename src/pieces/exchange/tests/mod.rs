@@ -2,6 +2,7 @@
 
 mod alone;
 mod hostile;
+mod serving;
 mod swarm;
 mod world;
 
