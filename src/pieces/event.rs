@@ -185,6 +185,9 @@ pub enum Event {
         /// Which file.
         file: FileId,
     },
+    /// What the wall clock says now, Unix milliseconds. Told every minute or so: it may be set, and it goes on
+    /// while this machine sleeps and [`crate::mesh::Time`] stands still.
+    WallClock(u64),
     /// New settings.
     Configure(Policy),
 }
@@ -192,7 +195,9 @@ pub enum Event {
 /// What the exchange asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Say this to a linked peer. If its lane is full it is lost, and said again when it matters.
+    /// Say this to a linked peer. If its lane is full it is lost, and said again when it matters; but what
+    /// [`PieceFrame::is_owed`] is said only once: if that finds no room, the peer does not read, and its link is
+    /// to be closed.
     Send {
         /// To whom.
         peer: NodeId,

@@ -77,6 +77,13 @@ pub enum PieceFrame {
     },
 }
 
+impl PieceFrame {
+    /// Whether somebody waits for it who would wait for ever if it were lost: the end of a request.
+    pub fn is_owed(&self) -> bool {
+        matches!(self, PieceFrame::Nope { .. })
+    }
+}
+
 /// Which pieces of a file a node holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Held {

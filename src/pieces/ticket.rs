@@ -48,7 +48,7 @@ pub enum BadTicket {
     /// It is far longer than any ticket.
     #[error("this is too long for a ticket: {chars} characters, and {CHARS_MAX} are the most")]
     TooLong {
-        /// How long it is, bytes.
+        /// How long it is, characters.
         chars: usize,
     },
     /// A character that no ticket has.
@@ -97,8 +97,9 @@ impl FromStr for Ticket {
         if text.is_empty() {
             return Err(BadTicket::Empty);
         }
-        if text.len() > CHARS_MAX {
-            return Err(BadTicket::TooLong { chars: text.chars().count() });
+        let chars = text.chars().count();
+        if chars > CHARS_MAX {
+            return Err(BadTicket::TooLong { chars });
         }
         if let Ok(file) = text.parse::<FileId>() {
             return Ok(file.into());
@@ -212,7 +213,7 @@ mod tests {
     fn the_error_says_what_is_wrong() {
         let ticket = Ticket { file: FileId([7; 32]), bytes: 1 << 30, hints: List::default() };
         let text = ticket.to_string();
-        let long = "x".repeat(1_000);
+        let (long, wide) = ("x".repeat(1_000), "é".repeat(CHARS_MAX));
         for (text, why) in [
             ("  ", BadTicket::Empty),
             ("hello", BadTicket::NotATicket),
@@ -220,6 +221,8 @@ mod tests {
             ("kit", BadTicket::NotATicket),
             ("kith2abc", BadTicket::NotATicket),
             (&long, BadTicket::TooLong { chars: 1_000 }),
+            (&wide, BadTicket::NotATicket),
+            (&format!("{wide}é"), BadTicket::TooLong { chars: CHARS_MAX + 1 }),
             ("kith1", BadTicket::CutShort),
             (&text[..text.len() - 1], BadTicket::CutShort),
             (&text[..30], BadTicket::CutShort),

@@ -287,6 +287,7 @@ impl Exchange {
             self.buffered -= u64::from(bytes);
         }
         self.by_file.remove(&fetch.file);
+        self.forget_whole(&fetch.file);
         fetch.phase = phase;
         fetch.problem = why;
         let row = self.row_of(now, transfer, &fetch);

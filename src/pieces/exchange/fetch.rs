@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::link::Meter;
 use super::picker::Picker;
+use super::seek::Holder;
 use super::serve::piece_bytes;
 use crate::mesh::dice::Dice;
 use crate::mesh::{NodeId, Time};
@@ -154,7 +155,7 @@ pub(super) struct Fetch {
     pub(super) known: Option<Known>,
     pub(super) sources: BTreeMap<NodeId, Source>,
     /// Nodes that are said to hold it.
-    pub(super) holders: BTreeSet<NodeId>,
+    pub(super) holders: BTreeMap<NodeId, Holder>,
     /// Who keeps the index of the file, as of the last round of asking.
     pub(super) index: Vec<NodeId>,
     /// Peers that were asked though nobody named them.
@@ -192,7 +193,7 @@ impl Fetch {
             step: Step::Wanted,
             known: None,
             sources: BTreeMap::new(),
-            holders: BTreeSet::new(),
+            holders: BTreeMap::new(),
             index: Vec::new(),
             others: BTreeSet::new(),
             tallies: BTreeMap::new(),
@@ -351,11 +352,10 @@ impl Fetch {
         self.sources.get(peer).is_some_and(|source| source.claim == Claim::All)
     }
 
-    /// A peer is not asked any more.
-    pub(super) fn forget_source(&mut self, peer: &NodeId) {
-        if let Some(source) = self.sources.remove(peer) {
-            self.count(&source.claim, false);
-        }
+    /// A peer is not asked any more. Whether it was before.
+    pub(super) fn forget_source(&mut self, peer: &NodeId) -> bool {
+        let source = self.sources.remove(peer);
+        source.inspect(|source| self.count(&source.claim, false)).is_some()
     }
 
     /// The manifest is known; `file.held` is what is here already.

@@ -18,8 +18,7 @@ const TOLD_MS: u64 = 2_000;
 
 impl Exchange {
     /// What we hold of a file, in words for a peer.
-    pub(super) fn our_have(&self, file: &FileId) -> PieceFrame {
-        let wants = self.wants(file);
+    fn our_have(&self, file: &FileId, wants: bool) -> PieceFrame {
         let (manifest_bytes, held) = match self.files.get(file).filter(|local| local.served) {
             None => (0, Held::Nothing),
             Some(local) if local.held.is_full() => (local.manifest_bytes, Held::All),
@@ -34,8 +33,8 @@ impl Exchange {
 
     /// Tells a peer what we hold of a file (and asks, if we want it).
     pub(super) fn tell(&mut self, now: Time, peer: NodeId, file: &FileId, out: &mut Vec<Effect>) {
-        let frame = self.our_have(file);
         let wants = self.wants(file);
+        let frame = self.our_have(file, wants);
         let Some(link) = self.links.get_mut(&peer) else { return };
         if !wants && link.interests.get(file).is_none_or(|i| !i.wants) {
             link.interests.remove(file);
@@ -67,10 +66,12 @@ impl Exchange {
         out: &mut Vec<Effect>,
     ) {
         let ours = self.wants(&file);
+        // What is said of files nobody here knows is nothing to remember.
+        let known = self.files.contains_key(&file) || self.by_file.contains_key(&file);
         let Some(link) = self.links.get_mut(&peer) else { return };
         if !matches!(held, Held::All) {
             link.whole.remove(&file);
-        } else if link.whole.len() < WHOLE_MAX {
+        } else if known && link.whole.len() < WHOLE_MAX {
             link.whole.insert(file);
         }
         let answer = if !wants {
@@ -157,10 +158,20 @@ impl Exchange {
         self.drop_due(id);
         self.fresh.remove(id);
         if self.files.remove(id).is_some() {
+            self.forget_whole(id);
             self.dismiss_file(id, why, out);
             self.tell_interested(now, id, out);
             self.seat(now);
             out.push(Effect::Changed);
+        }
+    }
+
+    /// Forgets who holds a file that is neither known nor wanted here any more.
+    pub(super) fn forget_whole(&mut self, id: &FileId) {
+        if !self.files.contains_key(id) && !self.by_file.contains_key(id) {
+            for link in self.links.values_mut() {
+                link.whole.remove(id);
+            }
         }
     }
 

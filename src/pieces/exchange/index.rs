@@ -12,7 +12,7 @@ use crate::wire::bounded::List;
 use std::time::Duration;
 
 /// Files kept for one holder.
-const FILES_MAX: u32 = 10_000;
+const FILES_MAX: usize = 10_000;
 /// Holders kept of one file.
 const HOLDERS_MAX: usize = 256;
 /// Words waiting to be checked. Those beyond are lost, and said again in half an hour.
@@ -29,8 +29,8 @@ const ANSWER_MAX: usize = 64;
 pub(super) enum Incoming {
     /// A peer's word for what it holds itself.
     Announced(NodeId, Signed),
-    /// What a keeper of the index handed on.
-    Told(Signed),
+    /// What a keeper of the index handed on, and which.
+    Told(NodeId, Signed),
 }
 
 /// What is kept for others.
@@ -38,7 +38,9 @@ pub(super) enum Incoming {
 pub(super) struct Index {
     files: BTreeMap<FileId, BTreeMap<NodeId, Signed>>,
     /// Files kept for each holder.
-    holders: BTreeMap<NodeId, u32>,
+    holders: BTreeMap<NodeId, BTreeSet<FileId>>,
+    /// Holders by how many files are kept for them, the most last.
+    ranks: BTreeSet<(usize, NodeId)>,
     /// When each word is over, Unix milliseconds.
     ends: BTreeSet<(u64, FileId, NodeId)>,
     pub(super) incoming: VecDeque<Incoming>,
@@ -63,15 +65,47 @@ impl Index {
             Some(until) => _ = self.ends.remove(&(until, file, holder)),
             None => {
                 let here = self.files.get(&file).map_or(0, BTreeMap::len);
-                let files = self.holders.get(&holder).copied().unwrap_or(0);
-                if self.ends.len() >= max || here >= HOLDERS_MAX || files >= FILES_MAX {
+                let files = self.holders.get(&holder).map_or(0, BTreeSet::len);
+                if here >= HOLDERS_MAX || files >= FILES_MAX || !self.make_room(files + 1, max) {
                     return;
                 }
-                *self.holders.entry(holder).or_default() += 1;
+                self.ranks.remove(&(files, holder));
+                self.ranks.insert((files + 1, holder));
+                self.holders.entry(holder).or_default().insert(file);
             }
         }
         self.ends.insert((signed.until_ms, file, holder));
         self.files.entry(file).or_default().insert(holder, signed);
+    }
+
+    /// Makes room for a word of one who has so many with it: once the index is full, at the cost of whoever has
+    /// most. A few that fill it cannot keep others out.
+    fn make_room(&mut self, files: usize, max: usize) -> bool {
+        if self.ends.len() < max {
+            return true;
+        }
+        let Some((most, holder)) = self.ranks.last().copied() else { return false };
+        let file = self.holders.get(&holder).and_then(BTreeSet::first).copied();
+        let Some(file) = file.filter(|_| most > files) else { return false };
+        self.forget(&file, &holder);
+        self.ends.len() < max
+    }
+
+    fn forget(&mut self, file: &FileId, holder: &NodeId) {
+        let Some(holders) = self.files.get_mut(file) else { return };
+        let Some(signed) = holders.remove(holder) else { return };
+        if holders.is_empty() {
+            self.files.remove(file);
+        }
+        self.ends.remove(&(signed.until_ms, *file, *holder));
+        let Some(files) = self.holders.get_mut(holder) else { return };
+        self.ranks.remove(&(files.len(), *holder));
+        files.remove(file);
+        if files.is_empty() {
+            self.holders.remove(holder);
+        } else {
+            self.ranks.insert((files.len(), *holder));
+        }
     }
 
     fn drop_over(&mut self, unix_ms: u64) {
@@ -80,19 +114,7 @@ impl Index {
             if until > unix_ms {
                 return;
             }
-            self.ends.remove(&(until, file, holder));
-            if let Some(holders) = self.files.get_mut(&file) {
-                holders.remove(&holder);
-                if holders.is_empty() {
-                    self.files.remove(&file);
-                }
-            }
-            if let Some(files) = self.holders.get_mut(&holder) {
-                *files = files.saturating_sub(1);
-                if *files == 0 {
-                    self.holders.remove(&holder);
-                }
-            }
+            self.forget(&file, &holder);
         }
     }
 
@@ -147,9 +169,9 @@ impl Exchange {
                         self.index.keep(signed.file, peer, signed, self.policy.index_max);
                     }
                 }
-                Some(Incoming::Told(signed)) => {
+                Some(Incoming::Told(keeper, signed)) => {
                     if let Some(holder) = signed.holder(unix_ms, &*self.crypto) {
-                        self.holder_found(now, signed.file, holder, out);
+                        self.holder_found(now, signed.file, (holder, keeper), out);
                     }
                 }
             }
@@ -162,7 +184,7 @@ impl Exchange {
             return Some(self.now);
         }
         let over = self.index.ends.first().map(|(until, ..)| *until);
-        over.map(|until| Time::from_ms(until.saturating_sub(self.home.start_ms)))
+        over.map(|until| self.time_of(until))
     }
 }
 
@@ -197,5 +219,35 @@ mod tests {
         assert_eq!(index.holders(&FileId([1; 32])), [a]);
         index.drop_over(90);
         assert!(index.len() == 0 && index.files.is_empty() && index.holders.is_empty());
+        assert!(index.ranks.is_empty());
+    }
+
+    #[test]
+    fn few_with_much_to_say_keep_nobody_out_of_a_full_index() {
+        let (mut index, max) = (Index::default(), 70);
+        for n in 0..7 {
+            for file in 0..10 {
+                let (file, signed) = word(10 * n + file, 1_000);
+                index.keep(file, NodeId([n; 32]), signed, max);
+            }
+        }
+        assert_eq!(index.len(), max);
+        let newcomers: Vec<NodeId> = (100..110).map(|n| NodeId([n; 32])).collect();
+        for (n, holder) in (200..).zip(&newcomers) {
+            let (file, signed) = word(n, 1_000);
+            index.keep(file, *holder, signed, max);
+            assert_eq!(index.holders(&file), [*holder]);
+        }
+        assert_eq!(index.len(), max);
+        // Whoever has most gives, so all come to have the same, and then nobody gives any more.
+        for n in 110..200 {
+            let (file, signed) = word(n, 1_000);
+            index.keep(file, newcomers[0], signed, max);
+        }
+        assert_eq!(index.len(), max);
+        let counts: Vec<usize> = index.holders.values().map(BTreeSet::len).collect();
+        assert_eq!((counts.iter().max(), counts.len()), (Some(&8), 17));
+        index.drop_over(1_000);
+        assert!(index.holders.is_empty() && index.ranks.is_empty() && index.files.is_empty());
     }
 }

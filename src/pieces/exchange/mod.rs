@@ -35,8 +35,9 @@ use crate::mesh::dice::Dice;
 use crate::mesh::record::Crypto;
 use crate::mesh::{Core, NodeId, Time};
 
+use announce::Absent;
 use bucket::Bucket;
-use fetch::Fetch;
+use fetch::{Claim, Fetch};
 use index::Index;
 use link::{Link, Meter};
 use places::Places;
@@ -56,7 +57,7 @@ const LINKS_MAX: usize = 8_192;
 pub struct Home {
     /// This node.
     pub me: NodeId,
-    /// Unix milliseconds when [`Time`] began.
+    /// Unix milliseconds when [`Time`] began; what [`Event::WallClock`] says counts more.
     pub start_ms: u64,
 }
 
@@ -99,6 +100,10 @@ pub struct Exchange {
     index: Index,
     /// When each file is to be announced (again).
     due: BTreeSet<(Time, FileId)>,
+    /// Keepers of the index that are to be told something and are not linked.
+    absent: Absent,
+    /// When the wall clock was looked at last, and what it said, Unix milliseconds.
+    wall: (Time, u64),
     tick_at: Option<Time>,
     /// What people see has changed a little: said with the next tick.
     stirred: bool,
@@ -138,6 +143,8 @@ impl Exchange {
             places: Places::new(home.me),
             index: Index::default(),
             due: BTreeSet::new(),
+            absent: Absent::default(),
+            wall: (Time(0), home.start_ms),
             tick_at: None,
             stirred: false,
         }
@@ -150,7 +157,14 @@ impl Exchange {
 
     /// Unix milliseconds at `now`.
     fn unix_ms(&self, now: Time) -> u64 {
-        self.home.start_ms.saturating_add(now.as_ms())
+        let (at, unix_ms) = self.wall;
+        unix_ms.saturating_add(now.as_ms().saturating_sub(at.as_ms()))
+    }
+
+    /// When it will be so many Unix milliseconds, as far as can be told now.
+    fn time_of(&self, unix_ms: u64) -> Time {
+        let (at, then_ms) = self.wall;
+        at + Duration::from_millis(unix_ms.saturating_sub(then_ms))
     }
 
     fn route(&mut self, now: Time, event: Event, out: &mut Vec<Effect>) {
@@ -162,7 +176,7 @@ impl Exchange {
                     link.rtt_us = rtt_us;
                 }
             }
-            Event::Graph(view) => self.members_are(now, &view),
+            Event::Graph(view) => self.members_are(&view),
             Event::FromPeer { peer, frame } => self.heard(now, peer, frame, out),
             Event::Received { peer, request } => self.received(now, peer, request, out),
             Event::Progress { peer, request, bytes } => self.progressed(now, peer, request, bytes),
@@ -183,6 +197,7 @@ impl Exchange {
             Event::Committed { transfer } => self.committed(transfer, out),
             Event::Finished { transfer } => self.finished(now, transfer, out),
             Event::Forget { file } => self.forget(now, &file, out),
+            Event::WallClock(unix_ms) => self.wall_clock(now, unix_ms),
             Event::Configure(policy) => {
                 self.policy = policy;
                 self.download.configure(now, policy.download_bytes_per_second);
@@ -196,15 +211,18 @@ impl Exchange {
     }
 
     fn heard(&mut self, now: Time, peer: NodeId, frame: PieceFrame, out: &mut Vec<Effect>) {
+        let cost = self.cost(&peer, &frame);
         let Some(link) = self.links.get_mut(&peer) else { return };
         match frame {
+            // The connection hands over one word at a time and waits until we have taken it: that paces these.
             PieceFrame::Ask { request, file, part, offset, bytes } => {
                 self.asked(now, peer, request, (file, part), (offset, bytes), out)
             }
             PieceFrame::Nope { request, why } => self.noped(now, peer, request, why),
             PieceFrame::Cancel { request } => self.cancelled(now, peer, request, out),
-            // What costs us an answer or a search has a budget; over it nothing is lost but time.
-            _ if !link.words.take(now, cost(&frame)) => {}
+            // Others cost an answer, a search or moves in the picker, and those have a budget; over it nothing is
+            // lost but time.
+            _ if !link.words.take(now, cost) => {}
             PieceFrame::Have { file, manifest_bytes, held, wants } => {
                 self.have(now, peer, file, (manifest_bytes, held, wants), out)
             }
@@ -226,6 +244,7 @@ impl Exchange {
             let limit = self.policy.upload_bytes_per_second_per_peer;
             self.links.insert(peer, Link::new(rtt_us, limit));
             self.greet(now, peer, out);
+            self.keeper_linked(now, &peer);
         }
     }
 
@@ -243,6 +262,27 @@ impl Exchange {
         }
         self.seat(now);
         self.stirred = true;
+    }
+
+    /// What listening to a frame costs beside others: sets of pieces are counted in and out, answers are put
+    /// together.
+    fn cost(&self, peer: &NodeId, frame: &PieceFrame) -> u32 {
+        let moves = |bytes: usize| bytes / 64;
+        let len = match frame {
+            PieceFrame::Have { file, held, .. } => {
+                let fetch = self.by_file.get(file).and_then(|t| self.fetches.get(t));
+                let replaced = match fetch.and_then(|f| f.sources.get(peer)).map(|s| &s.claim) {
+                    Some(Claim::Some(set)) => set.as_bytes().len(),
+                    _ => 0,
+                };
+                let said = if let Held::Some(bits) = held { bits.len() } else { 0 };
+                moves(said) + moves(replaced)
+            }
+            PieceFrame::More { pieces, .. } => pieces.len() / 256,
+            PieceFrame::Seek { .. } => 4,
+            _ => 0,
+        };
+        1 + u32::try_from(len).expect("frames are short")
     }
 
     /// The two pumps, after whatever happened.
@@ -279,17 +319,6 @@ impl Exchange {
     }
 }
 
-/// What listening to a frame costs beside others: sets of pieces are counted in, answers are put together.
-fn cost(frame: &PieceFrame) -> u32 {
-    let len = match frame {
-        PieceFrame::Have { held: Held::Some(bits), .. } => bits.len() / 512,
-        PieceFrame::More { pieces, .. } => pieces.len() / 256,
-        PieceFrame::Seek { .. } => 4,
-        _ => 0,
-    };
-    1 + u32::try_from(len).expect("frames are short")
-}
-
 impl Core for Exchange {
     type Event = Event;
     type Effect = Effect;
@@ -306,7 +335,15 @@ impl Core for Exchange {
         let limit = self.fill_wake();
         let pump = self.pump_wake();
         let index = self.index_wake();
-        fetches.chain(self.tick_at).chain(due).chain(limit).chain(pump).chain(index).min()
+        let keepers = self.absent.next_wake();
+        fetches
+            .chain(self.tick_at)
+            .chain(due)
+            .chain(keepers)
+            .chain(limit)
+            .chain(pump)
+            .chain(index)
+            .min()
     }
 
     fn wake(&mut self, now: Time, out: &mut Vec<Effect>) {
@@ -317,6 +354,7 @@ impl Core for Exchange {
         self.watch_fetches(now, out);
         self.index_work(now, out);
         self.announce_due(now, out);
+        self.need_keepers(now, out);
         self.settle(now, out);
     }
 }

@@ -76,7 +76,7 @@ fn enter(best: &mut Vec<Place>, place: Place) {
 
 impl Exchange {
     /// The graph is now this.
-    pub(super) fn members_are(&mut self, _now: Time, view: &View) {
+    pub(super) fn members_are(&mut self, view: &View) {
         let places = &mut self.places;
         // The graph changes often, its members seldom.
         if view.alive().map(|node| &node.id).eq(&places.members) {

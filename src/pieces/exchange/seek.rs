@@ -25,6 +25,19 @@ const PATIENT: Duration = Duration::from_secs(5);
 const CALM: Duration = Duration::from_secs(30);
 /// Rounds that are eager.
 const EAGER_ROUNDS: u32 = 5;
+/// Holders one keeper of the index may name: one that makes them up leaves room for the others'.
+const NAMED_MAX: usize = 64;
+/// Links to a holder asked for in vain before it is forgotten. The index may name it again.
+const VAIN_MAX: u32 = 4;
+
+/// A node that is said to hold a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holder {
+    /// Who said so.
+    keeper: NodeId,
+    /// Links to it that were asked for and are not there.
+    vain: u32,
+}
 
 impl Exchange {
     /// One round: asks linked peers what they hold, the index who holds it, and for links to those who should.
@@ -42,7 +55,20 @@ impl Exchange {
         let me = self.home.me;
         fetch.index.retain(|id| *id != me);
         for holder in known.into_iter().filter(|id| *id != me) {
-            fetch.note_holder(holder);
+            fetch.note_holder(holder, me);
+        }
+        for (peer, holder) in &mut fetch.holders {
+            if self.links.contains_key(peer) {
+                holder.vain = 0;
+            }
+        }
+        fetch.holders.retain(|_, holder| holder.vain < VAIN_MAX);
+        if fetch.starves() {
+            // Those who were asked last time have had their say: it is the turn of those who were not.
+            let before = std::mem::take(&mut fetch.others);
+            others.sort_by_key(|peer| before.contains(peer));
+            let sources = before.into_iter().filter(|peer| fetch.sources.contains_key(peer));
+            fetch.others = sources.collect();
         }
         for peer in others {
             if fetch.others.len() < OTHERS_MAX && !fetch.is_named(&peer) {
@@ -63,6 +89,11 @@ impl Exchange {
         if fetch.sources.len() < ENOUGH {
             let missing = fetch.needed().filter(|(peer, _)| !self.links.contains_key(peer));
             needs.extend(missing.take(NEEDS_MAX));
+            for (peer, _) in &needs {
+                if let Some(holder) = fetch.holders.get_mut(peer) {
+                    holder.vain += 1;
+                }
+            }
         }
         let index: Vec<NodeId> =
             fetch.index.iter().filter(|id| self.links.contains_key(id)).copied().collect();
@@ -109,11 +140,13 @@ impl Exchange {
         }
         for signed in holdings.into_iter().filter(|signed| signed.file == file) {
             let holder = NodeId::of_key(&signed.key);
+            // Keys cost nothing, and checking a signature does: strangers are no holders anyway.
             let news = holder != self.home.me
-                && !fetch.holders.contains(&holder)
+                && self.places.is_member(&holder)
+                && !fetch.holders.contains_key(&holder)
                 && !fetch.sources.contains_key(&holder);
             if news && self.index.has_room() && link.signatures.take(now, 1) {
-                self.index.incoming.push_back(Incoming::Told(signed));
+                self.index.incoming.push_back(Incoming::Told(peer, signed));
             }
         }
     }
@@ -123,14 +156,14 @@ impl Exchange {
         &mut self,
         now: Time,
         file: FileId,
-        holder: NodeId,
+        (holder, keeper): (NodeId, NodeId),
         out: &mut Vec<Effect>,
     ) {
         let Some(fetch) = self.by_file.get(&file).and_then(|t| self.fetches.get_mut(t)) else {
             return;
         };
         // Keys cost nothing: a keeper must not fill the list with holders nobody has ever seen.
-        if !self.places.is_member(&holder) || !fetch.note_holder(holder) {
+        if !self.places.is_member(&holder) || !fetch.note_holder(holder, keeper) {
             return;
         }
         if self.links.contains_key(&holder) {
@@ -173,20 +206,20 @@ impl Fetch {
     /// Those who are said to hold it, and who keep its index.
     fn named(&self) -> impl Iterator<Item = NodeId> + '_ {
         let hints = self.hints.iter().map(|(peer, _)| *peer);
-        let index = self.index.iter().filter(|id| !self.holders.contains(id)).copied();
-        let named = hints.filter(|id| !self.holders.contains(id)).chain(index);
-        named.chain(self.holders.iter().copied())
+        let index = self.index.iter().filter(|id| !self.holders.contains_key(id)).copied();
+        let named = hints.filter(|id| !self.holders.contains_key(id)).chain(index);
+        named.chain(self.holders.keys().copied())
     }
 
     fn is_named(&self, peer: &NodeId) -> bool {
         let hinted = self.hints.iter().any(|(id, _)| id == peer);
-        hinted || self.holders.contains(peer) || self.index.contains(peer)
+        hinted || self.holders.contains_key(peer) || self.index.contains(peer)
     }
 
     /// Links that would help, and where to: those of the ticket first, the others in turn.
     fn needed(&self) -> impl Iterator<Item = (NodeId, Vec<SocketAddr>)> + '_ {
         let hints = self.hints.iter().map(|(peer, addr)| (*peer, vec![*addr]));
-        let others = self.holders.iter().chain(&self.index);
+        let others = self.holders.keys().chain(&self.index);
         let others = others.filter(|id| self.hints.iter().all(|(hint, _)| hint != *id));
         let count = self.holders.len() + self.index.len();
         let turn = usize::try_from(self.seeks).unwrap_or(0) * NEEDS_MAX / 2 % count.max(1);
@@ -199,8 +232,15 @@ impl Fetch {
         !self.refuses(peer) && self.sources.get(peer).is_none_or(|s| s.claim != Claim::All)
     }
 
-    fn note_holder(&mut self, holder: NodeId) -> bool {
-        self.holders.len() < SOURCES_MAX && self.holders.insert(holder)
+    /// Notes a holder that this keeper named; false if it is known, or there is no room.
+    fn note_holder(&mut self, holder: NodeId, keeper: NodeId) -> bool {
+        let named = self.holders.values().filter(|other| other.keeper == keeper).count();
+        let room = self.holders.len() < SOURCES_MAX && named < NAMED_MAX;
+        let new = room && !self.holders.contains_key(&holder);
+        if new {
+            self.holders.insert(holder, Holder { keeper, vain: 0 });
+        }
+        new
     }
 
     /// Nobody who is linked holds anything that is missing.

@@ -1,6 +1,7 @@
 //! What is given to whom: which asks are taken, and which chunk is read next.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use super::Exchange;
 use super::bucket::Bucket;
@@ -14,7 +15,7 @@ use crate::pieces::{Bitmap, FileId, MANIFEST_BYTES_MAX, PIECE_BYTES_MAX, PIECES_
 /// Most bytes of one read.
 const CHUNK_BYTES: u32 = 256 * 1024;
 /// Chunks of one peer that are being read or wait in its lane.
-const CHUNKS_MAX: u32 = 4;
+pub(super) const CHUNKS_MAX: u32 = 4;
 /// Asks of one peer that wait.
 const QUEUE_MAX: usize = 32;
 
@@ -35,12 +36,12 @@ pub(super) struct Local {
     pub(super) fresh: Vec<u32>,
     /// Who keeps its index, best first.
     pub(super) places: Vec<Place>,
-    /// Which of them know that we hold it, since when.
-    pub(super) told: BTreeMap<NodeId, Time>,
+    /// Which of them know that we hold it, since when, and how long after that they are told again.
+    pub(super) told: BTreeMap<NodeId, (Time, Duration)>,
     /// When it is announced again.
     pub(super) due: Option<Time>,
-    /// Our word for it, and when it was given.
-    pub(super) word: Option<(Time, Signed)>,
+    /// Our word for it; when it was given follows from when it is over.
+    pub(super) word: Option<Signed>,
 }
 
 impl Local {
@@ -128,6 +129,11 @@ impl Job {
     pub(super) fn begun(&self) -> bool {
         self.read > 0
     }
+
+    #[cfg(test)]
+    pub(super) fn request(&self) -> u64 {
+        self.request
+    }
 }
 
 /// What one peer asks of us.
@@ -140,11 +146,27 @@ pub(super) struct Queue {
     /// When it last took a chunk, or was given one to take.
     pub(super) moved_at: Time,
     pub(super) bucket: Bucket,
+    /// The highest request number it has used on this link.
+    asked_up_to: Option<u64>,
+    /// Bytes it took since its pace was looked at last, and when that was (or when it was given its slot).
+    pub(super) took: u64,
+    pub(super) paced_at: Time,
+    /// When its pace was looked at last, it took next to nothing.
+    pub(super) slow: bool,
 }
 
 impl Queue {
     pub(super) fn new(bucket: Bucket) -> Queue {
-        Queue { jobs: VecDeque::new(), given: 0, moved_at: Time(0), bucket }
+        Queue {
+            jobs: VecDeque::new(),
+            given: 0,
+            moved_at: Time(0),
+            bucket,
+            asked_up_to: None,
+            took: 0,
+            paced_at: Time(0),
+            slow: false,
+        }
     }
 
     /// Chunks being read or waiting in the lane.
@@ -169,11 +191,16 @@ impl Exchange {
         out: &mut Vec<Effect>,
     ) {
         let Some(link) = self.links.get_mut(&peer) else { return };
-        if link.queue.jobs.iter().any(|job| job.request == request) {
-            let why = format!("it asked twice under the number {request}");
+        // A chunk that is still being read is known by its number alone: one that is used again, even for an ask
+        // that has ended, would take the old chunk for its own.
+        if let Some(before) = link.queue.asked_up_to.filter(|before| request <= *before) {
+            let why = format!(
+                "it asked under the number {request} after {before}, and numbers of asks must grow"
+            );
             out.push(Effect::Close { peer, why });
             return;
         }
+        link.queue.asked_up_to = Some(request);
         let refusal = match self.files.get(&file) {
             Some(local) => local.refusal(part, offset, bytes),
             None => Some(Nope::Absent),
@@ -247,6 +274,7 @@ impl Exchange {
         job.sent = job.sent.saturating_add(bytes);
         job.chunks = job.chunks.saturating_sub(1);
         queue.moved_at = now;
+        queue.took = queue.took.saturating_add(u64::from(bytes));
         if let Some(local) = self.files.get_mut(&job.file) {
             local.given = local.given.saturating_add(u64::from(bytes));
         }
@@ -314,7 +342,7 @@ impl Exchange {
     }
 
     /// Who is read for next, and which of its asks.
-    fn next_reader(&self, now: Time) -> Option<(NodeId, usize)> {
+    pub(super) fn next_reader(&self, now: Time) -> Option<(NodeId, usize)> {
         let ready = self.slots.served().filter_map(|(peer, leaving)| {
             let queue = &self.links.get(&peer)?.queue;
             let at = queue.unread()?;
@@ -338,7 +366,7 @@ impl Exchange {
     }
 }
 
-/// "You get nothing more of this."
+/// "You get nothing more of this." Owed to whoever asked ([`PieceFrame::is_owed`]): it is never said again.
 pub(super) fn nope(peer: NodeId, request: u64, why: Nope) -> Effect {
     Effect::Send { peer, frame: PieceFrame::Nope { request, why } }
 }

@@ -1,12 +1,14 @@
 //! Who is served at once: four by fairness, one by chance.
 //!
 //! Serving everybody a little at a time would finish nobody's piece; so a few are served, and who waits too long
-//! is told that we are busy and asks elsewhere.
+//! is told that we are busy and asks elsewhere. Who takes next to nothing does not count among the few: otherwise
+//! four that only trickle would keep everybody else out.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Exchange;
+use super::serve::CHUNKS_MAX;
 use crate::mesh::dice::Dice;
 use crate::mesh::{NodeId, Time};
 use crate::pieces::event::Effect;
@@ -14,6 +16,12 @@ use crate::pieces::frame::Nope;
 
 /// Peers served because they were given least.
 const REGULAR: usize = 4;
+/// The same with those who take next to nothing, and those who were let in while nobody else could be given more.
+const REGULAR_MAX: usize = 16;
+/// What a peer has to take in a second for its slot to count, and how long that is measured: some chunks long, and
+/// longer than [`PATIENCE`].
+const BRISK: u64 = 64 * 1024;
+const PACE: Duration = Duration::from_secs(5);
 /// How long the one served by chance is.
 const OPTIMISTIC: Duration = Duration::from_secs(10);
 /// How often it is looked whether somebody who waits was given much less than somebody who is served.
@@ -56,10 +64,6 @@ impl Slots {
         self.leaving.remove(peer);
         self.optimistic = self.optimistic.filter(|p| p != peer);
     }
-
-    fn is_full(&self) -> bool {
-        self.regular.len() >= REGULAR && self.optimistic.is_some()
-    }
 }
 
 impl Exchange {
@@ -77,6 +81,35 @@ impl Exchange {
         }
     }
 
+    fn is_slow(&self, peer: &NodeId) -> bool {
+        self.links.get(peer).is_some_and(|link| link.queue.slow)
+    }
+
+    /// Regular slots there are now: who takes next to nothing does not use one up.
+    fn places_for_regulars(&self) -> usize {
+        let slow = self.slots.regular.iter().filter(|peer| self.is_slow(peer)).count();
+        (REGULAR + slow).min(REGULAR_MAX)
+    }
+
+    /// Who of those that wait is next: whoever was given least, and those who take next to nothing last.
+    fn next_standing(&self) -> Option<NodeId> {
+        self.standing().min_by_key(|peer| (self.is_slow(peer), self.given(peer), *peer))
+    }
+
+    /// Gives a slot; the pace is looked at from now on.
+    fn settle_in(&mut self, now: Time, peer: NodeId) {
+        self.slots.leaving.remove(&peer);
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.queue.took = 0;
+            link.queue.paced_at = now;
+        }
+    }
+
+    fn seat_regular(&mut self, now: Time, peer: NodeId) {
+        self.settle_in(now, peer);
+        self.slots.regular.insert(peer);
+    }
+
     fn standing(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.slots.waiting.iter().copied().filter(|peer| !self.slots.has(peer))
     }
@@ -90,21 +123,21 @@ impl Exchange {
         for peer in seated {
             self.slots.remove(&peer);
         }
-        if self.slots.is_full() {
+        let full = self.slots.regular.len() >= self.places_for_regulars();
+        if full && self.slots.optimistic.is_some() {
             return;
         }
+        let links = &self.links;
+        let done = |peer: &NodeId| links.get(peer).is_none_or(|l| l.queue.jobs.is_empty());
         self.slots.waiting.retain(|peer| !done(peer));
-        while self.slots.regular.len() < REGULAR {
-            let Some(next) = self.standing().min_by_key(|peer| (self.given(peer), *peer)) else {
-                return;
-            };
-            self.slots.leaving.remove(&next);
-            self.slots.regular.insert(next);
+        while self.slots.regular.len() < self.places_for_regulars() {
+            let Some(next) = self.next_standing() else { return };
+            self.seat_regular(now, next);
         }
         if self.slots.optimistic.is_none() {
             let standing: Vec<NodeId> = self.standing().collect();
             self.slots.optimistic = choose(&mut self.dice, &standing);
-            self.slots.optimistic.inspect(|peer| _ = self.slots.leaving.remove(peer));
+            self.slots.optimistic.inspect(|peer| self.settle_in(now, *peer));
             self.slots.rotate_at = now + OPTIMISTIC;
         }
     }
@@ -126,6 +159,12 @@ impl Exchange {
             return;
         }
         self.drop_stalled(now, out);
+        self.watch_pace(now);
+        self.seat(now);
+        if now >= self.slots.weigh_at {
+            self.slots.weigh_at = now + WEIGH;
+            self.weigh(now);
+        }
         if self.standing().next().is_some() {
             if now >= self.slots.rotate_at {
                 self.slots.rotate_at = now + OPTIMISTIC;
@@ -133,12 +172,13 @@ impl Exchange {
                 let standing: Vec<NodeId> = self.standing().collect();
                 let next = choose(&mut self.dice, &standing);
                 self.slots.optimistic.inspect(|peer| self.unseat(*peer));
-                next.inspect(|peer| _ = self.slots.leaving.remove(peer));
+                next.inspect(|peer| self.settle_in(now, *peer));
                 self.slots.optimistic = next;
             }
-            if now >= self.slots.weigh_at {
-                self.slots.weigh_at = now + WEIGH;
-                self.weigh();
+            if self.has_room_for_more(now)
+                && let Some(next) = self.next_standing()
+            {
+                self.seat_regular(now, next);
             }
         }
         self.seat(now);
@@ -150,18 +190,63 @@ impl Exchange {
     }
 
     /// Gives the slots of those who were given most to those who wait and were given much less.
-    fn weigh(&mut self) {
-        for _ in 0..REGULAR {
-            let most = self.slots.regular.iter().max_by_key(|peer| self.given(peer)).copied();
-            let least = self.standing().min_by_key(|peer| (self.given(peer), *peer));
-            let Some((most, least)) = most.zip(least) else { return };
-            if self.given(&least).saturating_add(MUCH_LESS) > self.given(&most) {
-                return;
+    fn weigh(&mut self, now: Time) {
+        for _ in 0..REGULAR_MAX {
+            let least = self.next_standing().filter(|peer| !self.is_slow(peer));
+            let regular = self.slots.regular.iter().copied();
+            let (slow, brisk): (Vec<NodeId>, Vec<NodeId>) = regular.partition(|p| self.is_slow(p));
+            let most = |of: &[NodeId]| of.iter().max_by_key(|peer| self.given(peer)).copied();
+            let owed = |most: &NodeId| {
+                let given = least.map(|least| self.given(&least).saturating_add(MUCH_LESS));
+                given.is_some_and(|given| given <= self.given(most))
+            };
+            let leaves = match brisk.len() {
+                // All the room there is went to those who take next to nothing.
+                0..REGULAR => most(&slow).filter(|_| least.is_some()),
+                REGULAR => most(&brisk).filter(owed),
+                // They were let in while there was nothing to do: now there is.
+                _ => most(&brisk).filter(|_| !self.is_idle(now)),
+            };
+            let Some(leaves) = leaves else { return };
+            self.unseat(leaves);
+            if let Some(least) = least.filter(|_| brisk.len() <= REGULAR) {
+                self.seat_regular(now, least);
             }
-            self.unseat(most);
-            self.slots.leaving.remove(&least);
-            self.slots.regular.insert(least);
         }
+    }
+
+    /// Looks at the pace of those who have had a slot for a while.
+    fn watch_pace(&mut self, now: Time) {
+        // A limit of ours is nobody's fault. All together share the one, so it is a small part of it that counts.
+        let (each, all) =
+            (self.policy.upload_bytes_per_second_per_peer, self.policy.upload_bytes_per_second);
+        let shares = [(each, 2), (all, 2 * REGULAR_MAX as u64)].into_iter();
+        let limits = shares.filter(|(limit, _)| *limit > 0).map(|(limit, of)| limit / of);
+        let least = limits.min().unwrap_or(BRISK).min(BRISK).saturating_mul(PACE.as_secs());
+        let seated: Vec<NodeId> =
+            self.slots.regular.iter().chain(&self.slots.optimistic).copied().collect();
+        for peer in seated {
+            let Some(link) = self.links.get_mut(&peer) else { continue };
+            let queue = &mut link.queue;
+            if now.since(queue.paced_at) >= PACE {
+                queue.slow = queue.took < least;
+                queue.took = 0;
+                queue.paced_at = now;
+            }
+        }
+    }
+
+    /// Whether nobody who is served can be given more, though more could be given. A full lane is no sign of that:
+    /// all are full when the line is; but the lane of one who takes next to nothing says nothing of the line.
+    fn is_idle(&self, now: Time) -> bool {
+        let quiet = |(peer, _): (NodeId, bool)| {
+            self.links.get(&peer).is_none_or(|l| l.queue.slow || l.queue.chunks() < CHUNKS_MAX)
+        };
+        self.upload.ready(now) && self.next_reader(now).is_none() && self.slots.served().all(quiet)
+    }
+
+    fn has_room_for_more(&self, now: Time) -> bool {
+        self.slots.regular.len() < REGULAR_MAX && self.is_idle(now)
     }
 
     /// A peer that asks and then does not read must not keep a slot.

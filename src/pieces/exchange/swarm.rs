@@ -341,10 +341,10 @@ impl Exchange {
     /// A peer is no source of a download any more.
     pub(super) fn source_gone(&mut self, transfer: TransferId, peer: &NodeId) {
         if let Some(fetch) = self.fetches.get_mut(&transfer) {
-            fetch.forget_source(peer);
+            let was = fetch.forget_source(peer);
             fetch.others.remove(peer);
             let soon = self.now + SOON;
-            if fetch.sources.len() < FEW {
+            if was && fetch.sources.len() < FEW {
                 fetch.seek_at = fetch.seek_at.map(|at| at.min(soon));
             }
         }

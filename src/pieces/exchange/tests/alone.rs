@@ -76,11 +76,11 @@ pub fn have(n: u8, held: Held) -> PieceFrame {
     PieceFrame::Have { file: FileId([n; 32]), manifest_bytes: 400, held, wants: false }
 }
 
-fn ask(request: u64, part: Part, bytes: u32) -> PieceFrame {
+pub fn ask(request: u64, part: Part, bytes: u32) -> PieceFrame {
     PieceFrame::Ask { request, file: FileId([1; 32]), part, offset: 0, bytes }
 }
 
-fn nopes(out: &[Effect]) -> Vec<(u64, Nope)> {
+pub fn nopes(out: &[Effect]) -> Vec<(u64, Nope)> {
     let nope = |effect: &Effect| match effect {
         Effect::Send { frame: PieceFrame::Nope { request, why }, .. } => Some((*request, *why)),
         _ => None,

@@ -4,6 +4,7 @@ mod alone;
 mod asking;
 mod hostile;
 mod phases;
+mod serving;
 mod swarm;
 mod world;
 
