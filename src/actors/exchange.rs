@@ -9,7 +9,7 @@ mod shown;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
@@ -32,7 +32,7 @@ use crate::mesh::peers::Bye;
 use crate::mesh::view::View;
 use crate::mesh::{ConnId, NodeId};
 use crate::net::buffers::{Buffer, Buffers};
-use crate::net::lanes::Link;
+use crate::net::lanes::{Link, SendError};
 use crate::pieces::FileId;
 use crate::pieces::event::{Effect, Event, TransferId};
 use crate::pieces::exchange::Exchange as ExchangeCore;
@@ -44,6 +44,8 @@ use crate::wire::Frame;
 const MAILBOX: usize = 256;
 /// What people see is published no more often than this.
 const SHOW_EVERY: Duration = Duration::from_millis(100);
+/// How often the core is told the time of day.
+const WALL_CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// How often the progress of open requests is looked at, and of shares that are hashed.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -183,12 +185,14 @@ impl Exchange {
         ctx.spawn(nothing.map(move |(), exchange, ctx| exchange.handle_event(name, event, ctx)));
     }
 
-    fn send(&self, peer: NodeId, frame: PieceFrame) {
-        if let Some(link) = self.links.get(&peer)
-            && let Err(error) = link.try_send(&Frame::Pieces(frame))
-        {
-            log::debug!("a message about files to {} not sent: {error}", peer.short());
+    fn send(&mut self, peer: NodeId, frame: PieceFrame) {
+        let Some(link) = self.links.get(&peer) else { return };
+        let owed = frame.is_owed();
+        let Err(error) = link.try_send(&Frame::Pieces(frame)) else { return };
+        if owed && error == SendError::Full {
+            return self.close(peer, "it asks and does not read our answers".into());
         }
+        log::debug!("a message about files to {} not sent: {error}", peer.short());
     }
 
     fn close(&mut self, peer: NodeId, why: String) {
@@ -225,6 +229,14 @@ impl Exchange {
     /// Hears of a chunk that was written, or a message, only of the link that is up now.
     fn is_current(&self, peer: &NodeId, conn: ConnId) -> bool {
         self.links.get(peer).is_some_and(|link| link.conn == conn)
+    }
+
+    /// Tells the core what time it is: the clock that only goes on stands still while the machine sleeps.
+    fn tell_time(&mut self, ctx: &mut Context<Self>) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        self.handle_event("WallClock", Event::WallClock(unix_ms), ctx);
+        ctx.run_later(WALL_CLOCK_EVERY, Exchange::tell_time);
     }
 
     /// Looks at what is under way again and again, until nothing is.
@@ -264,6 +276,7 @@ impl Actor for Exchange {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(MAILBOX);
         self.recall(ctx);
+        self.tell_time(ctx);
         arm(self, ctx);
     }
 

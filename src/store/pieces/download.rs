@@ -335,7 +335,8 @@ impl Download {
         if oldest.len() < HANDLES_MAX {
             return Ok(());
         }
-        oldest.sort_by_key(|(_, handle)| handle.used.load(Ordering::Relaxed));
+        // Each is looked at once: others go on using them, and an order that changes while it is made is none.
+        oldest.sort_by_cached_key(|(_, handle)| handle.used.load(Ordering::Relaxed));
         oldest.truncate(HANDLES_MAX / 2);
         // Others read and write meanwhile.
         let synced = self.sync(&oldest);
