@@ -277,7 +277,7 @@ fn files_and_tickets_that_are_none_are_told_with_what_to_do() {
     let long = "x".repeat(100_000);
     for (args, says) in [
         (&["share", "gone"][..], &["cannot share gone", "No such file", "try: name a file"][..]),
-        (&["share", "file", "gone/x"], &["cannot share gone/x"]),
+        (&["share", "gone", ""], &["PATH"]),
         (&["share", ""], &["PATH"]),
         (&["share", "file/below"], &["cannot share file/below", "Not a directory"]),
         (&["get", "kith1nonsense"], &["cannot read the ticket", "try: copy it again"]),
@@ -296,6 +296,28 @@ fn files_and_tickets_that_are_none_are_told_with_what_to_do() {
         failed(&done, 2, says);
         assert!(!done.stderr.contains('\u{1b}'), "{args:?}: raw control characters");
     }
+}
+
+#[test]
+fn each_path_is_shared_whatever_becomes_of_the_others() {
+    let alice = node("alice").start();
+    for name in ["a", "b"] {
+        fs::write(alice.home.path().join(name), name).expect("ours");
+    }
+    let path = |name: &str| alice.home.path().join(name).display().to_string();
+    let paths = [path("a"), path("gone"), path("b")];
+    let [a, gone, b] = paths.each_ref().map(String::as_str);
+    let done = alice.ask(&["share", a, gone, b]);
+    assert_eq!((done.code, done.errors().len()), (Some(1), 1), "{done:#?}");
+    assert!(done.stderr.contains("cannot share"), "{done:#?}");
+    assert_eq!(done.stdout.matches("kith1").count(), 2, "{done:#?}");
+
+    let done = alice.ask(&["share", gone, "--progress", "json"]);
+    assert_eq!(done.code, Some(2), "{done:#?}");
+    let told: serde_json::Value = serde_json::from_str(&done.stderr).expect("one object");
+    assert!(told["error"].as_str().expect("a text").contains("cannot share"), "{told}");
+    assert!(told["try"].is_string() && told["because"].is_string(), "{told}");
+    drop(alice);
 }
 
 #[test]

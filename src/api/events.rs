@@ -22,6 +22,7 @@ use super::server::Context;
 use super::shapes::{self, Gone, HexFile, Shaped};
 use crate::actors::messages::{File, PiecesView, Transfer};
 use crate::pieces::FileId;
+use crate::pieces::event::TransferId;
 
 /// Most streams at once.
 pub const STREAMS_MAX: usize = 32;
@@ -123,16 +124,18 @@ fn say(told: &PiecesView, now: &PiecesView, from: usize, text: &mut String) -> O
     if from == 0 {
         say_gone(told, now, text);
     }
-    let files = from.saturating_sub(now.transfers.len());
     for (at, row) in now.transfers.iter().enumerate().skip(from) {
-        let same = |t: &&Transfer| t.row.transfer == row.row.transfer;
-        if told.transfers.iter().find(same) != Some(row) {
+        if numbered(&told.transfers, row.row.transfer) != Some(row) {
             event("transfer", shapes::Transfer::from(row), text);
         }
         if text.len() >= CHUNK_BYTES {
             return Some(at + 1);
         }
     }
+    if Arc::ptr_eq(&told.files, &now.files) {
+        return None;
+    }
+    let files = from.saturating_sub(now.transfers.len());
     let mut before = Finder::new(&told.files);
     for (at, row) in now.files.iter().enumerate().skip(files) {
         if before.find(row.row.file) != Some(row) {
@@ -147,9 +150,12 @@ fn say(told: &PiecesView, now: &PiecesView, from: usize, text: &mut String) -> O
 
 fn say_gone(told: &PiecesView, now: &PiecesView, text: &mut String) {
     for Transfer { row, .. } in &told.transfers {
-        if !now.transfers.iter().any(|t| t.row.transfer == row.transfer) {
+        if numbered(&now.transfers, row.transfer).is_none() {
             event("gone", Gone { transfer: Some(row.transfer), file_id: None }, text);
         }
+    }
+    if Arc::ptr_eq(&told.files, &now.files) {
+        return;
     }
     let mut after = Finder::new(&now.files);
     for File { row, .. } in told.files.iter() {
@@ -159,8 +165,14 @@ fn say_gone(told: &PiecesView, now: &PiecesView, text: &mut String) {
     }
 }
 
+/// The transfer with this number, of some that are in the order of theirs.
+fn numbered(transfers: &[Transfer], number: TransferId) -> Option<&Transfer> {
+    let at = transfers.binary_search_by_key(&number, |t| t.row.transfer).ok()?;
+    transfers.get(at)
+}
+
 /// Finds rows of a list that is asked about in nearly its own order: two views of ten thousand files differ
-/// in few, and all of them are compared several times a second.
+/// in few, and all of them are compared once a second.
 struct Finder<'a> {
     files: &'a [File],
     next: usize,

@@ -9,11 +9,10 @@ use actix_web::{HttpResponse, ResponseError, error::JsonPayloadError};
 use serde::{Deserialize, Serialize};
 
 use super::guard::harden;
-use super::shapes::{HexId, Shaped};
+use super::shapes::Shaped;
 use super::which::WhichError;
 use super::who::WhoError;
 use crate::actors::messages::Refused;
-use crate::mesh::NodeId;
 use crate::pieces::FileId;
 
 /// What went wrong, for programs.
@@ -59,8 +58,8 @@ pub struct Problem {
 /// A node (or a file) that could have been meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// Its id; a file's has 64 hex digits, too.
-    pub id: HexId,
+    /// The 64 hex digits of its id.
+    pub id: String,
     /// Its label (or name), hostile text until escaped.
     pub label: String,
 }
@@ -119,7 +118,7 @@ impl Failure {
         failure.problem.candidates = error
             .candidates()
             .into_iter()
-            .map(|(label, id)| Candidate { id: HexId(id), label })
+            .map(|(label, id)| Candidate { id: id.to_string(), label })
             .collect();
         failure
     }
@@ -137,10 +136,8 @@ impl Failure {
                 let remedy = "name it by its id: the first 8 digits do, if no other id begins so";
                 let mut failure =
                     Failure::new(StatusCode::CONFLICT, Code::Ambiguous, what, why, remedy);
-                let candidate = |(label, file): (String, FileId)| Candidate {
-                    id: HexId(NodeId(file.0)),
-                    label,
-                };
+                let candidate =
+                    |(label, file): (String, FileId)| Candidate { id: file.to_string(), label };
                 failure.problem.candidates = fits.into_iter().map(candidate).collect();
                 failure
             }

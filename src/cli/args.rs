@@ -158,7 +158,7 @@ pub enum Progress {
     /// A line that is redrawn on a terminal, else a line a second at most
     #[default]
     Auto,
-    /// One JSON object a line, for each change
+    /// One JSON object a line, for each change and for what went wrong
     Json,
     /// Nothing
     None,
@@ -173,7 +173,7 @@ pub struct Follow {
     /// Do not wait for the end; print the number of the transfer
     #[arg(long)]
     pub no_wait: bool,
-    /// Wait no longer than this (exit status 4); it goes on in the daemon
+    /// Wait no longer than this for all of it (exit status 4); it goes on in the daemon
     #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait",
         value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: Option<u32>,
@@ -230,7 +230,8 @@ pub enum Verb {
         #[command(flatten)]
         show: Show,
     },
-    /// Give files and directories to whoever has the ticket it prints; they stay where they are
+    /// Give files and directories to any node of this network that has the ticket it prints, or the id;
+    /// they stay where they are
     Share {
         /// Files or directories
         #[arg(required = true, value_name = "PATH")]
@@ -266,7 +267,7 @@ pub enum Verb {
     Pieces {
         /// How.
         #[command(flatten)]
-        show: Show,
+        show: ShowLive,
     },
     /// Give a file to nobody any more; removes only what is there of an unfinished download
     Forget {

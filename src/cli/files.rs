@@ -1,14 +1,17 @@
 //! The verbs that begin something and wait for it: `share` and `get`.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::args::{Flags, Follow};
+use super::args::{Flags, Follow, Progress};
 use super::client::Client;
 use super::look::print;
 use super::progress::Shown;
@@ -18,11 +21,15 @@ use super::{daemon, interrupt, table};
 use crate::api::asks::{AskGet, AskShare, Begun};
 use crate::api::pieces::WAIT_MS_MAX;
 use crate::api::shapes::{HexFile, Kind, Phase, Shaped, Transfer};
+use crate::pieces::FileId;
 use crate::pieces::ticket::{BadTicket, Ticket};
 use crate::text::escape_to;
 
 /// Most columns of a path or a line of text.
 const LINE_COLUMNS_MAX: usize = 4096;
+/// Shares that are begun before the first of them is over: the daemon hashes 64 at once, for everybody, and
+/// shows no more of those that have ended.
+const AHEAD: usize = 32;
 /// What a verb says when it is interrupted.
 const GOES_ON: &str =
     "not waiting any more; it goes on in the daemon: node transfers shows it, and how to stop it";
@@ -48,23 +55,80 @@ struct Got {
 
 /// `node share PATH…`: each is tried, whatever becomes of the others.
 pub fn share(flags: &Flags, paths: &[PathBuf], follow: &Follow) -> Result<(), Trouble> {
-    let paths: Vec<String> = paths.iter().map(|path| existing(path)).collect::<Result<_, _>>()?;
-    let client = Client::to(daemon::find(flags)?);
-    interrupt_says(follow);
-    let mut failed: Option<Trouble> = None;
+    let (mut named, mut troubles) = (Vec::new(), Vec::new());
     for path in paths {
-        if let Err(trouble) = share_one(&client, path, follow)
-            && let Some(earlier) = failed.replace(trouble)
-        {
-            earlier.report();
+        match existing(path) {
+            Ok(path) => named.push(path),
+            Err(trouble) => troubles.push(trouble),
         }
     }
-    failed.map_or(Ok(()), Err)
+    if !named.is_empty() {
+        let unsent = Arc::new(AtomicUsize::new(named.len()));
+        match daemon::find(flags) {
+            Ok(daemon) => {
+                interrupt_says(follow, unsent.clone());
+                share_all(&Client::to(daemon), named, follow, &unsent, &mut troubles);
+            }
+            Err(trouble) => troubles.push(trouble),
+        }
+    }
+    all_of(paths.len(), troubles, follow)
 }
 
-pub(super) fn share_one(client: &Client, path: String, follow: &Follow) -> Result<(), Trouble> {
-    let begun: Begun = client.post("share", &AskShare { path })?;
-    let Some(done) = wait(client, &begun, Kind::Share, follow)? else { return Ok(()) };
+/// What came of several, some of which failed: all of it is told, and the last ends the process. One status for
+/// all if nothing was done and all failed alike; otherwise "it was not done".
+fn all_of(tried: usize, mut troubles: Vec<Trouble>, follow: &Follow) -> Result<(), Trouble> {
+    let Some(last) = troubles.pop() else { return Ok(()) };
+    let json = follow.progress == Progress::Json;
+    let exit = last.exit();
+    let alike = troubles.iter().all(|t| t.exit() == exit);
+    let whole = alike && (troubles.len() + 1 == tried || exit != Exit::Usage);
+    // Where there is no daemon to ask, that is what is wrong with all of them.
+    let exit = if whole || exit == Exit::NoDaemon { exit } else { Exit::Failed };
+    for trouble in troubles {
+        trouble.in_json(json).report();
+    }
+    Err(last.ending(exit).in_json(json))
+}
+
+/// Begins all of them, as far as the daemon takes them at once, and waits for each; `unsent` counts down.
+pub(super) fn share_all(
+    client: &Client,
+    paths: Vec<String>,
+    follow: &Follow,
+    unsent: &AtomicUsize,
+    troubles: &mut Vec<Trouble>,
+) {
+    let until = deadline(follow);
+    let (mut paths, mut begun) = (paths.into_iter(), VecDeque::new());
+    loop {
+        while begun.len() < AHEAD
+            && let Some(path) = paths.next()
+        {
+            match client.post::<Begun>("share", &AskShare { path }) {
+                Ok(one) => begun.push_back(one),
+                Err(trouble) if trouble.exit() == Exit::NoDaemon => return troubles.push(trouble),
+                Err(trouble) => troubles.push(trouble),
+            }
+            unsent.fetch_sub(1, Ordering::Relaxed);
+        }
+        let Some(one) = begun.pop_front() else { return };
+        match end_share(client, &one, follow, until) {
+            Ok(()) => {}
+            Err(trouble) if trouble.exit() == Exit::NoDaemon => return troubles.push(trouble),
+            Err(trouble) => troubles.push(trouble),
+        }
+    }
+}
+
+fn end_share(
+    client: &Client,
+    begun: &Begun,
+    follow: &Follow,
+    until: Option<Instant>,
+) -> Result<(), Trouble> {
+    let awaited = Awaited { transfer: begun.transfer, kind: Kind::Share, file: None };
+    let Some(done) = wait(client, &awaited, follow, until)? else { return Ok(()) };
     let (Some(ticket), Some(file_id)) = (done.ticket, done.file_id) else {
         return Err(unsaid("the daemon says it is shared, and tells no ticket"));
     };
@@ -82,19 +146,37 @@ pub fn get(
     force: bool,
     follow: &Follow,
 ) -> Result<(), Trouble> {
-    ticket.parse::<Ticket>().map_err(|error: BadTicket| {
+    let done = get_it(flags, ticket, out, force, follow);
+    done.map_err(|trouble| trouble.in_json(follow.progress == Progress::Json))
+}
+
+fn get_it(
+    flags: &Flags,
+    text: &str,
+    out: Option<&Path>,
+    force: bool,
+    follow: &Follow,
+) -> Result<(), Trouble> {
+    let ticket = text.parse::<Ticket>().map_err(|error: BadTicket| {
         let remedy = "copy it again, whole, from where node share printed it";
         Trouble::usage("cannot read the ticket", &error.to_string(), remedy)
     })?;
-    let ask = AskGet { ticket: ticket.trim().into(), out: Some(target(out)?), force };
+    let ask = AskGet { ticket: text.trim().into(), out: Some(target(out)?), force };
     let client = Client::to(daemon::find(flags)?);
-    interrupt_says(follow);
-    get_one(&client, &ask, follow)
+    interrupt_says(follow, Arc::default());
+    get_one(&client, &ask, ticket.file, follow)
 }
 
-pub(super) fn get_one(client: &Client, ask: &AskGet, follow: &Follow) -> Result<(), Trouble> {
+pub(super) fn get_one(
+    client: &Client,
+    ask: &AskGet,
+    file: FileId,
+    follow: &Follow,
+) -> Result<(), Trouble> {
+    let until = deadline(follow);
     let begun: Begun = client.post("get", ask)?;
-    let Some(done) = wait(client, &begun, Kind::Get, follow)? else { return Ok(()) };
+    let awaited = Awaited { transfer: begun.transfer, kind: Kind::Get, file: Some(file) };
+    let Some(done) = wait(client, &awaited, follow, until)? else { return Ok(()) };
     let Some(file_id) = done.file_id.filter(|_| done.verified) else {
         return Err(unsaid("the daemon says it is done, and not that it is verified"));
     };
@@ -120,28 +202,65 @@ fn json(shape: impl Serialize) -> Result<(), Trouble> {
     print(&pretty(&value))
 }
 
-fn interrupt_says(follow: &Follow) {
+fn interrupt_says(follow: &Follow, unsent: Arc<AtomicUsize>) {
     if !follow.no_wait {
-        interrupt::says(GOES_ON);
+        interrupt::says(move || match unsent.load(Ordering::Relaxed) {
+            0 => GOES_ON.into(),
+            some => format!("{GOES_ON}\nnot begun: the last {some} of the paths"),
+        });
+    }
+}
+
+/// Until when is waited; for ever if nothing was said.
+fn deadline(follow: &Follow) -> Option<Instant> {
+    follow.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()))
+}
+
+/// What is waited for.
+pub(super) struct Awaited {
+    transfer: u64,
+    kind: Kind,
+    /// The file it must be; unknown while it is hashed.
+    file: Option<FileId>,
+}
+
+impl Awaited {
+    /// A daemon that has built its actors again counts its transfers from the beginning: under the number may
+    /// be another one now.
+    fn is(&self, now: &Transfer, first: Option<u64>) -> bool {
+        let file = self.file.zip(now.file_id).is_none_or(|(wanted, is)| wanted == is.0);
+        now.kind == self.kind && file && first.is_none_or(|since_ms| since_ms == now.since_ms)
+    }
+
+    fn lost(&self) -> Trouble {
+        let (what, remedy) = match self.kind {
+            Kind::Share => {
+                ("share", "node pieces shows whether it is shared; if not, share it again")
+            }
+            Kind::Get => ("get", "the same verb goes on where it was: what is there stays"),
+        };
+        let why = format!("transfer {} is another one now: the daemon began anew", self.transfer);
+        Trouble::new(Exit::Failed, format!("lost sight of the {what}"), why, remedy)
     }
 }
 
 /// Waits until it is done, and shows how it goes on; nothing with `--no-wait`.
 fn wait(
     client: &Client,
-    begun: &Begun,
-    kind: Kind,
+    awaited: &Awaited,
     follow: &Follow,
+    until: Option<Instant>,
 ) -> Result<Option<Transfer>, Trouble> {
+    let (transfer, kind) = (awaited.transfer, awaited.kind);
     if follow.no_wait {
         match follow.json {
-            true => json(begun)?,
-            false => print(&format!("{}\n", begun.transfer))?,
+            true => json(Begun { transfer })?,
+            false => print(&format!("{transfer}\n"))?,
         }
         return Ok(None);
     }
     let mut shown = Shown::new(follow.progress, kind)?;
-    let last = until_over(client, begun.transfer, follow, &mut shown);
+    let last = until_over(client, awaited, until, &mut shown);
     shown.end();
     let last = last?;
     for line in &last.left_out {
@@ -188,23 +307,25 @@ fn summary(done: &Transfer) -> String {
 
 fn until_over(
     client: &Client,
-    transfer: u64,
-    follow: &Follow,
+    awaited: &Awaited,
+    until: Option<Instant>,
     shown: &mut Shown,
 ) -> Result<Transfer, Trouble> {
-    let begun = Instant::now();
-    let longest = follow.timeout.map(|seconds| Duration::from_secs(seconds.into()));
-    let mut wait_ms = 0;
+    let (mut wait_ms, mut since_ms) = (0, None);
     loop {
-        let path = format!("transfers/{transfer}?wait_ms={wait_ms}");
+        let path = format!("transfers/{}?wait_ms={wait_ms}", awaited.transfer);
         let Shaped { body: now, .. } = client.get::<Shaped<Transfer>>(&path)?;
+        if !awaited.is(&now, since_ms) {
+            return Err(awaited.lost());
+        }
+        since_ms = Some(now.since_ms);
         shown.tell(&now);
         if now.phase.is_over() {
             return Ok(now);
         }
         wait_ms = WAIT_MS_MAX;
-        if let Some(longest) = longest {
-            let left = longest.saturating_sub(begun.elapsed()).as_millis();
+        if let Some(until) = until {
+            let left = until.saturating_duration_since(Instant::now()).as_millis();
             if left == 0 {
                 return Err(too_long(&now));
             }
@@ -317,6 +438,29 @@ mod tests {
         let odd = at.join(std::ffi::OsStr::from_bytes(b"\xff"));
         fs::write(&odd, "x").unwrap();
         assert_eq!(existing(&odd).unwrap_err().report(), Exit::Usage);
+    }
+
+    #[test]
+    fn the_same_number_with_another_beginning_is_another_transfer() {
+        let now = Transfer::from(&crate::api::samples::fetching(8));
+        let file = now.file_id.map(|file| file.0);
+        let awaited = Awaited { transfer: 8, kind: Kind::Get, file };
+        assert!(awaited.is(&now, None) && awaited.is(&now, Some(now.since_ms)));
+        assert!(!awaited.is(&now, Some(now.since_ms - 1)));
+        assert!(!Awaited { kind: Kind::Share, ..awaited }.is(&now, None));
+        let trouble = |exit| Trouble::new(exit, "", String::new(), "");
+        let (failed, usage) = (trouble(Exit::Failed), trouble(Exit::Usage));
+        let exit = |tried, troubles: &[&Trouble]| {
+            let troubles = troubles.iter().map(|t| (*t).clone()).collect();
+            all_of(tried, troubles, &Follow::default()).err().map_or(Exit::Done, |t| t.exit())
+        };
+        assert_eq!(exit(2, &[]), Exit::Done);
+        assert_eq!(exit(1, &[&usage]), Exit::Usage);
+        assert_eq!(exit(2, &[&usage, &usage]), Exit::Usage);
+        assert_eq!(exit(2, &[&usage]), Exit::Failed, "the other was shared");
+        assert_eq!(exit(2, &[&usage, &failed]), Exit::Failed);
+        assert_eq!(exit(3, &[&trouble(Exit::TimedOut)]), Exit::TimedOut);
+        assert_eq!(exit(2, &[&usage, &trouble(Exit::NoDaemon)]), Exit::NoDaemon);
     }
 
     #[test]

@@ -47,9 +47,10 @@ pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Troub
             let draw = |t: Transfers, _| Ok(table::transfers(&t.transfers, look));
             live(client, "transfers", *show, look, draw)
         }
-        Verb::Pieces { show } => once(client.text("pieces"), show.json, |known: Pieces| {
-            Ok(table::pieces(&known.pieces, look))
-        }),
+        Verb::Pieces { show } => {
+            let draw = |known: Pieces, _| Ok(table::pieces(&known.pieces, look));
+            live(client, "pieces", *show, look, draw)
+        }
         Verb::Config { json, origin, .. } => {
             let text = client.text(&format!("config?origin={origin}"));
             once(text, *json, |config: Config| Ok(offline::table(&config, look)))

@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Write};
 
+use serde_json::json;
+
 use crate::api::failure::{Code, Problem};
 use crate::text::escape_to;
 
@@ -39,12 +41,14 @@ pub struct Trouble {
     what: String,
     why: Vec<String>,
     remedy: String,
+    /// It is told to a program.
+    json: bool,
 }
 
 impl Trouble {
     /// With all its words; those that are empty are not printed.
     pub fn new(exit: Exit, what: impl Into<String>, why: String, remedy: &str) -> Trouble {
-        Trouble { exit, what: what.into(), why: vec![why], remedy: remedy.into() }
+        Trouble { exit, what: what.into(), why: vec![why], remedy: remedy.into(), json: false }
     }
 
     /// The command line or a setting is wrong.
@@ -56,7 +60,7 @@ impl Trouble {
     pub fn settings(why: Vec<String>) -> Trouble {
         let what = "the settings are wrong".into();
         let remedy = "config/network/default.toml explains every setting".into();
-        Trouble { exit: Exit::Usage, what, why, remedy }
+        Trouble { exit: Exit::Usage, what, why, remedy, json: false }
     }
 
     /// What the daemon said.
@@ -76,9 +80,9 @@ impl Trouble {
             _ => problem.remedy,
         };
         let fits = problem.candidates.iter();
-        let fits = fits.map(|c| format!("{} has the id {}", c.label, c.id.0));
+        let fits = fits.map(|c| format!("{} has the id {}", c.label, c.id));
         let why = std::iter::once(problem.why).chain(fits).collect();
-        Trouble { exit, what: problem.what, why, remedy }
+        Trouble { exit, what: problem.what, why, remedy, json: false }
     }
 
     /// Nothing to print to any more: a closed pipe is the reader's way to say "enough".
@@ -89,8 +93,27 @@ impl Trouble {
         Trouble::new(Exit::Failed, "cannot print", error.to_string(), "")
     }
 
+    /// Told as one line of JSON instead, if `json`.
+    pub fn in_json(self, json: bool) -> Trouble {
+        Trouble { json, ..self }
+    }
+
+    /// How the process would end.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The same with another end of the process.
+    pub fn ending(self, exit: Exit) -> Trouble {
+        Trouble { exit, ..self }
+    }
+
     /// The lines to print; all text may come from others, so all of it is escaped.
     fn lines(&self) -> String {
+        if self.json && !self.what.is_empty() {
+            let (what, why, remedy) = (&self.what, self.why.join("; "), &self.remedy);
+            return format!("{}\n", json!({"error": what, "because": why, "try": remedy}));
+        }
         let because = self.why.iter().map(|why| ("because", why));
         let all =
             std::iter::once(("error", &self.what)).chain(because).chain([("try", &self.remedy)]);
@@ -112,7 +135,6 @@ mod tests {
     use super::*;
     use crate::api::failure::Candidate;
     use crate::api::samples::id;
-    use crate::api::shapes::HexId;
 
     #[test]
     fn an_error_says_what_why_and_what_to_try() {
@@ -122,8 +144,8 @@ mod tests {
             why: "2 nodes fit".into(),
             remedy: "name it by its id".into(),
             candidates: vec![
-                Candidate { id: HexId(id(5)), label: "twin".into() },
-                Candidate { id: HexId(id(6)), label: "twin\n".into() },
+                Candidate { id: id(5).to_string(), label: "twin".into() },
+                Candidate { id: id(6).to_string(), label: "twin\n".into() },
             ],
         };
         let trouble = Trouble::told(problem);
@@ -135,6 +157,15 @@ mod tests {
     because: twin\n has the id 6666666666666666666666666666666666666666666666666666666666666666
     try: name it by its id
     "#);
+    }
+
+    #[test]
+    fn a_program_is_told_in_one_object() {
+        let trouble = Trouble::new(Exit::Failed, "cannot get\nit", "gone".into(), "").in_json(true);
+        assert_eq!(trouble.lines().lines().count(), 1);
+        let told: serde_json::Value = serde_json::from_str(&trouble.lines()).unwrap();
+        assert_eq!(told, json!({"error": "cannot get\nit", "because": "gone", "try": ""}));
+        assert_eq!(trouble.report(), Exit::Failed);
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub const PERIOD: Duration = Duration::from_secs(1);
 /// To the upper left corner, and erase everything from there.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 /// Fields that change all the time and say nothing new.
-const RESTLESS: [&str; 4] = ["uptime_s", "rtt_us", "counters", "handshakes"];
+const RESTLESS: [&str; 5] = ["uptime_s", "rtt_us", "counters", "handshakes", "seconds"];
 
 /// One look: the answer it was made of, and what is shown.
 pub struct Frame {
@@ -89,6 +89,9 @@ mod tests {
         let node = |state: &str, rtt: u32| json!({"nodes": [{"state": state, "rtt_us": rtt}]});
         let printed = run(false, vec![node("alive", 1), node("alive", 2), node("failed", 2)]);
         assert_eq!(printed, [node("alive", 1).to_string(), node("failed", 2).to_string()]);
+        // A transfer that stands still grows older all the same.
+        let stuck = |seconds: f64| json!({"transfers": [{"phase": "seeking", "seconds": seconds}]});
+        assert_eq!(run(false, vec![stuck(1.0), stuck(2.0)]), [stuck(1.0).to_string()]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Every verb against the real API over fake actors.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
 
 use serde_json::Value;
@@ -12,7 +13,7 @@ use super::*;
 use crate::actors::messages::{PiecesView, Transfer};
 use crate::api::Drain;
 use crate::api::asks::AskGet;
-use crate::api::samples::view;
+use crate::api::samples::{file, shared, view};
 use crate::api::shapes::{Graph, Shaped, Status};
 use crate::api::tests::{Fake, TOKEN, facts, services};
 use crate::pieces::rows::Phase;
@@ -89,8 +90,8 @@ fn verbs_that_show_find_their_answer() {
         Verb::Why { who: who(), show: Default::default() },
         Verb::Ping { who: who(), show: Default::default() },
         Verb::Transfers { stop: None, show },
-        Verb::Pieces { show: Default::default() },
-        Verb::Pieces { show: once },
+        Verb::Pieces { show },
+        Verb::Pieces { show: ShowLive { json: true, watch: false } },
         Verb::Config { json: false, origin: true, running: true },
     ] {
         assert_eq!(read::show(&client, &verb, Look::default()), Some(Ok(())), "{verb:?}");
@@ -136,19 +137,19 @@ fn a_get_ends_well_only_when_it_is_done() {
         let fake = Fake::default();
         let client = api(fake.clone());
         then(&fake, change);
-        let done = files::get_one(&client, &ask(), &QUIET);
+        let done = files::get_one(&client, &ask(), file(10), &QUIET);
         assert_eq!(done.err().map(|t| t.report()), exit);
         assert_eq!(fake.asked.lock().unwrap()[0], "get aaaaaaaa Some(\"/srv\") false");
     }
     let client = api(Fake::default());
     let begun = std::time::Instant::now();
     let impatient = Follow { timeout: Some(1), ..QUIET };
-    let late = files::get_one(&client, &ask(), &impatient).unwrap_err();
+    let late = files::get_one(&client, &ask(), file(10), &impatient).unwrap_err();
     assert_eq!(late.report(), Exit::TimedOut, "it never ends");
     assert!(begun.elapsed() >= Duration::from_secs(1));
     for follow in [Follow { no_wait: true, ..QUIET }, Follow { no_wait: true, json: true, ..QUIET }]
     {
-        assert_eq!(files::get_one(&client, &ask(), &follow), Ok(()));
+        assert_eq!(files::get_one(&client, &ask(), file(10), &follow), Ok(()));
     }
 }
 
@@ -159,13 +160,54 @@ fn a_share_waits_for_its_ticket() {
     for progress in [Progress::None, Progress::Json, Progress::Auto] {
         for json in [true, false] {
             let follow = Follow { progress, json, ..QUIET };
-            assert_eq!(files::share_one(&client, "/srv/photos".into(), &follow), Ok(()));
+            assert_eq!(share(&client, &["/srv/photos"], &follow), []);
         }
     }
     assert_eq!(fake.asked.lock().unwrap()[0], "share /srv/photos");
     *fake.refuse.lock().unwrap() = true;
-    let refused = files::share_one(&client, "/srv/photos".into(), &QUIET).unwrap_err();
-    assert_eq!(refused.report(), Exit::Failed);
+    let refused = share(&client, &["/srv/photos", "/srv/films"], &QUIET);
+    assert_eq!(refused.iter().map(Trouble::exit).collect::<Vec<_>>(), [Exit::Failed; 2]);
+}
+
+/// Shares all of them; what went wrong.
+fn share(client: &Client, paths: &[&str], follow: &Follow) -> Vec<Trouble> {
+    let (unsent, mut troubles) = (AtomicUsize::new(paths.len()), Vec::new());
+    let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+    files::share_all(client, paths, follow, &unsent, &mut troubles);
+    assert_eq!(unsent.into_inner(), 0, "all were sent");
+    troubles
+}
+
+#[test]
+fn all_shares_are_begun_before_any_is_waited_for() {
+    let fake = Fake::default();
+    let client = api(fake.clone());
+    // It is never done: as one that waits for the first would never send the second.
+    fake.show(|view| {
+        let mut endless = shared(7);
+        endless.row.phase = Phase::Hashing;
+        view.transfers.push(endless);
+    });
+    let impatient = Follow { timeout: Some(1), ..QUIET };
+    let begun = std::time::Instant::now();
+    let late = share(&client, &["/srv/a", "/srv/b", "/srv/c"], &impatient);
+    assert_eq!(late.iter().map(Trouble::exit).collect::<Vec<_>>(), [Exit::TimedOut; 3]);
+    assert!(begun.elapsed() < Duration::from_secs(3), "one deadline for all");
+    let asked = fake.asked.lock().unwrap().clone();
+    assert_eq!(asked, ["share /srv/a", "share /srv/b", "share /srv/c"]);
+}
+
+#[test]
+fn a_number_that_means_another_transfer_is_not_followed() {
+    let ask = AskGet { ticket: file(10).to_string(), out: Some("/srv".into()), force: false };
+    for change in [(|t| t.row.file = Some(file(11))) as fn(&mut Transfer), |t| t.row.share = true] {
+        let fake = Fake::default();
+        let client = api(fake.clone());
+        then(&fake, change);
+        let lost = files::get_one(&client, &ask, file(10), &QUIET).unwrap_err();
+        assert!(format!("{lost:?}").contains("lost sight"), "{lost:?}");
+        assert_eq!(lost.exit(), Exit::Failed);
+    }
 }
 
 #[test]

@@ -250,9 +250,7 @@ mod tests {
           ! 2 disc.iso: 33333333 gave 2 pieces with a wrong hash
           ! 4 disc.iso: the disk failed: input/output error; try another directory
         "#);
-        insta::assert_snapshot!(transfers(&[], Look::default()), @r#"
-        nothing is being shared or got; node share PATH prints a ticket, node get TICKET uses it
-        "#);
+        insta::assert_snapshot!(transfers(&[], Look::default()), @"nothing is being shared or got; node share PATH prints a ticket, node get TICKET uses it");
     }
 
     #[test]
@@ -266,9 +264,7 @@ mod tests {
         photos    cccccccc  3.0 MiB  not given    5.0 MiB  -                                     files/photos
           ! cccccccc photos: it has changed since it was shared; share it again
         "#);
-        insta::assert_snapshot!(pieces(&[], Look::default()), @r#"
-        no file is known here; node share PATH gives one to others
-        "#);
+        insta::assert_snapshot!(pieces(&[], Look::default()), @"no file is known here; node share PATH gives one to others");
     }
 
     #[test]
