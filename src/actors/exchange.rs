@@ -306,9 +306,7 @@ impl Driver for Exchange {
                 }
             }
             Effect::Prepare { transfer, peer, request } => {
-                let resuming = self.gets.get(&transfer).is_some_and(|get| get.resuming);
-                if let Some(manifest) = self.arrived.remove(&(peer, request)).filter(|_| !resuming)
-                {
+                if let Some(manifest) = self.arrived.remove(&(peer, request)) {
                     self.prepare(transfer, manifest.to_vec(), ctx);
                 }
             }

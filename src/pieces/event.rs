@@ -137,6 +137,14 @@ pub enum Event {
         /// Who is said to hold it, and where they were last.
         hints: Vec<(NodeId, SocketAddr)>,
     },
+    /// An earlier run began to get a file; what there is of it is being looked through. `Prepared` or `Refused`
+    /// follows.
+    Resume {
+        /// Names it from now on.
+        transfer: TransferId,
+        /// Which file.
+        file: FileId,
+    },
     /// A person does not want it any more: stop, and keep what is there.
     Stop {
         /// Which.

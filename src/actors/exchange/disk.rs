@@ -91,7 +91,7 @@ impl Exchange {
             let target = Target { path: path.clone(), directory: false, force };
             let get = Get::new(file, target, path, self.now_ms());
             self.gets.insert(transfer, Get { resuming: true, ..get });
-            self.handle_event("Get", Event::Get { transfer, file, hints: Vec::new() }, ctx);
+            self.handle_event("Resume", Event::Resume { transfer, file }, ctx);
             self.resume(transfer, ctx);
         }
         self.show_files(ctx);

@@ -36,12 +36,29 @@ impl Exchange {
         mut hints: Vec<(NodeId, SocketAddr)>,
         out: &mut Vec<Effect>,
     ) {
+        hints.truncate(HINTS_MAX);
+        hints.retain(|(peer, _)| *peer != self.home.me);
+        self.begin(now, transfer, Fetch::new(file, hints, now), out);
+    }
+
+    /// An earlier run began to get a file: what it is and what of it is here will be said by the disk, so
+    /// nobody is asked for its manifest.
+    pub(super) fn resume(
+        &mut self,
+        now: Time,
+        transfer: TransferId,
+        file: FileId,
+        out: &mut Vec<Effect>,
+    ) {
+        let fetch = Fetch { step: Step::Again, ..Fetch::new(file, Vec::new(), now) };
+        self.begin(now, transfer, fetch, out);
+    }
+
+    fn begin(&mut self, now: Time, transfer: TransferId, mut fetch: Fetch, out: &mut Vec<Effect>) {
         if self.fetches.contains_key(&transfer) {
             return;
         }
-        hints.truncate(HINTS_MAX);
-        hints.retain(|(peer, _)| *peer != self.home.me);
-        let mut fetch = Fetch::new(file, hints, now);
+        let file = fetch.file;
         let refusal = match self.by_file.get(&file) {
             Some(other) => Some(format!("transfer {other} gets this file already")),
             None => (self.fetches.len() >= FETCHES_MAX)
@@ -130,9 +147,6 @@ impl Exchange {
         self.let_go(transfer, None, out);
         self.forget_stores(transfer);
         let Some(fetch) = self.fetches.get_mut(&transfer) else { return };
-        if let Step::Checking(_, bytes) = fetch.step {
-            self.buffered -= u64::from(bytes);
-        }
         fetch.step = Step::Wanted;
         fetch.problem.clear();
         fetch.retry_at = None;
@@ -159,8 +173,7 @@ impl Exchange {
     /// The manifest was not what the file id says.
     pub(super) fn forged(&mut self, transfer: TransferId, out: &mut Vec<Effect>) {
         let Some(fetch) = self.fetches.get_mut(&transfer) else { return };
-        let Step::Checking(peer, bytes) = fetch.step else { return };
-        self.buffered -= u64::from(bytes);
+        let Step::Checking(peer) = fetch.step else { return };
         fetch.step = Step::Wanted;
         let what = format!("the manifest of file {}", fetch.file.short());
         // One wrong piece may be a bad disk; a manifest that does not fit its own name is a lie at once, and
@@ -188,9 +201,6 @@ impl Exchange {
         if !trouble.full {
             self.fail(now, transfer, text, out);
             return;
-        }
-        if let Step::Checking(_, bytes) = fetch.step {
-            self.buffered -= u64::from(bytes);
         }
         fetch.step = Step::Again;
         fetch.committing = false;
@@ -283,9 +293,6 @@ impl Exchange {
         self.let_go(transfer, None, out);
         self.forget_stores(transfer);
         let Some(mut fetch) = self.fetches.remove(&transfer) else { return Vec::new() };
-        if let Step::Checking(_, bytes) = fetch.step {
-            self.buffered -= u64::from(bytes);
-        }
         self.by_file.remove(&fetch.file);
         self.forget_whole(&fetch.file);
         fetch.phase = phase;

@@ -109,9 +109,9 @@ pub(super) enum Step {
     Wanted,
     /// This one is.
     Asked(NodeId),
-    /// It came and is being checked; so many bytes of buffer.
-    Checking(NodeId, u32),
-    /// It was good once; the target is being made ready again.
+    /// It came from this one and is being checked.
+    Checking(NodeId),
+    /// It is here, or was good once; the target is being made ready (again).
     Again,
 }
 

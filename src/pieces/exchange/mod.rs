@@ -187,6 +187,7 @@ impl Exchange {
             Event::Serve(file) => self.serve(now, file, out),
             Event::Withdraw { file } => self.withdraw(now, &file, out),
             Event::Get { transfer, file, hints } => self.get(now, transfer, file, hints, out),
+            Event::Resume { transfer, file } => self.resume(now, transfer, file, out),
             Event::Stop { transfer } => self.stop(now, transfer, out),
             Event::Prepared { transfer, file } => self.prepared(now, transfer, file, out),
             Event::Forged { transfer } => self.forged(transfer, out),

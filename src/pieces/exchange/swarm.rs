@@ -245,7 +245,9 @@ impl Exchange {
         fetch.came(now, peer, u64::from(asked.bytes));
         match asked.part {
             Part::Manifest => {
-                fetch.step = Step::Checking(peer, asked.bytes);
+                // Its buffer is given back at once; only the file's bytes wait for the disk.
+                self.buffered -= u64::from(asked.bytes);
+                fetch.step = Step::Checking(peer);
                 out.push(Effect::Prepare { transfer, peer, request });
             }
             Part::Piece(piece) => {

@@ -104,3 +104,16 @@ fn what_is_whole_is_finished_though_it_is_stopped_but_not_if_it_is_forgotten() {
         assert_eq!((phase(&alone, 1), alone.core.files.is_empty()), (wanted, forget));
     }
 }
+
+#[test]
+fn what_an_earlier_run_began_asks_nobody_for_its_manifest() {
+    let mut alone = Alone::new(1);
+    alone.tell(Event::Resume { transfer: 1, file: FileId([1; 32]) });
+    let out = alone.hear(1, have(1, Held::All));
+    assert!(asks(&out).is_empty() && asks(&alone.wait(Duration::from_secs(40))).is_empty());
+    let mut held = Bitmap::none(3);
+    held.insert(1);
+    let out = alone.tell(Event::Prepared { transfer: 1, file: file(1, 3, held) });
+    let pieces: std::collections::BTreeSet<u32> = asks(&out).iter().map(|ask| ask.2).collect();
+    assert_eq!(pieces, [0, 2].into());
+}
