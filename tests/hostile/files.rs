@@ -211,8 +211,9 @@ async fn floods_of_questions_and_tales_about_files_change_nothing() {
 
 #[test]
 fn a_liar_is_named_and_the_file_comes_right_from_the_others() {
-    let target = Target::start(&[]);
-    let (content, manifest) = sample("film", 6 * MIB);
+    // So slowly that the liar is asked for something before the other one has given all.
+    let target = Target::start(&["pieces.download_bytes_per_second=6000000"]);
+    let (content, manifest) = sample("film", 12 * MIB);
     let file = FileId::of_manifest(&manifest);
     let manifest_bytes = manifest.len() as u32;
     let liar_manifest = manifest.clone();
