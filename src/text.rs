@@ -1,4 +1,4 @@
-//! Making text that others wrote safe to print.
+//! Making text that others wrote safe to print, and numbers of bytes readable.
 //!
 //! PURE: knows characters, nothing else. Labels, pings and reasons come from peers; whatever prints them
 //! to a person calls [`escape`] first.
@@ -7,6 +7,21 @@ use unicode_width::UnicodeWidthChar;
 
 /// Most columns of one escaped label.
 pub const COLUMNS_MAX: usize = 64;
+
+/// Units of bytes, largest first.
+pub const UNITS: [(u64, &str); 4] =
+    [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+
+/// Bytes in their largest unit: `3.0 MiB`, `480 MiB`.
+pub fn size(bytes: u64) -> String {
+    let Some((unit, word)) = UNITS.iter().find(|(unit, _)| bytes >= *unit) else {
+        return format!("{bytes} B");
+    };
+    match bytes / unit {
+        whole @ 0..10 => format!("{whole}.{} {word}", bytes % unit * 10 / unit),
+        whole => format!("{whole} {word}"),
+    }
+}
 
 /// `text` with everything that could act on a terminal or deceive a reader made visible (`\u{1b}`), at
 /// most [`COLUMNS_MAX`] columns, then `…`.

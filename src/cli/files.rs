@@ -292,7 +292,7 @@ fn wait(
 }
 
 fn summary(done: &Transfer) -> String {
-    let (size, seconds) = (table::size(done.bytes), done.seconds);
+    let (size, seconds) = (crate::text::size(done.bytes), done.seconds);
     match done.kind {
         Kind::Share => {
             format!("shared: {size} in {} pieces, hashed in {seconds:.1} s", done.pieces)

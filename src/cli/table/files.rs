@@ -5,11 +5,8 @@ use comfy_table::{Cell, Color};
 use super::super::look::Look;
 use super::{coloured, join, label, lines, number, plain, sentence};
 use crate::api::shapes::{File, HexId, Kind, Phase, Transfer};
-use crate::text::{escape, escape_to};
+use crate::text::{UNITS, escape, escape_to, size};
 
-/// Bytes, and what they are called.
-const UNITS: [(u64, &str); 4] =
-    [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
 /// After this long without a holder it is said that there is none, seconds: a first look takes less.
 const SEEKING_S: f64 = 3.0;
 /// Most columns of a path.
@@ -132,7 +129,9 @@ pub fn standing(t: &Transfer) -> String {
         Phase::Seeking if lacks_holders(t) => "nobody who holds it can be reached; waiting".into(),
         Phase::Seeking => "looking for somebody who holds it".into(),
         Phase::Fetching if lacks_holders(t) => {
-            format!("{}; nobody who holds the rest can be reached; waiting", amounts(t))
+            let problem = t.problem.as_deref().map(|problem| format!("; {}", sentence(problem)));
+            let problem = problem.unwrap_or_default();
+            format!("{}{problem}; nobody who holds the rest can be reached; waiting", amounts(t))
         }
         Phase::Hashing | Phase::Fetching => amounts(t),
         Phase::Full => {
@@ -182,17 +181,6 @@ fn percent(t: &Transfer) -> u64 {
         bytes => u64::try_from(u128::from(t.bytes_done) * 100 / u128::from(bytes))
             .unwrap_or(100)
             .min(100),
-    }
-}
-
-/// Bytes in their largest unit: `3.0 MiB`, `480 MiB`.
-pub fn size(bytes: u64) -> String {
-    let Some((unit, word)) = UNITS.iter().find(|(unit, _)| bytes >= *unit) else {
-        return format!("{bytes} B");
-    };
-    match bytes / unit {
-        whole @ 0..10 => format!("{whole}.{} {word}", bytes % unit * 10 / unit),
-        whole => format!("{whole} {word}"),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::pieces::event::{KnownFile, Stored, Trouble};
 use crate::pieces::frame::Part;
 use crate::pieces::{Bitmap, FileId};
 use crate::store::database::DbError;
+use crate::text::size;
 
 /// Most files of a download open at once.
 const HANDLES_MAX: usize = 64;
@@ -48,7 +49,7 @@ pub enum CommitError {
     #[error(transparent)]
     Database(#[from] DbError),
     /// It is safe, and more may not be written: others need what room there is left.
-    #[error("no room for more of it in {}: {free} bytes are free, and {reserve} stay free", path.display())]
+    #[error("no room for more of it in {}: {} are free, and {} stay free", path.display(), size(*free), size(*reserve))]
     LowRoom {
         /// The directory.
         path: PathBuf,

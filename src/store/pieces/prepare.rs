@@ -18,6 +18,7 @@ use crate::pieces::event::Trouble;
 use crate::pieces::manifest::{BadManifest, Manifest};
 use crate::pieces::{Bitmap, FileId};
 use crate::store::database::DbError;
+use crate::text::size;
 
 /// Where a download goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,9 +84,9 @@ pub enum PrepareError {
     Here(PathBuf),
     /// The disk is too full.
     #[error(
-        "no room for it in {}: {need} bytes are missing of it, {free} are free, and of those {reserve} stay free \
-         and {promised} are for other downloads",
-        path.display()
+        "no room for it in {}: {} are missing of it, {} are free, and of those {} stay free and {} are for other \
+         downloads",
+        path.display(), size(*need), size(*free), size(*reserve), size(*promised)
     )]
     NoRoom {
         /// The directory.
@@ -101,7 +102,8 @@ pub enum PrepareError {
     },
     /// All downloads together would take too much.
     #[error(
-        "all downloads together may take {quota} bytes (pieces.quota_bytes), {taken} are taken, and it has {bytes}"
+        "all downloads together may take {} (pieces.quota_bytes), {} are taken, and it has {}",
+        size(*quota), size(*taken), size(*bytes)
     )]
     Quota {
         /// The most.
