@@ -318,6 +318,7 @@ fn wire_shelves(quick: &Addr<Shelf>, sync: &Addr<Shelf>, long: &Addr<Shelf>) -> 
         prepare: to(sync),
         commit: to(sync),
         put_away: to(sync),
+        set_aside: to(sync),
         finish: to(sync),
         forget: to(sync),
         resume: to(long),

@@ -10,7 +10,7 @@ use actix::{Actor, Handler, MessageResult, SyncContext};
 use super::lifeline::Lifeline;
 use super::messages::{
     CloseIdle, Commit, Finish, ForgetFile, HashPath, LookAt, Prepare, Progress, PutAway, ReadChunk,
-    Recall, Rehash, Resume, StorePiece,
+    Recall, Rehash, Resume, SetAside, StorePiece,
 };
 use crate::net::buffers::Buffer;
 use crate::pieces::frame::Nope;
@@ -129,6 +129,14 @@ impl Handler<PutAway> for Shelf {
 
     fn handle(&mut self, PutAway(download): PutAway, _: &mut SyncContext<Self>) -> Self::Result {
         download.stop()
+    }
+}
+
+impl Handler<SetAside> for Shelf {
+    type Result = Result<(), DbError>;
+
+    fn handle(&mut self, SetAside(file): SetAside, _: &mut SyncContext<Self>) -> Self::Result {
+        self.store.set_aside(&file)
     }
 }
 

@@ -295,7 +295,8 @@ fn summary(done: &Transfer) -> String {
     let (size, seconds) = (crate::text::size(done.bytes), done.seconds);
     match done.kind {
         Kind::Share => {
-            format!("shared: {size} in {} pieces, hashed in {seconds:.1} s", done.pieces)
+            let pieces = table::counted(done.pieces, "piece");
+            format!("shared: {size} in {pieces}, hashed in {seconds:.1} s")
         }
         Kind::Get => {
             let peers = done.sources.iter().filter(|s| s.pieces > 0).count();

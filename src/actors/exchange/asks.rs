@@ -112,7 +112,10 @@ impl Handler<GetFile> for Exchange {
         let to = self.ports.shelves.look.clone();
         self.ask(&to, LookAt(file), ctx, move |exchange, answer, ctx| {
             let answer = match answer {
-                Ok(Some(path)) => Err(refused(format!("it is here already: {}", path.display()))),
+                Ok(Some(path)) => Err(refused(format!(
+                    "it is here already: {}; copy it from there, or forget it first (node forget)",
+                    path.display()
+                ))),
                 Ok(None) => exchange.begin(ticket, target, ctx),
                 Err(error) => Err(refused(error.to_string())),
             };
@@ -200,6 +203,9 @@ impl Handler<StopTransfer> for Exchange {
             Some(_) => {}
         }
         self.handle_event("Stop", Event::Stop { transfer }, ctx);
+        if let Some(file) = self.gets.get(&transfer).map(|get| get.file) {
+            self.set_aside(file, ctx);
+        }
         self.put_away(transfer, ctx);
         Ok(())
     }

@@ -9,7 +9,7 @@ use actix::{AsyncContext, Context, Recipient};
 
 use super::super::messages::{
     CloseIdle, Commit, Finish, ForgetFile, HashPath, LookAt, Prepare, Progress, PutAway, ReadChunk,
-    Recall, Rehash, Resume, StorePiece,
+    Recall, Rehash, Resume, SetAside, StorePiece,
 };
 use super::super::turn::Driver;
 use super::{Exchange, Get};
@@ -47,6 +47,8 @@ pub struct Shelves {
     pub commit: Recipient<Commit>,
     /// Lets go of them.
     pub put_away: Recipient<PutAway>,
+    /// Remembers which of them a person has stopped.
+    pub set_aside: Recipient<SetAside>,
     /// Puts them into their place.
     pub finish: Recipient<Finish>,
     /// Hashes what is shared.
@@ -329,6 +331,16 @@ impl Exchange {
                     exchange.close_idle(ctx);
                 }
             });
+        });
+    }
+
+    /// A person has stopped the download of this file.
+    pub(super) fn set_aside(&mut self, file: FileId, ctx: &mut Context<Self>) {
+        let to = self.ports.shelves.set_aside.clone();
+        self.ask(&to, SetAside(file), ctx, |_, answer, _| {
+            if let Err(error) = answer {
+                log::error!("a download that was stopped goes on after the next start: {error}");
+            }
         });
     }
 

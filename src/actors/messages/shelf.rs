@@ -101,6 +101,11 @@ pub struct Commit(pub Arc<Download>);
 #[rtype(result = "Result<(), CommitError>")]
 pub struct PutAway(pub Arc<Download>);
 
+/// Shelf: a person has stopped the download of this file; it does not go on by itself.
+#[derive(Message)]
+#[rtype(result = "Result<(), DbError>")]
+pub struct SetAside(pub FileId);
+
 /// Shelf: everything is stored; put it into its place.
 #[derive(Message)]
 #[rtype(result = "Result<PathBuf, FinishError>")]

@@ -161,13 +161,16 @@ fn amounts(t: &Transfer) -> String {
     text
 }
 
-/// Peers that give now.
+/// Peers that give now. Between two asks, as under a limit, those that gave.
 fn asked(t: &Transfer) -> u32 {
-    let count = t.sources.iter().filter(|s| s.asked > 0).count();
+    let asked = t.sources.iter().filter(|s| s.asked > 0).count();
+    let gave = || t.sources.iter().filter(|s| s.pieces > 0 && t.bytes_per_second > 0).count();
+    let count = if asked > 0 { asked } else { gave() };
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-fn counted(n: u32, one: &str) -> String {
+/// `1 piece`, `2 pieces`.
+pub fn counted(n: u32, one: &str) -> String {
     match n {
         1 => format!("1 {one}"),
         n => format!("{n} {one}s"),

@@ -4,7 +4,7 @@
 
 mod files;
 
-pub use files::{pieces, progress, standing, transfers};
+pub use files::{counted, pieces, progress, standing, transfers};
 
 use comfy_table::{Attribute, Cell, ContentArrangement};
 use comfy_table::{CellAlignment, Color, Table, TableStyle};

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::fetch::{Fetch, Step};
+use super::link::Meter;
 use super::serve::{Local, possible};
 use super::stored::RETRY;
 use super::{ENDED_MAX, Exchange};
@@ -157,6 +158,9 @@ impl Exchange {
             fetch.phase = Phase::Fetching;
         }
         fetch.know(file.clone(), &mut self.dice);
+        // The manifest was small, and what came before it is no rate.
+        fetch.meter = Meter::default();
+        fetch.meter.begin(now);
         let id = file.file;
         let served = self.files.get(&id).filter(|local| local.fetch != Some(transfer));
         if served.is_none_or(|local| !local.held.is_full()) {

@@ -30,11 +30,13 @@ const BITMAPS: Table = TableDefinition::new("pieces.bitmaps.1");
 const STAMPS: Table = TableDefinition::new("pieces.stamps.1");
 /// Postcard of a [`Birth`]; only of downloads that are not finished: the `.part` that was made for one.
 const PARTS: Table = TableDefinition::new("pieces.parts.1");
+/// Nothing; only of downloads that a person has stopped: they do not go on by themselves.
+const STOPPED: Table = TableDefinition::new("pieces.stopped.1");
 const CATALOG: Purpose<BTreeMap<FileId, Row>> = Purpose {
     name: "the list of shared files and downloads",
     loss: "what was shared must be shared again, and what was being fetched must be fetched again (what \
            there is of it stays on disk as .part)",
-    tables: &[FILES, MANIFESTS, BITMAPS, STAMPS, PARTS],
+    tables: &[FILES, MANIFESTS, BITMAPS, STAMPS, PARTS, STOPPED],
     load: |read| load(read, FILES),
 };
 
@@ -165,6 +167,7 @@ impl Catalog {
             put(STAMPS, file, encode(&loaded.stamps)),
             Change { table: BITMAPS, key: encode(file), value: None },
             Change { table: PARTS, key: encode(file), value: None },
+            Change { table: STOPPED, key: encode(file), value: None },
         ]);
         self.write(&changes)
     }
@@ -177,6 +180,7 @@ impl Catalog {
             put(BITMAPS, file, Bitmap::none(row.pieces).as_bytes().to_vec()),
             Change { table: STAMPS, key: encode(file), value: None },
             Change { table: PARTS, key: encode(file), value: None },
+            Change { table: STOPPED, key: encode(file), value: None },
         ])
     }
 
@@ -188,6 +192,17 @@ impl Catalog {
     /// Which `.part` was made for a download; None if the end came before that was written down.
     pub fn part(&self, file: &FileId) -> Result<Option<Birth>, DbError> {
         Ok(self.get(PARTS, file)?.as_deref().and_then(decode))
+    }
+
+    /// Writes whether a person has stopped a download.
+    pub fn put_stopped(&self, file: &FileId, stopped: bool) -> Result<(), DbError> {
+        let value = stopped.then(Vec::new);
+        self.write(&[Change { table: STOPPED, key: encode(file), value }])
+    }
+
+    /// Whether a person has stopped a download.
+    pub fn stopped(&self, file: &FileId) -> Result<bool, DbError> {
+        Ok(self.get(STOPPED, file)?.is_some())
     }
 
     /// Writes a manifest that was damaged anew.

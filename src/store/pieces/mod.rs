@@ -208,7 +208,15 @@ impl PieceStore {
         }
     }
 
-    /// What is whole, and what earlier runs did not finish. Everything may be done from now on.
+    /// A person has stopped this download: it goes on when it is wanted again, and not by itself.
+    pub fn set_aside(&self, file: &FileId) -> Result<(), DbError> {
+        match self.item(file) {
+            Some(item) if !item.whole() => self.0.catalog.put_stopped(file, true),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is whole, and what earlier runs did not finish and nobody has stopped. Everything may be done from now on.
     pub fn recall(&self) -> Result<(Vec<Known>, Vec<Unfinished>), DbError> {
         let _ = self.0.epoch.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |epoch| {
             (epoch % 2 == 1).then_some(epoch + 1)
@@ -218,6 +226,9 @@ impl PieceStore {
         for (file, item) in &items {
             let row = &item.row;
             if row.kind == Kind::Unfinished {
+                if self.0.catalog.stopped(file)? {
+                    continue;
+                }
                 unfinished.push(Unfinished {
                     file: *file,
                     name: row.name.clone(),

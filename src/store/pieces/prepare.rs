@@ -387,10 +387,10 @@ pub(super) fn check_free(root: &Path, directory: bool, force: bool) -> Result<()
     match fs::symlink_metadata(root) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         Err(source) => Err(PrepareError::Disk { path: root.to_owned(), source }),
-        Ok(_) if !force => Err(PrepareError::Exists(root.to_owned())),
         Ok(meta) if meta.is_dir() || directory => {
             Err(PrepareError::ExistsDirectory(root.to_owned()))
         }
+        Ok(_) if !force => Err(PrepareError::Exists(root.to_owned())),
         Ok(_) => Ok(()),
     }
 }

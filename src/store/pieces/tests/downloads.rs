@@ -422,3 +422,23 @@ fn what_began_before_a_halt_is_given_up_though_all_may_be_done_again() {
     assert!(matches!(store.resume(&kept.file.file, &meddle), Err(PrepareError::Stopped)));
     store.resume(&kept.file.file, &always).unwrap();
 }
+
+#[test]
+fn what_a_person_stopped_goes_on_only_when_it_is_wanted_again() {
+    let kept = Kept::new(3);
+    let file = kept.file.file;
+    {
+        let (store, ..) = kept.open();
+        let download = kept.prepare(&store);
+        fetch(&kept.play.store, &kept.file, &download, 0..2);
+        store.set_aside(&file).unwrap();
+        download.stop().unwrap();
+    }
+    {
+        let (store, ..) = kept.open();
+        assert!(store.recall().unwrap().1.is_empty() && store.rows().len() == 1);
+        assert_eq!(store.resume(&file, &always).unwrap().download.known().held.count(), 2);
+    }
+    let (store, ..) = kept.open();
+    assert_eq!(store.recall().unwrap().1.len(), 1);
+}
