@@ -194,10 +194,17 @@ impl Catalog {
         Ok(self.get(PARTS, file)?.as_deref().and_then(decode))
     }
 
-    /// Writes whether a person has stopped a download.
-    pub fn put_stopped(&self, file: &FileId, stopped: bool) -> Result<(), DbError> {
-        let value = stopped.then(Vec::new);
-        self.write(&[Change { table: STOPPED, key: encode(file), value }])
+    /// Writes that a person has stopped a download.
+    pub fn put_stopped(&self, file: &FileId) -> Result<(), DbError> {
+        self.write(&[put(STOPPED, file, Vec::new())])
+    }
+
+    /// Writes that a download is wanted again, if it was stopped.
+    pub fn goes_on(&self, file: &FileId) -> Result<(), DbError> {
+        if !self.stopped(file)? {
+            return Ok(());
+        }
+        self.write(&[Change { table: STOPPED, key: encode(file), value: None }])
     }
 
     /// Whether a person has stopped a download.

@@ -211,7 +211,7 @@ impl PieceStore {
     /// A person has stopped this download: it goes on when it is wanted again, and not by itself.
     pub fn set_aside(&self, file: &FileId) -> Result<(), DbError> {
         match self.item(file) {
-            Some(item) if !item.whole() => self.0.catalog.put_stopped(file, true),
+            Some(item) if !item.whole() => self.0.catalog.put_stopped(file),
             _ => Ok(()),
         }
     }

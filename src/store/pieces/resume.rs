@@ -39,20 +39,8 @@ impl PieceStore {
         if item.busy.swap(true, Ordering::AcqRel) {
             return Err(PrepareError::Running(item.row.root()));
         }
-        if self
-            .0
-            .catalog
-            .stopped(file)
-            .and_then(|stopped| match stopped {
-                true => self.0.catalog.put_stopped(file, false),
-                false => Ok(()),
-            })
-            .is_err()
-        {
-            log::warn!(
-                "{} goes on, and perhaps not after the next start",
-                item.row.root().display()
-            );
+        if let Err(error) = self.0.catalog.goes_on(file) {
+            log::warn!("{} will not go on by itself: {error}", item.row.root().display());
         }
         let progress = self.until_halted(progress);
         // What was forgotten meanwhile, perhaps to be fetched anew, is none of our business any more.
