@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use socket2::{Domain, Socket, Type};
 use tokio::sync::watch;
@@ -31,6 +31,7 @@ use crate::store::identity::Identity;
 use crate::store::pieces::PieceStore;
 use crate::store::runtime;
 use crate::store::state_dir::StateDir;
+use crate::store::unix_ms;
 use crate::wire::bounded::Text;
 
 /// Connections that may wait to be accepted.
@@ -86,8 +87,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let state = open_state(&loaded)?;
     let identity = identity(settings, state.as_deref())?;
     let (book_db, mut book) = open_book(state.as_deref())?;
-    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let start_ms = u64::try_from(unix_ms).unwrap_or(0);
+    let start_ms = unix_ms();
     book.epoch = start_ms.max(book.epoch.saturating_add(1)).min(EPOCH_MAX);
     let (socket, listen) = listen(settings)?;
     let id = identity.id();

@@ -9,7 +9,7 @@ mod shown;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
@@ -38,6 +38,7 @@ use crate::pieces::event::{Effect, Event, TransferId};
 use crate::pieces::exchange::Exchange as ExchangeCore;
 use crate::pieces::frame::{Nope, PieceFrame};
 use crate::store::pieces::{Download, PieceStore, Target};
+use crate::store::unix_ms;
 use crate::wire::Frame;
 
 /// Messages that wait; behind them the links are not read.
@@ -233,9 +234,7 @@ impl Exchange {
 
     /// Tells the core what time it is: the clock that only goes on stands still while the machine sleeps.
     fn tell_time(&mut self, ctx: &mut Context<Self>) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let unix_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        self.handle_event("WallClock", Event::WallClock(unix_ms), ctx);
+        self.handle_event("WallClock", Event::WallClock(unix_ms()), ctx);
         ctx.run_later(WALL_CLOCK_EVERY, Exchange::tell_time);
     }
 

@@ -1,7 +1,5 @@
 //! The verbs that show something.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -13,6 +11,7 @@ use super::watch::{Frame, PERIOD, watch};
 use super::{offline, table};
 use crate::api::asks::{AskWho, Config, Ping};
 use crate::api::shapes::{Graph, Path, Peers, Pieces, Shaped, Status, Transfers, Why};
+use crate::store::unix_ms;
 
 /// Shows what the verb asks for; nothing if it is not a verb that shows.
 pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Trouble>> {
@@ -37,7 +36,7 @@ pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Troub
         }
         Verb::Why { who, show } => {
             let text = client.text(&format!("why/{}", segment(who)));
-            once(text, show.json, |why: Why| Ok(table::why(&why, now_ms(), look)))
+            once(text, show.json, |why: Why| Ok(table::why(&why, unix_ms(), look)))
         }
         Verb::Ping { who, show } => {
             let text = client.post_text("ping", &AskWho { who: who.clone() });
@@ -67,7 +66,7 @@ fn live<T: DeserializeOwned>(
     look: Look,
     table: impl Fn(T, u64) -> Result<String, Trouble>,
 ) -> Result<(), Trouble> {
-    let draw = |body| table(body, now_ms());
+    let draw = |body| table(body, unix_ms());
     if !show.watch {
         return once(client.text(path), show.json, draw);
     }
@@ -112,9 +111,4 @@ fn export(client: &Client, format: &str) -> Result<(), Trouble> {
 /// The API's JSON, its fields in the order it gave them.
 pub fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
-}
-
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,7 +7,6 @@ use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use redb::{
     Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
@@ -17,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::state_dir::StateError;
+use super::unix_ms;
 
 /// Bytes of memory redb may use as cache, each.
 const CACHE_BYTES: usize = 1024 * 1024;
@@ -106,7 +106,7 @@ impl<T> Purpose<T> {
             }
             Err(why) => why,
         };
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+        let now_ms = unix_ms();
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let aside = path.with_file_name(format!("{file}.set-aside-{now_ms}"));
         fs::rename(path, &aside).map_err(|e| StateError::at(path, e))?;

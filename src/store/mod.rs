@@ -13,5 +13,13 @@ pub mod pieces;
 pub mod runtime;
 pub mod state_dir;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The time of day: Unix milliseconds, 0 before 1970.
+pub fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests;

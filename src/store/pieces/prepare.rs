@@ -13,11 +13,12 @@ use super::catalog::{Kind, Loaded, Row};
 use super::download::Download;
 use super::forget::remove;
 use super::place::{Birth, Place, Use, one_name_for_two, parent};
-use super::{Item, PieceStore, locked, now_ms};
+use super::{Item, PieceStore, locked};
 use crate::pieces::event::Trouble;
 use crate::pieces::manifest::{BadManifest, Manifest};
 use crate::pieces::{Bitmap, FileId};
 use crate::store::database::DbError;
+use crate::store::unix_ms;
 use crate::text::size;
 
 /// Where a download goes.
@@ -261,7 +262,7 @@ impl PieceStore {
             }
             None => self.room_for_one().map_err(PrepareError::Full)?,
         }
-        let row = Row::new(&loaded, &root, Kind::Unfinished, target.force, now_ms());
+        let row = Row::new(&loaded, &root, Kind::Unfinished, target.force, unix_ms());
         self.check_name_free(file, &row)?;
         self.check_quota(file, row.bytes)?;
         self.check_room(file, &root, row.bytes)?;

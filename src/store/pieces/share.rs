@@ -9,11 +9,12 @@ use super::catalog::{Kind, Loaded, Row};
 use super::hash::{Progress, hash};
 use super::place::Stamp;
 use super::walk::{Walked, walk};
-use super::{Item, PieceStore, known, locked, now_ms};
+use super::{Item, PieceStore, known, locked};
 use crate::pieces::event::KnownFile;
 use crate::pieces::manifest::{BadManifest, Manifest, piece_bytes_for};
 use crate::pieces::{ENTRIES_MAX, FileId};
 use crate::store::database::DbError;
+use crate::store::unix_ms;
 
 /// The clock of files may stand still this long: a second write in that time would not show.
 const CLOCK_TICK: Duration = Duration::from_millis(20);
@@ -159,7 +160,7 @@ impl PieceStore {
         let file = FileId::of_manifest(&loaded.bytes);
         let _adding = locked(&self.0.adding);
         let old = self.item(&file);
-        let mut row = Row::new(&loaded, path, Kind::Shared, false, now_ms());
+        let mut row = Row::new(&loaded, path, Kind::Shared, false, unix_ms());
         match &old {
             Some(old) if !old.whole() => return Err(ShareError::Downloading(path.to_owned())),
             // What was fetched to here still counts as fetched.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::mesh::view::{NodeView, State, View};
+
 use crate::mesh::{Core, NodeId, Time};
 use crate::pieces::event::{Effect, Event, Stored, Trouble};
 use crate::pieces::frame::{Held, Nope, PieceFrame};
@@ -290,16 +290,7 @@ fn a_word_is_kept_when_it_is_the_speakers_own_and_handed_on_while_it_counts() {
 #[test]
 fn what_is_held_is_announced_to_the_keepers_and_again_in_half_the_time() {
     let mut alone = Alone::new(9);
-    let node = |n| NodeView {
-        id: id(n),
-        label: String::new(),
-        state: State::Alive,
-        addrs: Vec::new(),
-        since_ms: 0,
-    };
-    let mut nodes: Vec<NodeView> = (0..10).map(node).collect();
-    nodes.sort_by_key(|node| node.id);
-    let view = View { me: id(0), nodes, links: Vec::new(), changed_ms: 0 };
+    let view = view(0..10);
     alone.tell(Event::Graph(Arc::new(view)));
     for n in 0..100 {
         alone.tell(Event::Serve(file(n, 1, Bitmap::all(1))));

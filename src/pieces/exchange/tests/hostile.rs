@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::mesh::view::{NodeView, State, View};
+
 use crate::mesh::{Core, Time};
 use crate::pieces::event::{Effect, Event, Stored, Trouble};
 use crate::pieces::frame::{Held, Nope, PieceFrame};
@@ -106,7 +106,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (1usize..4, any::<u32>()).prop_map(|(n, rtt_us)| Event::LinkUp { peer: id(n), rtt_us }),
         1 => peer().prop_map(|peer| Event::LinkDown { peer }),
         1 => (peer(), any::<u32>()).prop_map(|(peer, rtt_us)| Event::Measured { peer, rtt_us }),
-        1 => any::<u8>().prop_map(|bits| Event::Graph(Arc::new(view(bits)))),
+        1 => any::<u8>().prop_map(|bits| Event::Graph(Arc::new(view((0..8).filter(|n| bits >> n & 1 == 1))))),
         12 => (peer(), frame()).prop_map(|(peer, frame)| Event::FromPeer { peer, frame }),
         8 => (peer(), request()).prop_map(|(peer, request)| Event::Received { peer, request }),
         2 => (peer(), request(), any::<u32>())
@@ -143,19 +143,6 @@ fn event() -> impl Strategy<Value = Event> {
             ..policy()
         })),
     ]
-}
-
-fn view(bits: u8) -> View {
-    let node = |n| NodeView {
-        id: id(n),
-        label: String::new(),
-        state: State::Alive,
-        addrs: Vec::new(),
-        since_ms: 0,
-    };
-    let mut nodes: Vec<NodeView> = (0..8).filter(|n| bits >> n & 1 == 1).map(node).collect();
-    nodes.sort_by_key(|node| node.id);
-    View { me: id(0), nodes, links: Vec::new(), changed_ms: 0 }
 }
 
 /// Answers some of what the core asks for, so that it comes further than chance alone would bring it.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::{Exchange, Home};
 use crate::mesh::NodeId;
 use crate::mesh::record::Crypto;
+use crate::mesh::view::{NodeView, State, View};
 use crate::pieces::event::{KnownFile, Policy};
 use crate::pieces::frame::Part;
 use crate::pieces::{Bitmap, FileId};
@@ -75,6 +76,20 @@ pub fn file(n: u8, pieces: u32, held: Bitmap) -> KnownFile {
         manifest_bytes: 100 + 32 * pieces,
         held,
     }
+}
+
+/// Node 0's view in which these are alive.
+pub fn view(alive: impl IntoIterator<Item = usize>) -> View {
+    let node = |n| NodeView {
+        id: id(n),
+        label: String::new(),
+        state: State::Alive,
+        addrs: Vec::new(),
+        since_ms: 0,
+    };
+    let mut nodes: Vec<NodeView> = alive.into_iter().map(node).collect();
+    nodes.sort_by_key(|node| node.id);
+    View { me: id(0), nodes, links: Vec::new(), changed_ms: 0 }
 }
 
 impl Exchange {

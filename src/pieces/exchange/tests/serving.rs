@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::alone::{Alone, ask, have, nopes};
 use super::*;
-use crate::mesh::view::{NodeView, State, View};
+
 use crate::pieces::event::{Effect, Event};
 use crate::pieces::frame::{Held, Nope, PieceFrame};
 use crate::pieces::holding::{HOLDING_MS, Signed};
@@ -14,16 +14,7 @@ const CHUNK: u32 = 256 * 1024;
 const TICK: Duration = Duration::from_millis(100);
 
 fn graph(count: usize) -> Event {
-    let node = |n| NodeView {
-        id: id(n),
-        label: String::new(),
-        state: State::Alive,
-        addrs: Vec::new(),
-        since_ms: 0,
-    };
-    let mut nodes: Vec<NodeView> = (0..count).map(node).collect();
-    nodes.sort_by_key(|node| node.id);
-    Event::Graph(Arc::new(View { me: id(0), nodes, links: Vec::new(), changed_ms: 0 }))
+    Event::Graph(Arc::new(view(0..count)))
 }
 
 fn reads(out: &[Effect], of: usize) -> Vec<(u64, u32)> {
