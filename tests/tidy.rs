@@ -119,16 +119,19 @@ fn none(wrong: Vec<String>) {
 /// For each room, the rooms it may know. A room that is not named here may know nothing.
 const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("mesh", &["mesh", "wire"]),
-    ("wire", &["wire", "mesh", "pieces"]),
+    ("wire", &["wire", "mesh", "pieces", "mail"]),
     ("pieces", &["pieces", "wire", "mesh"]),
     ("mail", &["mail", "wire", "mesh"]),
     ("text", &["text"]),
     ("settings", &["settings", "mesh", "text"]),
-    ("store", &["store", "mesh", "wire", "pieces", "text"]),
-    ("net", &["net", "mesh", "wire", "pieces", "store", "text"]),
+    ("store", &["store", "mesh", "wire", "pieces", "mail", "text"]),
+    ("net", &["net", "mesh", "wire", "pieces", "mail", "store", "text"]),
     ("actors", &["actors", "net", "store", "settings", "mesh", "wire", "pieces", "mail", "text"]),
-    ("api", &["api", "actors", "settings", "store", "net", "mesh", "pieces", "wire", "text"]),
-    ("cli", &["cli", "api", "settings", "store", "mesh", "pieces", "text", "actors"]),
+    (
+        "api",
+        &["api", "actors", "settings", "store", "net", "mesh", "pieces", "mail", "wire", "text"],
+    ),
+    ("cli", &["cli", "api", "settings", "store", "mesh", "pieces", "mail", "text", "actors"]),
     (
         "daemon",
         &["daemon", "actors", "api", "cli", "mesh", "net", "settings", "store", "text", "wire"],

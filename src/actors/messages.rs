@@ -2,6 +2,7 @@
 
 mod asked;
 mod calls;
+mod mail;
 mod pieces;
 mod shelf;
 
@@ -23,6 +24,7 @@ use crate::net::session::Origin;
 use crate::wire::ByeFrame;
 pub use asked::*;
 pub use calls::*;
+pub use mail::*;
 pub use pieces::*;
 pub use shelf::*;
 

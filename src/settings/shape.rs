@@ -27,8 +27,10 @@ pub struct Settings {
     pub log: Log,
     /// Where state is kept.
     pub state: StateDir,
-    /// Passing packets on for others.
+    /// What this node does for the letters of others.
     pub relay: Relay,
+    /// Letters.
+    pub mail: Mail,
 }
 
 /// `[network]`
@@ -267,4 +269,52 @@ pub struct StateDir {
 pub struct Relay {
     /// Pass packets on for others.
     pub volunteer: bool,
+    /// Most packets taken in a second from all links together; twice as many at once.
+    pub packets_per_second: u32,
+    /// Most packets taken in a second from one link; twice as many at once.
+    pub packets_per_second_per_link: u32,
+    /// Keep letters for nodes that are away.
+    pub mailbox: bool,
+    /// Most bytes of letters kept for all others.
+    pub kept_bytes_max: u64,
+    /// Most bytes of letters kept for one other.
+    pub kept_bytes_max_per_reader: u64,
+    /// Most letters kept for one other.
+    pub kept_letters_max_per_reader: u32,
+}
+
+/// `[mail]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// Relays a letter passes, where there are so many.
+    pub hops: u8,
+    /// What is done when there is no relay at all.
+    pub direct_fallback: DirectFallback,
+    /// Time after which a letter that was not delivered is given up.
+    pub ttl: Seconds,
+    /// Longest text of a letter, bytes.
+    pub body_bytes_max: u32,
+    /// Most letters under way.
+    pub outbox_letters_max: u32,
+    /// Most finished letters remembered as sent.
+    pub history_letters_max: u32,
+    /// Most letters kept that came.
+    pub inbox_letters_max: u32,
+    /// Most bytes of letters kept that came.
+    pub inbox_bytes_max: u64,
+    /// Most letters taken in a day from nodes that are not known here.
+    pub requests_per_day: u32,
+}
+
+/// `mail.direct_fallback`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DirectFallback {
+    /// Send to the reader directly.
+    Always,
+    /// Refuse, and say how to send it directly.
+    Ask,
+    /// Wait for a relay.
+    Never,
 }

@@ -36,6 +36,8 @@ const fn seconds(least: f64, most: f64) -> Kind {
 
 /// Bytes per second; 0 is no limit.
 const RATE: Kind = Kind::Whole { least: 0, most: 1_000_000_000_000 };
+/// Room for at least a few dozen of the largest packets.
+const KEPT_BYTES: Kind = Kind::Whole { least: 1_048_576, most: 1_099_511_627_776 };
 
 use Kind::{Addresses, Choice, Flag, Ids, Ip, Loopback, Path, Targets, Text, Whole};
 use OnReload::{Applied, Restart};
@@ -97,6 +99,23 @@ pub(super) const ROWS: &[Row] = &[
     row("log.format", Choice(&["text", "json"]), Restart),
     row("state.dir", Path, Restart),
     row("relay.volunteer", Flag, Restart),
+    row("relay.packets_per_second", count(1_000_000), Applied),
+    row("relay.packets_per_second_per_link", count(1_000_000), Applied),
+    row("relay.mailbox", Flag, Restart),
+    row("relay.kept_bytes_max", KEPT_BYTES, Applied),
+    row("relay.kept_bytes_max_per_reader", KEPT_BYTES, Applied),
+    row("relay.kept_letters_max_per_reader", count(1_000_000), Applied),
+    // A packet has at most five hops, and the last one is the reader.
+    row("mail.hops", Whole { least: 0, most: 4 }, Applied),
+    row("mail.direct_fallback", Choice(&["always", "ask", "never"]), Applied),
+    row("mail.ttl", seconds(60.0, 604_800.0), Applied),
+    row("mail.body_bytes_max", count(1_048_576), Applied),
+    row("mail.outbox_letters_max", count(1_000_000), Applied),
+    row("mail.history_letters_max", Whole { least: 0, most: 1_000_000 }, Applied),
+    row("mail.inbox_letters_max", count(10_000_000), Applied),
+    // Room for at least one largest letter.
+    row("mail.inbox_bytes_max", Whole { least: 1_048_576, most: 1_099_511_627_776 }, Applied),
+    row("mail.requests_per_day", Whole { least: 0, most: 1_000_000 }, Applied),
 ];
 
 /// Older spellings and the keys they mean now.
