@@ -99,6 +99,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
             bounded(&settings.label)
         },
         relay: settings.relay.volunteer,
+        mailbox: settings.relay.mailbox,
         epoch: book.epoch,
         start_ms,
     };

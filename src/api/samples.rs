@@ -29,6 +29,7 @@ pub fn view() -> View {
             _ => vec![([127, 0, 0, 1], 9000 + u16::from(seed)).into()],
         },
         since_ms: 1_700_000_000_000,
+        offers: Default::default(),
     };
     View {
         me: id(1),

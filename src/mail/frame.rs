@@ -33,8 +33,11 @@ pub enum MailFrame {
     },
     /// One letter that was kept. It is padded to one of two lengths, as packets are.
     Kept(Kept),
-    /// "That was all for now."
-    NoMore,
+    /// "That was all for now"; ask again if there is more.
+    NoMore {
+        /// There is.
+        more: bool,
+    },
     /// "These are safe with me: throw them away."
     Fetched {
         /// Their tokens.

@@ -170,6 +170,16 @@ pub enum Change {
     },
     /// What has become of a letter that was written before. One that is forgotten meanwhile stays so.
     Update(OutLetter),
+    /// The reader has shown a letter that was delivered before: it is `read` now. Of another reader's letter,
+    /// or one that is forgotten, nothing is changed ([`Outcome::Duplicate`]).
+    Shown {
+        /// Which.
+        id: LetterId,
+        /// Who says so.
+        by: NodeId,
+        /// Unix milliseconds.
+        at_ms: u64,
+    },
     /// A letter has come: [`Outcome::Duplicate`] when it has come before, [`Outcome::Full`] without room.
     Receive(InLetter),
     /// Somebody has been shown these.

@@ -29,6 +29,12 @@ impl Budget {
         Time(self.full_at.0.saturating_sub(u64::try_from(room.as_micros()).unwrap_or(u64::MAX)))
     }
 
+    /// Puts `n` back that were taken and not used.
+    pub fn give_back(&mut self, n: u32) {
+        let cost = u64::try_from(self.cost(n).as_micros()).unwrap_or(u64::MAX);
+        self.full_at = Time(self.full_at.0.saturating_sub(cost));
+    }
+
     /// Takes `n` if they are there.
     pub fn take(&mut self, now: Time, n: u32) -> bool {
         if n > self.burst || now < self.next_at(n) {

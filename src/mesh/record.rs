@@ -16,6 +16,8 @@ use crate::wire::bounded::{Blob, List, Text};
 pub const LABEL_BYTES_MAX: usize = 64;
 /// Most addresses on a card.
 pub const ADDRS_MAX: usize = 8;
+/// Most bytes of keys on a card.
+pub const CARD_KEYS_BYTES_MAX: usize = 512;
 /// Longest text of a ping or shout, bytes of UTF-8.
 pub const CAST_BYTES_MAX: usize = 16 * 1024;
 /// Most links in one link state.
@@ -45,7 +47,7 @@ pub struct Card {
     /// Whether it keeps letters for nodes that are away.
     pub mailbox: bool,
     /// Onion and mail keys, opaque to the mesh.
-    pub keys: Blob<512>,
+    pub keys: Blob<CARD_KEYS_BYTES_MAX>,
     /// Free key=value words the owner set.
     pub tags: Text<1024>,
     /// Unix milliseconds of its goodbye, if it said one.

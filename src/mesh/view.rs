@@ -32,6 +32,17 @@ impl State {
     }
 }
 
+/// What a node's card says it does for letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offers {
+    /// It volunteers to pass packets on.
+    pub relay: bool,
+    /// It volunteers to keep letters for nodes that are away.
+    pub mailbox: bool,
+    /// Its onion and mail keys, opaque to the mesh: at most 512 bytes.
+    pub keys: Vec<u8>,
+}
+
 /// One node as shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeView {
@@ -45,6 +56,8 @@ pub struct NodeView {
     pub addrs: Vec<SocketAddr>,
     /// Unix milliseconds of its last change of state.
     pub since_ms: u64,
+    /// What it offers.
+    pub offers: Offers,
 }
 
 /// One link as shown.

@@ -4,11 +4,14 @@
 //! peer is authenticated, at most 64 KiB and a few bytes after.
 //!
 //! Blocks of files are frames of kind 7 whose payload is no postcard: a request (8 bytes, big-endian), an offset
-//! (4 bytes, big-endian) and the bytes as they are on the disk, so that nothing copies them on their way.
+//! (4 bytes, big-endian) and the bytes as they are on the disk, so that nothing copies them on their way. Packets
+//! of the mail are frames of kind 8: a number (4 bytes, big-endian) and an onion of one of two lengths.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use crate::mail::frame::MailFrame;
+use crate::mail::onion::Size;
 use crate::mesh::gossip::{Beat, Gossip};
 use crate::mesh::peers::Bye;
 use crate::mesh::record::Signed;
@@ -73,6 +76,25 @@ pub enum Frame {
     Gossip(Gossip),
     /// Who holds what, and who wants it. Blocks are no `Frame`: see [`Give`].
     Pieces(PieceFrame),
+    /// A packet of the mail: exactly as long as one of both sizes.
+    Packet(Packet),
+    /// Letters that are kept, and packets that were not taken.
+    Mail(MailFrame),
+}
+
+/// An onion and the number it has between two neighbours, with which a busy one gives it back.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Packet {
+    /// Chosen by who sends it.
+    pub number: u32,
+    /// The onion.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Packet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "packet {} of {} bytes", self.number, self.bytes.len())
+    }
 }
 
 /// What stands in front of a block.
@@ -153,13 +175,18 @@ const BEAT: u8 = 4;
 const GOSSIP: u8 = 5;
 const PIECES: u8 = 6;
 const GIVE: u8 = 7;
+const PACKET: u8 = 8;
+const MAIL: u8 = 9;
+
+/// Bytes of the number in front of a packet, big-endian.
+const NUMBER_BYTES: usize = 4;
 
 impl Frame {
     /// The lane it travels in.
     pub fn lane(&self) -> Lane {
         match self {
             Frame::Hello(_) | Frame::Ready | Frame::Bye(_) | Frame::Beat(_) => Lane::Urgent,
-            Frame::Gossip(_) | Frame::Pieces(_) => Lane::Normal,
+            Frame::Gossip(_) | Frame::Pieces(_) | Frame::Packet(_) | Frame::Mail(_) => Lane::Normal,
         }
     }
 
@@ -171,6 +198,8 @@ impl Frame {
             Frame::Beat(_) => BEAT,
             Frame::Gossip(_) => GOSSIP,
             Frame::Pieces(_) => PIECES,
+            Frame::Packet(_) => PACKET,
+            Frame::Mail(_) => MAIL,
         }
     }
 }
@@ -189,6 +218,13 @@ pub fn encode(frame: &Frame) -> Result<Bytes, FrameError> {
         Frame::Beat(beat) => postcard::serialize_with_flavor(beat, writer),
         Frame::Gossip(gossip) => postcard::serialize_with_flavor(gossip, writer),
         Frame::Pieces(pieces) => postcard::serialize_with_flavor(pieces, writer),
+        Frame::Mail(mail) => postcard::serialize_with_flavor(mail, writer),
+        Frame::Packet(packet) => {
+            let mut buffer = writer.0;
+            buffer.put_u32(packet.number);
+            buffer.put_slice(&packet.bytes);
+            Ok(buffer)
+        }
     };
     let mut buffer = written.map_err(|_| FrameError::Malformed(frame.kind()))?;
     let len = buffer.len() - LENGTH_BYTES;
@@ -221,8 +257,18 @@ pub fn decode(frame: &[u8]) -> Result<Frame, FrameError> {
         BEAT => read(*kind, payload).map(Frame::Beat),
         GOSSIP => read(*kind, payload).map(Frame::Gossip),
         PIECES => read(*kind, payload).map(Frame::Pieces),
+        PACKET => packet(payload).map(Frame::Packet),
+        MAIL => read(*kind, payload).map(Frame::Mail),
         other => Err(FrameError::UnknownKind(other)),
     }
+}
+
+/// A packet has one of two lengths: any other is no packet, and ends the link.
+fn packet(payload: &[u8]) -> Result<Packet, FrameError> {
+    let malformed = FrameError::Malformed(PACKET);
+    let (number, bytes) = payload.split_first_chunk::<NUMBER_BYTES>().ok_or(malformed.clone())?;
+    Size::of_packet(bytes.len()).ok_or(malformed)?;
+    Ok(Packet { number: u32::from_be_bytes(*number), bytes: bytes.to_vec() })
 }
 
 fn read<T: serde::de::DeserializeOwned>(kind: u8, payload: &[u8]) -> Result<T, FrameError> {
@@ -258,6 +304,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::mail::frame::Kept;
+    use crate::mail::rows::KeptLetter;
     use crate::mesh::gossip::{BUCKETS, BucketSet, Versions};
     use crate::mesh::record::{Kind, SignedCard};
     use crate::mesh::{NodeId, Ver};
@@ -315,6 +363,20 @@ mod tests {
             PieceFrame::Peer { file, holdings: List::first_of([holding]) },
         ];
         all.extend(pieces.map(Frame::Pieces));
+        let bytes = vec![3; Size::Small.packet_bytes()];
+        all.push(Frame::Packet(Packet { number: u32::MAX - 1, bytes }));
+        let letter = KeptLetter { token: [1; 16], expires_ms: 2, sealed: vec![3; 1000] };
+        let mail = [
+            MailFrame::Busy { number: 9 },
+            MailFrame::AskKeep,
+            MailFrame::WillKeep { until_ms: 1_800_000_000_000 },
+            MailFrame::Waiting,
+            MailFrame::Fetch { but: List::first_of([[1; 16]]) },
+            MailFrame::Kept(Kept::of(&letter).expect("fits")),
+            MailFrame::NoMore { more: true },
+            MailFrame::Fetched { tokens: List::first_of([[1; 16], [2; 16]]) },
+        ];
+        all.extend(mail.map(Frame::Mail));
         all
     }
 

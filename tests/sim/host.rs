@@ -113,6 +113,7 @@ impl Host {
             network: Text::new("sim").expect("short"),
             label: Text::new(label).expect("short"),
             relay: false,
+            mailbox: false,
             epoch,
             start_ms,
         };

@@ -2,7 +2,7 @@
 
 use super::Graph;
 use crate::mesh::record::{Direction, LinkEntry};
-use crate::mesh::view::{LinkView, NodeView, View};
+use crate::mesh::view::{LinkView, NodeView, Offers, View};
 use crate::mesh::{NodeId, Time};
 
 impl Graph {
@@ -16,6 +16,11 @@ impl Graph {
                 state: n.state,
                 addrs: n.card().map_or_else(Vec::new, |card| card.addrs.to_vec()),
                 since_ms: self.start_ms + n.since.as_ms(),
+                offers: n.card().map_or_else(Offers::default, |card| Offers {
+                    relay: card.relay,
+                    mailbox: card.mailbox,
+                    keys: card.keys.to_vec(),
+                }),
             })
             .collect();
         let mut links: Vec<LinkView> = self

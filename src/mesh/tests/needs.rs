@@ -24,6 +24,7 @@ fn shown(peers: &mut Peers) {
         state: State::Alive,
         addrs: Vec::new(),
         since_ms: 0,
+        offers: Default::default(),
     };
     let view = View { me: id(1), nodes: vec![node(1), node(2)], links: Vec::new(), changed_ms: 0 };
     tell(peers, START, Event::Graph(Arc::new(view)));

@@ -240,6 +240,7 @@ fn a_label_taken_after_the_door_is_refused_too() {
         state: State::Alive,
         addrs: vec![addr(n)],
         since_ms: 0,
+        offers: Default::default(),
     };
     let graph = |second: &str| {
         let nodes = vec![seen(1, "node1"), seen(2, second)];

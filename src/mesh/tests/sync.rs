@@ -13,6 +13,7 @@ pub(super) fn topology(n: u8) -> Topology {
         network: Text::new("test").expect("short"),
         label: Text::new(format!("node{n}")).expect("short"),
         relay: false,
+        mailbox: false,
         epoch: 1,
         start_ms: 0,
     };

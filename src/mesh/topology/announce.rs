@@ -33,8 +33,8 @@ impl Topology {
             label: self.identity.label.clone(),
             addrs: List::first_of(self.addrs.iter().copied().take(ADDRS_MAX)),
             relay: self.identity.relay,
-            mailbox: false,
-            keys: Default::default(),
+            mailbox: self.identity.mailbox,
+            keys: self.keys.clone(),
             tags: Default::default(),
             leaving_ms: self.leaving.then(|| self.identity.start_ms + now.as_ms()),
         };

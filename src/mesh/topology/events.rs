@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::mesh::NodeId;
 use crate::mesh::gossip::Gossip;
 use crate::mesh::graph::Limits;
-use crate::mesh::record::{CAST_BYTES_MAX, Direction, Record};
+use crate::mesh::record::{CARD_KEYS_BYTES_MAX, CAST_BYTES_MAX, Direction, Record};
 use crate::mesh::view::View;
-use crate::wire::bounded::Text;
+use crate::wire::bounded::{Blob, Text};
 
 /// What the topology is told.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ pub enum Event {
         /// The verified card.
         record: Record,
     },
+    /// Onion and mail keys for our card, opaque to the mesh.
+    Keys(Blob<CARD_KEYS_BYTES_MAX>),
     /// Addresses at which we can be dialled, best first.
     Reachable {
         /// At most 8 are told.
@@ -144,6 +146,8 @@ pub struct Identity {
     pub label: Text<64>,
     /// Whether we volunteer to pass packets on.
     pub relay: bool,
+    /// Whether we volunteer to keep letters for nodes that are away.
+    pub mailbox: bool,
     /// This boot's epoch.
     pub epoch: u64,
     /// Unix milliseconds at time 0.

@@ -13,11 +13,13 @@ use crate::mesh::budget::Budget;
 use crate::mesh::call::{CallBudgets, Calls};
 use crate::mesh::gossip::Gossip;
 use crate::mesh::graph::{Graph, Inserted};
-use crate::mesh::record::{Body, Cast, Crypto, Direction, EPOCH_MAX, Record, Signed};
+use crate::mesh::record::{
+    Body, CARD_KEYS_BYTES_MAX, Cast, Crypto, Direction, EPOCH_MAX, Record, Signed,
+};
 use crate::mesh::sync::Sync;
 use crate::mesh::view::View;
 use crate::mesh::{Core, NodeId, Time, Ver};
-use crate::wire::bounded::{List, Text, TooLarge};
+use crate::wire::bounded::{Blob, List, Text, TooLarge};
 
 pub use events::{Effect, Event, Identity, Policy, Said};
 
@@ -57,6 +59,7 @@ pub struct Topology {
     pub(in crate::mesh) graph: Graph,
     pub(in crate::mesh) links: BTreeMap<NodeId, Link>,
     addrs: Vec<SocketAddr>,
+    keys: Blob<CARD_KEYS_BYTES_MAX>,
     ver: Ver,
     /// Since when our own links differ from what we told.
     dirty: Option<Time>,
@@ -98,6 +101,7 @@ impl Topology {
             graph: Graph::new(me, identity.start_ms, policy.limits),
             links: BTreeMap::new(),
             addrs: Vec::new(),
+            keys: Blob::default(),
             dirty: None,
             card_dirty: false,
             told_at: Time(0),
@@ -276,6 +280,17 @@ impl Topology {
         }
     }
 
+    /// Our card says something else from now on.
+    fn change_card(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.card_dirty = true;
+        if self.links.is_empty() {
+            // The very first hello must carry it already.
+            self.announce(now, out);
+        } else {
+            self.touch(now);
+        }
+    }
+
     fn measured(&mut self, now: Time, peer: NodeId, rtt_us: u32) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let first = link.rtt_us == 0;
@@ -338,13 +353,13 @@ impl Core for Topology {
             Event::Reachable { addrs } => {
                 if self.addrs != addrs {
                     self.addrs = addrs;
-                    self.card_dirty = true;
-                    if self.links.is_empty() {
-                        // The very first hello must carry them already.
-                        self.announce(now, out);
-                    } else {
-                        self.touch(now);
-                    }
+                    self.change_card(now, out);
+                }
+            }
+            Event::Keys(keys) => {
+                if self.keys != keys {
+                    self.keys = keys;
+                    self.change_card(now, out);
                 }
             }
             Event::CallBack { target } => self.call(target, out),

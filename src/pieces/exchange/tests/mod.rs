@@ -86,6 +86,7 @@ pub fn view(alive: impl IntoIterator<Item = usize>) -> View {
         state: State::Alive,
         addrs: Vec::new(),
         since_ms: 0,
+        offers: Default::default(),
     };
     let mut nodes: Vec<NodeView> = alive.into_iter().map(node).collect();
     nodes.sort_by_key(|node| node.id);

@@ -161,6 +161,7 @@ impl World {
                 state: State::Alive,
                 addrs: Vec::new(),
                 since_ms: 0,
+                offers: Default::default(),
             })
             .collect();
         nodes.sort_by_key(|node| node.id);

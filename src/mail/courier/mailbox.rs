@@ -1,0 +1,412 @@
+//! Mailboxes, from both ends: keeping letters for nodes that are away, and having ours kept.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::inbox::FromMailbox;
+use super::{Courier, Job, Note};
+use crate::mail::LetterId;
+use crate::mail::event::Effect;
+use crate::mail::frame::{Kept, MailFrame, TOKENS_MAX};
+use crate::mail::keys::MAILBOXES_MAX;
+use crate::mail::rows::{Change, KeptLetter, Outcome};
+use crate::mail::work::{Layer, ReadReply, What, Word, Wrap};
+use crate::mesh::{NodeId, Time};
+use crate::wire::bounded::List;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// For how long we agree to keep letters for somebody. Longer than letters live, so that who is away for a
+/// week finds them.
+const GRANT_MS: u64 = 9 * DAY_MS;
+/// A grant is asked for again when it lasts no longer than this.
+const RENEW_MS: u64 = 8 * DAY_MS;
+/// Most nodes we keep letters for.
+const GRANTS_MAX: usize = 256;
+/// Time between two questions to one node whether it would keep letters for us.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// A mailbox that is away for so long makes room for another one.
+const AWAY_MAX: Duration = Duration::from_secs(60 * 60);
+/// Letters we fetch from time to time even if nobody says that there are any.
+const FETCH_EVERY: Duration = Duration::from_secs(60);
+/// A fetch that is not answered to its end in this time is begun again.
+const FETCH_WITHIN: Duration = Duration::from_secs(10);
+/// Letters handed out in answer to one question: at most this many bytes (one large one is always), so that
+/// they fit into a lane.
+const HANDED_BYTES_MAX: usize = 128 * 1024;
+/// Answers of mailboxes that are waited for.
+const REPLIES_MAX: usize = 4096;
+
+/// What we know of the nodes that keep letters for us.
+#[derive(Debug, Default)]
+pub(super) struct Boxes {
+    /// When each was asked last whether it would.
+    asked: BTreeMap<NodeId, Time>,
+    /// Since when one is away.
+    away: BTreeMap<NodeId, Time>,
+    /// Where we are fetching, and since when.
+    fetching: BTreeMap<NodeId, Time>,
+    /// When all of them are looked at again.
+    fetch_at: Time,
+    /// What came from a mailbox and is not safe yet.
+    coming: BTreeSet<(NodeId, [u8; 16])>,
+    /// What is safe, and not yet told.
+    fetched: BTreeMap<NodeId, Vec<[u8; 16]>>,
+    /// A mailbox said that there is more; it is asked once what came is safe.
+    more: BTreeSet<NodeId>,
+}
+
+/// Answers of mailboxes that we wait for.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    by_mark: BTreeMap<[u8; 16], (LetterId, ReadReply)>,
+    order: VecDeque<[u8; 16]>,
+}
+
+impl Courier {
+    // ---- keeping letters for others ----
+
+    /// Somebody left a letter here.
+    #[expect(clippy::too_many_arguments, reason = "they are what the parcel held")]
+    pub(super) fn store_came(
+        &mut self,
+        now: Time,
+        reader: NodeId,
+        token: [u8; 16],
+        expires_ms: u64,
+        block: Vec<u8>,
+        sealed: Vec<u8>,
+        out: &mut Vec<Effect>,
+    ) {
+        let now_ms = self.now_ms(now);
+        let granted = self.memo.grants.iter().any(|(id, until)| *id == reader && *until > now_ms);
+        if !self.policy.mailbox || !granted || expires_ms <= now_ms {
+            self.counters.dropped_not_granted += 1;
+            return;
+        }
+        let letter = KeptLetter { token, expires_ms: expires_ms.min(now_ms + GRANT_MS), sealed };
+        if Kept::of(&letter).is_none() {
+            self.counters.dropped_malformed += 1;
+            return;
+        }
+        self.keep(Note::Stored { reader, block }, Change::Keep { reader, letter }, out);
+    }
+
+    /// It is on the disk, or not: whoever left it hears of it.
+    pub(super) fn stored(
+        &mut self,
+        reader: NodeId,
+        block: Vec<u8>,
+        outcome: Result<Outcome, String>,
+        out: &mut Vec<Effect>,
+    ) {
+        let word = match outcome {
+            Ok(Outcome::Done | Outcome::Duplicate) => Word::Kept,
+            Ok(Outcome::Full) | Err(_) => Word::Full,
+        };
+        match outcome {
+            Ok(Outcome::Done) => *self.kept.entry(reader).or_default() += 1,
+            Ok(_) => {}
+            Err(why) => {
+                out.push(Effect::Notice(format!(
+                    "a letter for {} cannot be kept: {why}",
+                    reader.short()
+                )));
+            }
+        }
+        if word == Word::Kept && self.hops.is_linked(&reader) {
+            out.push(Effect::Send { peer: reader, frame: MailFrame::Waiting });
+        }
+        if block.is_empty() {
+            return;
+        }
+        let (what, seed) = (What::Reply { block, word }, self.secret());
+        let job = self.name_job(Job::Reply);
+        out.push(Effect::Wrap { job, wrap: Box::new(Wrap { what, parts: Vec::new(), seed }) });
+    }
+
+    /// A neighbour wants us to keep letters for it.
+    fn asked_to_keep(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
+        let now_ms = self.now_ms(now);
+        let grants = &mut self.memo.grants;
+        grants.retain(|(_, until)| *until > now_ms);
+        let until_ms = now_ms + GRANT_MS;
+        let room = grants.len() < GRANTS_MAX;
+        let told = match grants.iter_mut().find(|(id, _)| *id == peer) {
+            _ if !self.policy.mailbox => Some(0),
+            // Asked a moment ago: nothing new to remember.
+            Some((_, until)) if *until + DAY_MS / 2 > until_ms => Some(*until),
+            Some((_, until)) => {
+                *until = until_ms;
+                None
+            }
+            None if !room => Some(0),
+            None => {
+                grants.push((peer, until_ms));
+                None
+            }
+        };
+        if let Some(until_ms) = told {
+            return out.push(Effect::Send { peer, frame: MailFrame::WillKeep { until_ms } });
+        }
+        // Said once it is remembered.
+        let note = Note::Granted { peer, until_ms };
+        self.keep(note, Change::Memo(self.memo.clone()), out);
+    }
+
+    /// Our word to a neighbour is remembered, or it is none.
+    pub(super) fn granted(
+        &mut self,
+        peer: NodeId,
+        until_ms: u64,
+        remembered: bool,
+        out: &mut Vec<Effect>,
+    ) {
+        if remembered {
+            return out.push(Effect::Send { peer, frame: MailFrame::WillKeep { until_ms } });
+        }
+        self.memo.grants.retain(|(id, _)| *id != peer);
+    }
+
+    /// Its letters, oldest first, to a node that asks for them.
+    pub(super) fn hand_out(
+        &mut self,
+        reader: NodeId,
+        letters: Vec<KeptLetter>,
+        more: bool,
+        out: &mut Vec<Effect>,
+    ) {
+        self.handing.remove(&reader);
+        for letter in letters {
+            if let Some(kept) = Kept::of(&letter) {
+                out.push(Effect::Send { peer: reader, frame: MailFrame::Kept(kept) });
+            }
+        }
+        out.push(Effect::Send { peer: reader, frame: MailFrame::NoMore { more } });
+    }
+
+    // ---- having ours kept ----
+
+    pub(super) fn mail_came(
+        &mut self,
+        now: Time,
+        peer: NodeId,
+        frame: MailFrame,
+        out: &mut Vec<Effect>,
+    ) {
+        match frame {
+            MailFrame::Busy { number } => {
+                self.heard_busy(now, peer, number);
+                self.pump(now, out);
+            }
+            MailFrame::AskKeep => self.asked_to_keep(now, peer, out),
+            MailFrame::WillKeep { until_ms } => self.will_keep(now, peer, until_ms, out),
+            MailFrame::Waiting => self.fetch(now, peer, out),
+            MailFrame::Fetch { but } => {
+                if !self.kept.contains_key(&peer) {
+                    let frame = MailFrame::NoMore { more: false };
+                    return out.push(Effect::Send { peer, frame });
+                }
+                // One reading at a time: who asks faster is answered once.
+                if self.handing.insert(peer) {
+                    let but = but.iter().copied().collect();
+                    out.push(Effect::LoadKept { reader: peer, but, bytes: HANDED_BYTES_MAX });
+                }
+            }
+            MailFrame::Kept(kept) => self.kept_came(now, peer, &kept, out),
+            MailFrame::NoMore { more } => {
+                self.boxes.fetching.remove(&peer);
+                if more {
+                    self.boxes.more.insert(peer);
+                }
+                self.tell_fetched(now, out);
+            }
+            MailFrame::Fetched { tokens } => {
+                let tokens = tokens.into_vec();
+                let count = tokens.len() as u64;
+                if let Some(kept) = self.kept.get_mut(&peer).filter(|_| count > 0) {
+                    *kept = kept.saturating_sub(count);
+                    self.keep(Note::Nothing, Change::Fetched { reader: peer, tokens }, out);
+                }
+            }
+        }
+    }
+
+    fn kept_came(&mut self, now: Time, mailbox: NodeId, kept: &Kept, out: &mut Vec<Effect>) {
+        let asked = self.boxes.fetching.contains_key(&mailbox);
+        let sealed = kept.sealed().filter(|_| asked && self.boxes.coming.len() < TOKENS_MAX);
+        let Some(sealed) = sealed else {
+            self.counters.dropped_malformed += 1;
+            return;
+        };
+        if self.boxes.coming.insert((mailbox, kept.token)) {
+            let job = self.name_job(Job::Sealed(FromMailbox { mailbox, token: kept.token }));
+            let sealed = sealed.to_vec();
+            self.peel(now, job, Layer::Sealed(sealed), out);
+        }
+    }
+
+    /// What a mailbox handed out is safe here, or of no use.
+    pub(super) fn has_fetched(&mut self, mailbox: NodeId, tokens: Vec<[u8; 16]>) {
+        for token in &tokens {
+            self.boxes.coming.remove(&(mailbox, *token));
+        }
+        self.boxes.fetched.entry(mailbox).or_default().extend(tokens);
+    }
+
+    /// What a mailbox handed out could not be taken now: it stays there, and is asked for again.
+    pub(super) fn not_fetched(&mut self, lies: &[FromMailbox]) {
+        for FromMailbox { mailbox, token } in lies {
+            self.boxes.coming.remove(&(*mailbox, *token));
+        }
+    }
+
+    /// Tells mailboxes what is safe here, and asks those for more that have more.
+    pub(super) fn tell_fetched(&mut self, now: Time, out: &mut Vec<Effect>) {
+        for (peer, tokens) in std::mem::take(&mut self.boxes.fetched) {
+            for some in tokens.chunks(TOKENS_MAX) {
+                let tokens = List::first_of(some.iter().copied());
+                out.push(Effect::Send { peer, frame: MailFrame::Fetched { tokens } });
+            }
+        }
+        let done = |mailbox: &NodeId| {
+            !self.boxes.coming.iter().any(|(from, token)| {
+                from == mailbox && !self.partials.lies_in(mailbox).any(|t| t == *token)
+            })
+        };
+        let ready: Vec<NodeId> = self.boxes.more.iter().copied().filter(done).collect();
+        for mailbox in ready {
+            self.boxes.more.remove(&mailbox);
+            self.fetch(now, mailbox, out);
+        }
+    }
+
+    /// Asks a mailbox for what it keeps for us.
+    pub(super) fn fetch(&mut self, now: Time, mailbox: NodeId, out: &mut Vec<Effect>) {
+        let busy = self.boxes.fetching.get(&mailbox).is_some_and(|s| now.since(*s) < FETCH_WITHIN);
+        if busy || !self.hops.is_linked(&mailbox) {
+            return;
+        }
+        self.boxes.fetching.insert(mailbox, now);
+        // What is under way of an earlier fetch, or half here, is not wanted twice.
+        let coming = self.boxes.coming.iter().filter(|(from, _)| *from == mailbox).map(|(_, t)| *t);
+        let but = List::first_of(coming);
+        out.push(Effect::Send { peer: mailbox, frame: MailFrame::Fetch { but } });
+    }
+
+    fn will_keep(&mut self, now: Time, peer: NodeId, until_ms: u64, out: &mut Vec<Effect>) {
+        let now_ms = self.now_ms(now);
+        if !self.boxes.asked.contains_key(&peer) {
+            return;
+        }
+        let before = self.memo.mailboxes.clone();
+        self.memo.mailboxes.retain(|(id, _)| *id != peer);
+        if until_ms > now_ms && self.memo.mailboxes.len() < MAILBOXES_MAX {
+            self.memo.mailboxes.push((peer, until_ms.min(now_ms + GRANT_MS)));
+            self.memo.mailboxes.sort_unstable();
+        }
+        let ids = |list: &[(NodeId, u64)]| list.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        let moved = ids(&before) != ids(&self.memo.mailboxes);
+        if before != self.memo.mailboxes {
+            // Published once it is remembered: who restarts must know where its letters lie.
+            let note = if moved { Note::Mailboxes } else { Note::Nothing };
+            self.keep(note, Change::Memo(self.memo.clone()), out);
+        }
+    }
+
+    /// Finds mailboxes, renews their word, and looks for letters in them.
+    pub(super) fn tend_mailboxes(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let now_ms = self.now_ms(now);
+        self.boxes.fetch_at = now + FETCH_EVERY;
+        // What did not become whole or safe by now is fetched again.
+        self.boxes.coming.clear();
+        let before = self.memo.mailboxes.len();
+        let (members, away) = (&self.members, &mut self.boxes.away);
+        self.memo.mailboxes.retain(|(id, until)| {
+            if members.is_alive(id) {
+                away.remove(id);
+                return *until > now_ms;
+            }
+            let since = *away.entry(*id).or_insert(now);
+            *until > now_ms && now.since(since) < AWAY_MAX
+        });
+        if self.memo.mailboxes.len() != before {
+            self.keep(Note::Mailboxes, Change::Memo(self.memo.clone()), out);
+        }
+        let ours: Vec<NodeId> = self.memo.mailboxes.iter().map(|(id, _)| *id).collect();
+        for mailbox in &ours {
+            self.fetch(now, *mailbox, out);
+        }
+        self.ask_for_mailboxes(now, out);
+    }
+
+    /// Asks linked volunteers until three have agreed, and those that have again before their word ends.
+    pub(super) fn ask_for_mailboxes(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let now_ms = self.now_ms(now);
+        self.boxes.asked.retain(|_, at| now.since(*at) < ASK_AGAIN);
+        let mut willing: Vec<NodeId> = self
+            .members
+            .iter()
+            .filter(|(id, m)| m.mailbox && m.alive && self.hops.is_linked(id))
+            .filter(|(id, _)| !self.boxes.asked.contains_key(id))
+            .map(|(id, _)| *id)
+            .collect();
+        let ours = |id: &NodeId| self.memo.mailboxes.iter().find(|(ours, _)| ours == id);
+        let due = |id: &NodeId| ours(id).is_some_and(|(_, until)| *until < now_ms + RENEW_MS);
+        let mut ask: Vec<NodeId> = willing.iter().copied().filter(due).collect();
+        willing.retain(|id| ours(id).is_none());
+        self.dice.shuffle(&mut willing);
+        let waited = self.boxes.asked.keys().filter(|id| ours(id).is_none()).count();
+        let room = MAILBOXES_MAX.saturating_sub(self.memo.mailboxes.len() + waited);
+        ask.extend(willing.into_iter().take(room));
+        for peer in ask {
+            self.boxes.asked.insert(peer, now);
+            out.push(Effect::Send { peer, frame: MailFrame::AskKeep });
+        }
+    }
+
+    pub(super) fn next_tending(&self) -> Time {
+        self.boxes.fetch_at
+    }
+
+    /// A link is up: perhaps it keeps letters for us, or we for it.
+    pub(super) fn greet(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
+        self.boxes.fetching.remove(&peer);
+        self.boxes.coming.retain(|(from, _)| *from != peer);
+        if self.memo.mailboxes.iter().any(|(id, _)| *id == peer) {
+            self.fetch(now, peer, out);
+        }
+        if self.kept.get(&peer).is_some_and(|count| *count > 0) {
+            out.push(Effect::Send { peer, frame: MailFrame::Waiting });
+        }
+    }
+
+    // ---- answers of mailboxes ----
+
+    pub(super) fn remember_reply(&mut self, mark: [u8; 16], id: LetterId, reply: ReadReply) {
+        let replies = &mut self.replies;
+        replies.by_mark.insert(mark, (id, reply));
+        replies.order.push_back(mark);
+        if replies.order.len() > REPLIES_MAX
+            && let Some(oldest) = replies.order.pop_front()
+        {
+            replies.by_mark.remove(&oldest);
+        }
+    }
+
+    pub(super) fn reply_came(
+        &mut self,
+        now: Time,
+        mark: [u8; 16],
+        sealed: &[u8],
+        out: &mut Vec<Effect>,
+    ) {
+        let Some((id, read)) = self.replies.by_mark.remove(&mark) else {
+            self.counters.dropped_malformed += 1;
+            return;
+        };
+        match (read.0)(sealed) {
+            Some(word) => self.heard_word(now, id, word, out),
+            None => self.counters.dropped_malformed += 1,
+        }
+    }
+}

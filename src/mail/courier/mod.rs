@@ -1,0 +1,328 @@
+//! The courier: letters out, letters in, packets passed on, letters kept. Decides everything and does nothing:
+//! the sealers do the cryptography, the disk keeps, links carry.
+
+mod counters;
+mod hops;
+mod inbox;
+mod mailbox;
+mod members;
+mod numbers;
+mod outbox;
+mod partial;
+mod push;
+mod relay;
+mod route;
+mod send;
+mod settle;
+mod shown;
+mod upkeep;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use self::inbox::{Coming, FromMailbox, Requests, Said};
+use self::members::Members;
+use self::outbox::{Entry, Outbox, Stage};
+use super::LetterId;
+use super::event::{Effect, Event, JobId, NoteId, Policy};
+use super::keys::KeyRing;
+use super::rows::{Change, Memo, Outcome, Recalled};
+use crate::mesh::dice::Dice;
+use crate::mesh::{Core, NodeId, Time};
+
+pub use shown::Standing;
+
+/// Who we are, fixed for one run.
+#[derive(Clone, Copy, Debug)]
+pub struct Home {
+    /// Own id.
+    pub me: NodeId,
+    /// Unix milliseconds at time 0.
+    pub start_ms: u64,
+    /// Secret chance for everything that must not be guessed.
+    pub seed: [u8; 32],
+}
+
+/// What the sealers are at work on.
+#[derive(Debug)]
+enum Job {
+    /// A letter of ours.
+    Letter {
+        id: LetterId,
+        /// The relays of each packet.
+        paths: Vec<Vec<NodeId>>,
+        /// How the answer to each packet will be marked, if a mailbox is to answer.
+        marks: Vec<Option<[u8; 16]>>,
+        mailbox: Option<NodeId>,
+    },
+    /// A receipt of ours.
+    Receipt,
+    /// Our answer to who left a letter here.
+    Reply,
+    /// A packet of this peer.
+    Packet { peer: NodeId },
+    /// A letter that a mailbox handed out.
+    Sealed(FromMailbox),
+}
+
+/// What the disk is at work on.
+#[derive(Debug)]
+enum Note {
+    /// Nothing that anybody waits for.
+    Nothing,
+    /// A letter of ours.
+    Written(LetterId),
+    /// A letter for us.
+    Came(Coming),
+    /// A letter for somebody else, and the reply block of who left it.
+    Stored { reader: NodeId, block: Vec<u8> },
+    /// We agreed to keep letters for a neighbour.
+    Granted { peer: NodeId, until_ms: u64 },
+    /// Our mailboxes, or our keys: published once they are safe.
+    Mailboxes,
+}
+
+/// The courier core.
+pub struct Courier {
+    me: NodeId,
+    policy: Policy,
+    start_ms: u64,
+    /// How far the time of day is from `start_ms` and the time since then, milliseconds.
+    drift_ms: i64,
+    /// Draws what must not be guessed.
+    rng: ChaCha20Rng,
+    /// Draws what only must be even.
+    dice: Dice,
+    keys: Arc<KeyRing>,
+    keys_at: Time,
+    published: Vec<u8>,
+    members: Members,
+    hops: hops::Hops,
+    ways: route::Ways,
+    outbox: Outbox,
+    numbers: numbers::Numbers,
+    /// Smoothed time until a reader's receipt.
+    srtt: BTreeMap<NodeId, Duration>,
+    partials: partial::Partials,
+    requests: Requests,
+    owed: BTreeMap<NodeId, Vec<(LetterId, Said)>>,
+    replays: relay::Replays,
+    budgets: relay::Budgets,
+    boxes: mailbox::Boxes,
+    replies: mailbox::Replies,
+    /// How many letters are kept for each reader, about.
+    kept: BTreeMap<NodeId, u64>,
+    /// To whom kept letters are being read from the disk.
+    handing: BTreeSet<NodeId>,
+    memo: Memo,
+    jobs: BTreeMap<JobId, Job>,
+    notes: BTreeMap<NoteId, Note>,
+    named: u64,
+    sweep_at: Time,
+    counters: counters::Counters,
+}
+
+impl Courier {
+    /// A courier that knows what the disk knew. Nothing is sent before its first event.
+    pub fn new(home: Home, policy: Policy, recalled: Recalled) -> Courier {
+        let Home { me, start_ms, seed } = home;
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let mut secret = [0; 32];
+        rng.fill_bytes(&mut secret);
+        let keys = match recalled.keys {
+            Some(stored) => KeyRing::restore(stored, start_ms, &secret),
+            None => KeyRing::new(start_ms, &secret),
+        };
+        let mut outbox = Outbox::default();
+        for letter in recalled.outbox {
+            let stage = Stage::Waits(Time(0));
+            let asks = Vec::new();
+            let entry =
+                Entry { letter, body: None, durable: true, asks, stage, attempt: 0, missing: None };
+            outbox.insert(entry);
+        }
+        let budgets =
+            relay::Budgets::new(policy.packets_per_second, policy.packets_per_second_per_link);
+        Courier {
+            me,
+            policy,
+            start_ms,
+            drift_ms: 0,
+            dice: Dice::new(rng.next_u64()),
+            rng,
+            keys: Arc::new(keys),
+            keys_at: Time(0),
+            published: Vec::new(),
+            members: Members::new(me),
+            hops: hops::Hops::default(),
+            ways: route::Ways::default(),
+            outbox,
+            numbers: numbers::Numbers::default(),
+            srtt: BTreeMap::new(),
+            partials: partial::Partials::new(me),
+            requests: Requests::default(),
+            owed: BTreeMap::new(),
+            replays: relay::Replays::default(),
+            budgets,
+            boxes: mailbox::Boxes::default(),
+            replies: mailbox::Replies::default(),
+            kept: recalled.kept.into_iter().collect(),
+            handing: BTreeSet::new(),
+            memo: recalled.memo,
+            jobs: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            named: 0,
+            sweep_at: Time(0),
+            counters: counters::Counters::default(),
+        }
+    }
+
+    /// The time of day, Unix milliseconds.
+    fn now_ms(&self, now: Time) -> u64 {
+        (self.start_ms + now.as_ms()).saturating_add_signed(self.drift_ms)
+    }
+
+    /// 16 bytes that nobody guesses.
+    fn chance(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    /// 32 bytes that nobody guesses.
+    fn secret(&mut self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    fn name_job(&mut self, job: Job) -> JobId {
+        self.named += 1;
+        self.jobs.insert(self.named, job);
+        self.named
+    }
+
+    fn keep(&mut self, note: Note, change: Change, out: &mut Vec<Effect>) {
+        self.named += 1;
+        self.notes.insert(self.named, note);
+        out.push(Effect::Keep { note: self.named, change });
+    }
+
+    fn was_kept(
+        &mut self,
+        now: Time,
+        results: Vec<(NoteId, Result<Outcome, String>)>,
+        out: &mut Vec<Effect>,
+    ) {
+        for (note, outcome) in results {
+            match self.notes.remove(&note) {
+                Some(Note::Written(id)) => self.written(id, outcome, out),
+                Some(Note::Came(coming)) => self.taken_in(coming, outcome, out),
+                Some(Note::Stored { reader, block }) => self.stored(reader, block, outcome, out),
+                Some(Note::Granted { peer, until_ms }) => {
+                    self.granted(peer, until_ms, outcome.is_ok(), out);
+                }
+                Some(Note::Mailboxes) => self.publish(out),
+                Some(Note::Nothing) | None => {}
+            }
+        }
+        self.pay(now, out);
+        self.tell_fetched(now, out);
+    }
+
+    fn wrapped(
+        &mut self,
+        now: Time,
+        job: JobId,
+        result: Result<Vec<super::work::Wrapped>, String>,
+        out: &mut Vec<Effect>,
+    ) {
+        match self.jobs.remove(&job) {
+            Some(job @ Job::Letter { .. }) => self.letter_wrapped(now, job, result, out),
+            Some(kind @ (Job::Receipt | Job::Reply)) => {
+                // What could not be made is made again when it is asked for again.
+                let relayed = matches!(kind, Job::Reply);
+                for wrapped in result.unwrap_or_default() {
+                    self.hand_on(now, wrapped.first, wrapped.packet, relayed, out);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Core for Courier {
+    type Event = Event;
+    type Effect = Effect;
+
+    fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Effect>) {
+        match event {
+            Event::LinkUp { peer } => {
+                self.hop_up(now, peer, out);
+                self.greet(now, peer, out);
+                self.ask_for_mailboxes(now, out);
+            }
+            Event::LinkDown { peer } => self.hop_down(peer),
+            Event::Graph(view) => self.look_around(now, view, out),
+            Event::WallClock(unix_ms) => self.set_clock(now, unix_ms, out),
+            Event::Packet { peer, number, packet } => {
+                self.packet_came(now, peer, number, packet, out);
+            }
+            Event::FromPeer { peer, frame } => self.mail_came(now, peer, frame, out),
+            Event::LaneFull { peer, number, packet, relayed } => {
+                self.lane_full(now, peer, number, packet, relayed);
+            }
+            Event::Wrapped { job, result } => self.wrapped(now, job, result, out),
+            Event::Peeled { job, opened } => {
+                if let Some(job) = self.jobs.remove(&job) {
+                    self.peeled(now, job, opened, out);
+                    self.pay(now, out);
+                    self.tell_fetched(now, out);
+                }
+            }
+            Event::Kept(results) => self.was_kept(now, results, out),
+            Event::Body { letter, body } => self.body_came(now, letter, body, out),
+            Event::Handed { reader, letters, more } => self.hand_out(reader, letters, more, out),
+            Event::Push { ask, draft } => self.push(now, ask, draft, out),
+            Event::Shown(letters) => self.shown(now, letters, out),
+            Event::Configure(policy) => self.configure(policy),
+        }
+        self.pump(now, out);
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        let timers = [
+            self.outbox.next_wake(),
+            self.hops.next_wake(),
+            self.partials.next_wake(),
+            Some(self.keys_at),
+            Some(self.sweep_at),
+            Some(self.next_tending()),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    fn wake(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if now >= self.keys_at {
+            self.rotate_keys(now, out);
+        }
+        if now >= self.sweep_at {
+            self.sweep(now, out);
+        }
+        if now >= self.next_tending() {
+            self.tend_mailboxes(now, out);
+        }
+        if self.partials.next_wake().is_some_and(|at| now >= at) {
+            self.ask_for_fragments(now, out);
+        }
+        if self.hops.next_wake().is_some_and(|at| now >= at) {
+            self.wake_hops(now, out);
+        }
+        self.time_out(now, out);
+        self.pump(now, out);
+    }
+}

@@ -1,0 +1,191 @@
+//! Letters of which some fragments are here. Bounded in number, bytes and time; a letter that is given up
+//! comes again whole.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::inbox::FromMailbox;
+use crate::mail::LetterId;
+use crate::mail::seal::Inner;
+use crate::mail::shards::{Fragment, join};
+use crate::mail::work::split_context;
+use crate::mesh::{NodeId, Time};
+
+/// Most letters of which some fragments are here.
+const PARTIALS_MAX: usize = 256;
+/// Most of them of one sender.
+const PARTIALS_MAX_OF_ONE: usize = 64;
+/// Most bytes of all fragments.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+/// A letter that did not become whole in this time is given up.
+const LIFE: Duration = Duration::from_secs(120);
+/// The fragments that are missing are asked for when none has come for so long.
+const STALLED: Duration = Duration::from_millis(400);
+/// Letters that became whole and are remembered, so that late fragments of them begin nothing new.
+const WHOLE_REMEMBERED: usize = 1024;
+
+#[derive(Debug)]
+struct Partial {
+    fragments: BTreeMap<u8, Fragment>,
+    lies: Vec<FromMailbox>,
+    bytes: usize,
+    since: Time,
+    grown: Time,
+    asked: Option<Time>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Partials {
+    me: NodeId,
+    all: BTreeMap<(NodeId, LetterId), Partial>,
+    bytes: usize,
+    whole: VecDeque<(NodeId, LetterId)>,
+}
+
+/// What a fragment made of its letter.
+#[derive(Debug)]
+pub(super) enum Joined {
+    /// It is whole.
+    Whole { body: Vec<u8>, lies: Vec<FromMailbox> },
+    /// More are needed.
+    NotYet,
+    /// It was whole before.
+    Late,
+    /// It is no fragment, or contradicts those that are here.
+    Bad,
+}
+
+impl Partials {
+    pub(super) fn new(me: NodeId) -> Partials {
+        Partials { me, all: BTreeMap::new(), bytes: 0, whole: VecDeque::new() }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        now: Time,
+        sender: NodeId,
+        inner: &Inner,
+        from: Option<FromMailbox>,
+    ) -> Joined {
+        let key = (sender, inner.id);
+        if self.whole.contains(&key) {
+            return Joined::Late;
+        }
+        let Ok(fragment) = Fragment::decode(&inner.body) else { return Joined::Bad };
+        if let Some(partial) = self.all.get(&key) {
+            let first = partial.fragments.values().next();
+            let fits = |f: &Fragment| (f.k, f.n, f.len) == (fragment.k, fragment.n, fragment.len);
+            if first.is_some_and(|first| !fits(first)) {
+                return Joined::Bad;
+            }
+        } else {
+            self.make_room(&sender);
+        }
+        let (k, bytes) = (fragment.k, fragment.bytes.len());
+        let partial = self.all.entry(key).or_insert_with(|| Partial {
+            fragments: BTreeMap::new(),
+            lies: Vec::new(),
+            bytes: 0,
+            since: now,
+            grown: now,
+            asked: None,
+        });
+        partial.lies.extend(from);
+        if partial.fragments.insert(fragment.index, fragment).is_none() {
+            partial.grown = now;
+            partial.bytes += bytes;
+            self.bytes += bytes;
+        }
+        if partial.fragments.len() < usize::from(k) {
+            while self.bytes > BYTES_MAX {
+                self.drop_oldest(|_| true);
+            }
+            return Joined::NotYet;
+        }
+        let Some(partial) = self.remove(&key) else { return Joined::NotYet };
+        let fragments: Vec<Fragment> = partial.fragments.into_values().collect();
+        match join(&fragments, &split_context(&inner.id, &self.me)) {
+            Ok(body) => {
+                if self.whole.len() == WHOLE_REMEMBERED {
+                    self.whole.pop_front();
+                }
+                self.whole.push_back(key);
+                Joined::Whole { body, lies: partial.lies }
+            }
+            Err(_) => Joined::Bad,
+        }
+    }
+
+    fn remove(&mut self, key: &(NodeId, LetterId)) -> Option<Partial> {
+        let partial = self.all.remove(key)?;
+        self.bytes -= partial.bytes;
+        Some(partial)
+    }
+
+    /// One sender cannot crowd the others out.
+    fn make_room(&mut self, sender: &NodeId) {
+        let of_one = self.all.keys().filter(|(from, _)| from == sender).count();
+        if of_one >= PARTIALS_MAX_OF_ONE {
+            self.drop_oldest(|from| from == sender);
+        } else if self.all.len() >= PARTIALS_MAX {
+            self.drop_oldest(|_| true);
+        }
+    }
+
+    fn drop_oldest(&mut self, of: impl Fn(&NodeId) -> bool) {
+        let those = self.all.iter().filter(|((from, _), _)| of(from));
+        let oldest = those.min_by_key(|(_, partial)| partial.grown).map(|(key, _)| *key);
+        if let Some(key) = oldest {
+            self.remove(&key);
+        }
+    }
+
+    /// Gives up what is too old; those that have not grown for a while, and which fragments of them are here.
+    pub(super) fn stalled(&mut self, now: Time) -> Vec<(NodeId, LetterId, Vec<u8>)> {
+        let old: Vec<(NodeId, LetterId)> = self
+            .all
+            .iter()
+            .filter(|(_, partial)| now.since(partial.since) >= LIFE)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in old {
+            self.remove(&key);
+        }
+        let mut stalled = Vec::new();
+        for ((from, id), partial) in &mut self.all {
+            if now < partial.ask_at() {
+                continue;
+            }
+            partial.asked = Some(now);
+            let n = partial.fragments.values().next().map_or(0, |f| f.n);
+            let mut have = vec![0_u8; usize::from(n).div_ceil(8)];
+            for index in partial.fragments.keys() {
+                have[usize::from(index / 8)] |= 1 << (index % 8);
+            }
+            stalled.push((*from, *id, have));
+        }
+        stalled
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Time> {
+        self.all.values().map(|partial| partial.ask_at().min(partial.since + LIFE)).min()
+    }
+
+    /// Tokens of what lies in a mailbox and is half here.
+    pub(super) fn lies_in(&self, mailbox: &NodeId) -> impl Iterator<Item = [u8; 16]> + '_ {
+        let mailbox = *mailbox;
+        let all = self.all.values().flat_map(|partial| &partial.lies);
+        all.filter(move |lies| lies.mailbox == mailbox).map(|lies| lies.token)
+    }
+}
+
+impl Partial {
+    /// When the missing ones are asked for: ever more rarely.
+    fn ask_at(&self) -> Time {
+        match self.asked.filter(|asked| *asked >= self.grown) {
+            Some(asked) => asked + asked.since(self.grown).max(STALLED),
+            None => self.grown + STALLED,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What is shown of the courier.
+
+use std::collections::BTreeMap;
+
+use super::Courier;
+use crate::mail::LetterId;
+use crate::mail::rows::OutLetter;
+use crate::mesh::{NodeId, Time};
+
+/// One node as a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which.
+    pub id: NodeId,
+    /// It volunteers to pass packets on.
+    pub volunteer: bool,
+    /// It volunteers to keep letters.
+    pub mailbox: bool,
+    /// "ready", "no key" or "quarantined".
+    pub state: &'static str,
+    /// One of the first hops that are kept for long.
+    pub guard: bool,
+    /// Letters that went through it and were signed for.
+    pub delivered: u64,
+    /// Paths through it of which no word came back.
+    pub silent: u64,
+}
+
+impl Courier {
+    /// Every other node that is alive, by id.
+    pub fn standings(&self, now: Time) -> Vec<Standing> {
+        let now_ms = self.now_ms(now);
+        let alive = self.members.iter().filter(|(_, member)| member.alive);
+        let standing = |(id, member): (&NodeId, &super::members::Member)| {
+            let (record, rests) = self.ways.record(now, id);
+            let state = match self.members.hop(id, now_ms) {
+                None => "no key",
+                Some(_) if rests => "quarantined",
+                Some(_) => "ready",
+            };
+            Standing {
+                id: *id,
+                volunteer: member.relay,
+                mailbox: member.mailbox,
+                state,
+                guard: self.is_guard(id),
+                delivered: record.delivered,
+                silent: record.silent,
+            }
+        };
+        alive.map(standing).collect()
+    }
+
+    /// Nodes that agreed to keep letters for us.
+    pub fn mailboxes(&self) -> Vec<NodeId> {
+        self.memo.mailboxes.iter().map(|(id, _)| *id).collect()
+    }
+
+    /// For how many nodes letters are kept here, and about how many.
+    pub fn kept(&self) -> (u64, u64) {
+        let some = self.kept.values().filter(|count| **count > 0);
+        (some.clone().count() as u64, some.sum())
+    }
+
+    /// Letters sent from here that are not over, by id.
+    pub fn under_way(&self) -> BTreeMap<LetterId, OutLetter> {
+        self.outbox.letters().map(|letter| (letter.id, letter.clone())).collect()
+    }
+
+    /// How many they are.
+    pub fn under_way_count(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// One of them.
+    pub fn letter(&self, id: &LetterId) -> Option<&OutLetter> {
+        self.outbox.get(id).map(|entry| &entry.letter)
+    }
+
+    /// Counters by name, in stable order.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let mut rows = self.counters.rows();
+        rows.push(("replays_remembered", self.replays.len() as u64));
+        rows
+    }
+}
