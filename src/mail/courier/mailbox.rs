@@ -34,7 +34,7 @@ const FETCH_WITHIN: Duration = Duration::from_secs(10);
 /// they fit into a lane.
 const HANDED_BYTES_MAX: usize = 128 * 1024;
 /// Answers of mailboxes that are waited for.
-const REPLIES_MAX: usize = 4096;
+pub(super) const REPLIES_MAX: usize = 4096;
 
 /// What we know of the nodes that keep letters for us.
 #[derive(Debug, Default)]
@@ -60,6 +60,19 @@ pub(super) struct Boxes {
 pub(super) struct Replies {
     by_mark: BTreeMap<[u8; 16], (LetterId, ReadReply)>,
     order: VecDeque<[u8; 16]>,
+}
+
+impl Boxes {
+    /// How many letters came from mailboxes and are not safe yet.
+    pub(super) fn coming(&self) -> usize {
+        self.coming.len()
+    }
+}
+
+impl Replies {
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
 }
 
 impl Courier {

@@ -17,6 +17,9 @@ mod settle;
 mod shown;
 mod upkeep;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +38,11 @@ use crate::mesh::dice::Dice;
 use crate::mesh::{Core, NodeId, Time};
 
 pub use shown::Standing;
+
+/// Most jobs that the sealers may be at work on: beyond it no packet is peeled and no receipt made.
+const JOBS_MAX: usize = 8192;
+/// Most changes that the disk may be at work on: beyond it nothing more is taken in.
+const NOTES_MAX: usize = 8192;
 
 /// Who we are, fixed for one run.
 #[derive(Clone, Copy, Debug)]
@@ -266,7 +274,7 @@ impl Core for Courier {
                 self.greet(now, peer, out);
                 self.ask_for_mailboxes(now, out);
             }
-            Event::LinkDown { peer } => self.hop_down(peer),
+            Event::LinkDown { peer } => self.hop_down(now, peer, out),
             Event::Graph(view) => self.look_around(now, view, out),
             Event::WallClock(unix_ms) => self.set_clock(now, unix_ms, out),
             Event::Packet { peer, number, packet } => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::inbox::FromMailbox;
 use crate::mail::LetterId;
 use crate::mail::seal::Inner;
-use crate::mail::shards::{Fragment, join};
+use crate::mail::shards::{Fragment, PIECE_BYTES_MAX, join};
 use crate::mail::work::split_context;
 use crate::mesh::{NodeId, Time};
 
@@ -115,6 +115,11 @@ impl Partials {
             }
             Err(_) => Joined::Bad,
         }
+    }
+
+    /// How many letters and bytes are here, and how many may be.
+    pub(super) fn room(&self) -> (usize, usize, usize, usize) {
+        (self.all.len(), PARTIALS_MAX, self.bytes, BYTES_MAX + PIECE_BYTES_MAX)
     }
 
     fn remove(&mut self, key: &(NodeId, LetterId)) -> Option<Partial> {

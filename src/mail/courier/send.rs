@@ -39,7 +39,7 @@ impl Courier {
     }
 
     /// One try of one letter, or why not now.
-    fn start(&mut self, now: Time, id: LetterId, out: &mut Vec<Effect>) {
+    pub(super) fn start(&mut self, now: Time, id: LetterId, out: &mut Vec<Effect>) {
         let now_ms = self.now_ms(now);
         let Some(entry) = self.outbox.get(&id) else { return };
         if now_ms >= entry.letter.expires_ms {

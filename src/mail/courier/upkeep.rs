@@ -154,8 +154,8 @@ impl Courier {
         match body {
             Some(body) => {
                 self.outbox.set_body(&id, body);
-                self.outbox.set_stage(&id, Stage::Waits(now));
-                self.pump(now, out);
+                // At once: a letter that waits may lose its text again.
+                self.start(now, id, out);
             }
             None => {
                 self.finish(now, id, State::Failed, "its text is not on the disk any more", out)
