@@ -90,8 +90,10 @@ enum Note {
     Stored { reader: NodeId, block: Vec<u8> },
     /// We agreed to keep letters for a neighbour.
     Granted { peer: NodeId, until_ms: u64 },
-    /// Our mailboxes, or our keys: published once they are safe.
+    /// Our mailboxes: published once they are safe.
     Mailboxes,
+    /// Our keys, as they were after so many changes: published once they are safe.
+    Keys(u64),
 }
 
 /// The courier core.
@@ -107,6 +109,9 @@ pub struct Courier {
     dice: Dice,
     keys: Arc<KeyRing>,
     keys_at: Time,
+    /// How often the keys have changed, and up to which change they are on the disk.
+    keys_changed: u64,
+    keys_safe: u64,
     published: Vec<u8>,
     members: Members,
     hops: hops::Hops,
@@ -164,6 +169,8 @@ impl Courier {
             rng,
             keys: Arc::new(keys),
             keys_at: Time(0),
+            keys_changed: 1,
+            keys_safe: 0,
             published: Vec::new(),
             members: Members::new(me),
             hops: hops::Hops::default(),
@@ -234,8 +241,9 @@ impl Courier {
                 Some(Note::Granted { peer, until_ms }) => {
                     self.granted(peer, until_ms, outcome.is_ok(), out);
                 }
-                Some(Note::Mailboxes) => self.publish(out),
-                Some(Note::Nothing) | None => {}
+                Some(Note::Mailboxes) if outcome.is_ok() => self.publish(out),
+                Some(Note::Keys(change)) => self.keys_kept(now, change, outcome.is_ok(), out),
+                Some(Note::Mailboxes | Note::Nothing) | None => {}
             }
         }
         self.pay(now, out);
