@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::partial::Joined;
 use super::route::Wanted;
+use super::send::relays_wanted;
 use super::{Courier, Job, Note};
-use crate::mail::event::Effect;
+use crate::mail::event::{Effect, Fallback};
 use crate::mail::onion::Hop;
 use crate::mail::rows::{Change, InLetter, Outcome};
 use crate::mail::seal::{self, Kind};
@@ -190,15 +191,21 @@ impl Courier {
     fn send_receipt(&mut self, now: Time, to: NodeId, receipt: Receipt, out: &mut Vec<Effect>) {
         let now_ms = self.now_ms(now);
         let there = self.members.hop(&to, now_ms);
-        let mailbox = if there.is_none() { self.pick_mailbox(&to, now_ms) } else { None };
+        let mailbox = match there {
+            None => self.pick_mailbox(&to, None, now_ms),
+            Some(_) => None,
+        };
         let Some(last) = there.or(mailbox) else { return };
         let Some(key) = self.members.prekey(&to, now_ms, there.is_none()) else { return };
         let Ok(body) = postcard::to_stdvec(&receipt) else { return };
         let avoid = [to, last.id];
         let candidates = self.ways.candidates(&self.members, now, now_ms, &avoid);
-        let hops = usize::from(self.policy.hops);
-        let guards = self.guards(now_ms, &candidates);
-        let wanted = Wanted { end: last.id, hops, used: &[], from: self.me, guards: &guards };
+        let hops = relays_wanted(self.policy.hops);
+        if candidates.is_empty() && hops > 0 && self.policy.fallback == Fallback::Never {
+            return;
+        }
+        let (guards, used) = (self.guards(now_ms, &candidates), &BTreeMap::new());
+        let wanted = Wanted { end: last.id, hops, used, from: self.me, guards: &guards };
         let path = self.ways.choose(&self.members, &candidates, &wanted, &mut self.dice);
         let path = path.unwrap_or_default();
         let mut route: Vec<Hop> =

@@ -58,7 +58,7 @@ pub(super) struct Boxes {
 /// Answers of mailboxes that we wait for.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    by_mark: BTreeMap<[u8; 16], (LetterId, ReadReply)>,
+    by_mark: BTreeMap<[u8; 16], (LetterId, NodeId, ReadReply)>,
     order: VecDeque<[u8; 16]>,
 }
 
@@ -395,9 +395,15 @@ impl Courier {
 
     // ---- answers of mailboxes ----
 
-    pub(super) fn remember_reply(&mut self, mark: [u8; 16], id: LetterId, reply: ReadReply) {
+    pub(super) fn remember_reply(
+        &mut self,
+        mark: [u8; 16],
+        id: LetterId,
+        mailbox: NodeId,
+        reply: ReadReply,
+    ) {
         let replies = &mut self.replies;
-        replies.by_mark.insert(mark, (id, reply));
+        replies.by_mark.insert(mark, (id, mailbox, reply));
         replies.order.push_back(mark);
         if replies.order.len() > REPLIES_MAX
             && let Some(oldest) = replies.order.pop_front()
@@ -413,12 +419,12 @@ impl Courier {
         sealed: &[u8],
         out: &mut Vec<Effect>,
     ) {
-        let Some((id, read)) = self.replies.by_mark.remove(&mark) else {
+        let Some((id, mailbox, read)) = self.replies.by_mark.remove(&mark) else {
             self.counters.dropped_malformed += 1;
             return;
         };
         match (read.0)(sealed) {
-            Some(word) => self.heard_word(now, id, word, out),
+            Some(word) => self.heard_word(now, id, mailbox, mark, word, out),
             None => self.counters.dropped_malformed += 1,
         }
     }

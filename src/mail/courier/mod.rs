@@ -33,7 +33,7 @@ use self::outbox::{Entry, Outbox, Stage};
 use super::LetterId;
 use super::event::{Effect, Event, JobId, NoteId, Policy};
 use super::keys::KeyRing;
-use super::rows::{Change, Memo, Outcome, Recalled};
+use super::rows::{Change, Memo, Outcome, Recalled, State};
 use crate::mesh::dice::Dice;
 use crate::mesh::{Core, NodeId, Time};
 
@@ -154,8 +154,11 @@ impl Courier {
         for letter in recalled.outbox {
             let stage = Stage::Waits(Time(0));
             let asks = Vec::new();
-            let entry =
-                Entry { letter, body: None, durable: true, asks, stage, attempt: 0, missing: None };
+            // The last path of a letter that is stored ends with the mailbox.
+            let stored = (letter.state == State::Stored).then(|| letter.paths.first()?.last());
+            let mailbox = stored.flatten().copied();
+            let (body, durable, attempt, missing) = (None, true, 0, None);
+            let entry = Entry { letter, body, durable, asks, stage, attempt, missing, mailbox };
             outbox.insert(entry);
         }
         let budgets =

@@ -39,6 +39,8 @@ pub(super) struct Entry {
     pub(super) attempt: u32,
     /// Fragments that the reader has not got; none: all of them.
     pub(super) missing: Option<Vec<u8>>,
+    /// The mailbox that keeps it, or that it was last left at.
+    pub(super) mailbox: Option<NodeId>,
 }
 
 /// Where it is.
@@ -61,8 +63,8 @@ pub(super) struct Flight {
     pub(super) until: Time,
     /// The relays of each of its packets.
     pub(super) paths: Vec<Vec<NodeId>>,
-    /// Left at this mailbox, and how many of its packets are not confirmed by it.
-    pub(super) mailbox: Option<(NodeId, usize)>,
+    /// Left at this mailbox, and the marks of the answers that have not come.
+    pub(super) mailbox: Option<(NodeId, BTreeSet<[u8; 16]>)>,
 }
 
 /// All letters that are not over.
