@@ -1,10 +1,11 @@
 //! Mailboxes, from both ends: keeping letters for nodes that are away, and having ours kept.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::inbox::FromMailbox;
-use super::{Courier, Job, Note};
+use super::{Courier, JOBS_MAX, Job, NOTES_MAX, Note};
 use crate::mail::LetterId;
 use crate::mail::event::Effect;
 use crate::mail::frame::{Kept, MailFrame, TOKENS_MAX};
@@ -92,7 +93,8 @@ impl Courier {
     ) {
         let now_ms = self.now_ms(now);
         let granted = self.memo.grants.iter().any(|(id, until)| *id == reader && *until > now_ms);
-        if !self.policy.mailbox || !granted || expires_ms <= now_ms {
+        let room = self.notes.len() < NOTES_MAX;
+        if !self.policy.mailbox || !granted || expires_ms <= now_ms || !room {
             self.counters.dropped_not_granted += 1;
             return;
         }
@@ -129,7 +131,7 @@ impl Courier {
         if word == Word::Kept && self.hops.is_linked(&reader) {
             out.push(Effect::Send { peer: reader, frame: MailFrame::Waiting });
         }
-        if block.is_empty() {
+        if block.is_empty() || self.jobs.len() >= JOBS_MAX {
             return;
         }
         let (what, seed) = (What::Reply { block, word }, self.secret());
@@ -143,7 +145,8 @@ impl Courier {
         let grants = &mut self.memo.grants;
         grants.retain(|(_, until)| *until > now_ms);
         let until_ms = now_ms + GRANT_MS;
-        let room = grants.len() < GRANTS_MAX;
+        let room = grants.len() < GRANTS_MAX && self.notes.len() < NOTES_MAX;
+        let before = grants.iter().find(|(id, _)| *id == peer).map(|(_, until)| *until);
         let told = match grants.iter_mut().find(|(id, _)| *id == peer) {
             _ if !self.policy.mailbox => Some(0),
             // Asked a moment ago: nothing new to remember.
@@ -162,7 +165,7 @@ impl Courier {
             return out.push(Effect::Send { peer, frame: MailFrame::WillKeep { until_ms } });
         }
         // Said once it is remembered.
-        let note = Note::Granted { peer, until_ms };
+        let note = Note::Granted { peer, until_ms, before };
         self.keep(note, Change::Memo(self.memo.clone()), out);
     }
 
@@ -171,13 +174,16 @@ impl Courier {
         &mut self,
         peer: NodeId,
         until_ms: u64,
+        before: Option<u64>,
         remembered: bool,
         out: &mut Vec<Effect>,
     ) {
         if remembered {
             return out.push(Effect::Send { peer, frame: MailFrame::WillKeep { until_ms } });
         }
+        // What was said before still holds.
         self.memo.grants.retain(|(id, _)| *id != peer);
+        self.memo.grants.extend(before.map(|until_ms| (peer, until_ms)));
     }
 
     /// Its letters, oldest first, to a node that asks for them.
@@ -188,7 +194,11 @@ impl Courier {
         more: bool,
         out: &mut Vec<Effect>,
     ) {
-        self.handing.remove(&reader);
+        let all = self.handing.remove(&reader).unwrap_or(false);
+        if all && letters.is_empty() && !more {
+            // Some have expired meanwhile.
+            self.kept.insert(reader, 0);
+        }
         for letter in letters {
             if let Some(kept) = Kept::of(&letter) {
                 out.push(Effect::Send { peer: reader, frame: MailFrame::Kept(kept) });
@@ -220,8 +230,9 @@ impl Courier {
                     return out.push(Effect::Send { peer, frame });
                 }
                 // One reading at a time: who asks faster is answered once.
-                if self.handing.insert(peer) {
-                    let but = but.iter().copied().collect();
+                if let Entry::Vacant(handing) = self.handing.entry(peer) {
+                    let but: BTreeSet<[u8; 16]> = but.iter().copied().collect();
+                    handing.insert(but.is_empty());
                     out.push(Effect::LoadKept { reader: peer, but, bytes: HANDED_BYTES_MAX });
                 }
             }
@@ -236,7 +247,9 @@ impl Courier {
             MailFrame::Fetched { tokens } => {
                 let tokens = tokens.into_vec();
                 let count = tokens.len() as u64;
-                if let Some(kept) = self.kept.get_mut(&peer).filter(|_| count > 0) {
+                // What is not thrown away now is when it was fetched once more.
+                let room = count > 0 && self.notes.len() < NOTES_MAX;
+                if let Some(kept) = self.kept.get_mut(&peer).filter(|_| room) {
                     *kept = kept.saturating_sub(count);
                     self.keep(Note::Nothing, Change::Fetched { reader: peer, tokens }, out);
                 }
@@ -264,13 +277,6 @@ impl Courier {
             self.boxes.coming.remove(&(mailbox, *token));
         }
         self.boxes.fetched.entry(mailbox).or_default().extend(tokens);
-    }
-
-    /// What a mailbox handed out could not be taken now: it stays there, and is asked for again.
-    pub(super) fn not_fetched(&mut self, lies: &[FromMailbox]) {
-        for FromMailbox { mailbox, token } in lies {
-            self.boxes.coming.remove(&(*mailbox, *token));
-        }
     }
 
     /// Tells mailboxes what is safe here, and asks those for more that have more.
@@ -328,16 +334,29 @@ impl Courier {
 
     /// Finds mailboxes, renews their word, and looks for letters in them.
     pub(super) fn tend_mailboxes(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let late = |since: &Time| now.since(*since) >= FETCH_WITHIN;
+        let fetching = std::mem::take(&mut self.boxes.fetching);
+        let (late, others) = fetching.into_iter().partition(|(_, since)| late(since));
+        self.boxes.fetching = others;
+        let late: BTreeMap<NodeId, Time> = late;
+        for mailbox in late.into_keys() {
+            self.fetch(now, mailbox, out);
+        }
+        if now < self.boxes.fetch_at {
+            return;
+        }
         let now_ms = self.now_ms(now);
         self.boxes.fetch_at = now + FETCH_EVERY;
         // What did not become whole or safe by now is fetched again.
         self.boxes.coming.clear();
         let before = self.memo.mailboxes.len();
         let (members, away) = (&self.members, &mut self.boxes.away);
-        self.memo.mailboxes.retain(|(id, until)| {
+        let ours = &mut self.memo.mailboxes;
+        away.retain(|id, _| ours.iter().any(|(ours, _)| ours == id));
+        ours.retain(|(id, until)| {
             if members.is_alive(id) {
                 away.remove(id);
-                return *until > now_ms;
+                return *until > now_ms && members.get(id).is_some_and(|member| member.mailbox);
             }
             let since = *away.entry(*id).or_insert(now);
             *until > now_ms && now.since(since) < AWAY_MAX
@@ -378,7 +397,8 @@ impl Courier {
     }
 
     pub(super) fn next_tending(&self) -> Time {
-        self.boxes.fetch_at
+        let late = self.boxes.fetching.values().map(|since| *since + FETCH_WITHIN);
+        late.fold(self.boxes.fetch_at, Time::min)
     }
 
     /// A link is up: perhaps it keeps letters for us, or we for it.

@@ -20,7 +20,7 @@ mod upkeep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ enum Note {
     /// A letter for somebody else, and the reply block of who left it.
     Stored { reader: NodeId, block: Vec<u8> },
     /// We agreed to keep letters for a neighbour.
-    Granted { peer: NodeId, until_ms: u64 },
+    Granted { peer: NodeId, until_ms: u64, before: Option<u64> },
     /// Our mailboxes: published once they are safe.
     Mailboxes,
     /// Our keys, as they were after so many changes: published once they are safe.
@@ -129,8 +129,8 @@ pub struct Courier {
     replies: mailbox::Replies,
     /// How many letters are kept for each reader, about.
     kept: BTreeMap<NodeId, u64>,
-    /// To whom kept letters are being read from the disk.
-    handing: BTreeSet<NodeId>,
+    /// For whom kept letters are being read from the disk, and whether it is all of them.
+    handing: BTreeMap<NodeId, bool>,
     memo: Memo,
     jobs: BTreeMap<JobId, Job>,
     notes: BTreeMap<NoteId, Note>,
@@ -189,7 +189,7 @@ impl Courier {
             boxes: mailbox::Boxes::default(),
             replies: mailbox::Replies::default(),
             kept: recalled.kept.into_iter().collect(),
-            handing: BTreeSet::new(),
+            handing: BTreeMap::new(),
             memo: recalled.memo,
             jobs: BTreeMap::new(),
             notes: BTreeMap::new(),
@@ -241,8 +241,8 @@ impl Courier {
                 Some(Note::Written(id)) => self.written(id, outcome, out),
                 Some(Note::Came(coming)) => self.taken_in(coming, outcome, out),
                 Some(Note::Stored { reader, block }) => self.stored(reader, block, outcome, out),
-                Some(Note::Granted { peer, until_ms }) => {
-                    self.granted(peer, until_ms, outcome.is_ok(), out);
+                Some(Note::Granted { peer, until_ms, before }) => {
+                    self.granted(peer, until_ms, before, outcome.is_ok(), out);
                 }
                 Some(Note::Mailboxes) if outcome.is_ok() => self.publish(out),
                 Some(Note::Keys(change)) => self.keys_kept(now, change, outcome.is_ok(), out),
