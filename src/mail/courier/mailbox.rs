@@ -1,17 +1,16 @@
 //! Mailboxes, from both ends: keeping letters for nodes that are away, and having ours kept.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::inbox::FromMailbox;
 use super::{Courier, JOBS_MAX, Job, NOTES_MAX, Note};
-use crate::mail::LetterId;
 use crate::mail::event::Effect;
 use crate::mail::frame::{Kept, MailFrame, TOKENS_MAX};
 use crate::mail::keys::MAILBOXES_MAX;
 use crate::mail::rows::{Change, KeptLetter, Outcome};
-use crate::mail::work::{Layer, ReadReply, What, Word, Wrap};
+use crate::mail::work::{Layer, What, Word, Wrap};
 use crate::mesh::{NodeId, Time};
 use crate::wire::bounded::List;
 
@@ -34,8 +33,6 @@ const FETCH_WITHIN: Duration = Duration::from_secs(10);
 /// Letters handed out in answer to one question: at most this many bytes (one large one is always), so that
 /// they fit into a lane.
 const HANDED_BYTES_MAX: usize = 128 * 1024;
-/// Answers of mailboxes that are waited for.
-pub(super) const REPLIES_MAX: usize = 4096;
 
 /// What we know of the nodes that keep letters for us.
 #[derive(Debug, Default)]
@@ -56,23 +53,10 @@ pub(super) struct Boxes {
     more: BTreeSet<NodeId>,
 }
 
-/// Answers of mailboxes that we wait for.
-#[derive(Debug, Default)]
-pub(super) struct Replies {
-    by_mark: BTreeMap<[u8; 16], (LetterId, NodeId, ReadReply)>,
-    order: VecDeque<[u8; 16]>,
-}
-
 impl Boxes {
     /// How many letters came from mailboxes and are not safe yet.
     pub(super) fn coming(&self) -> usize {
         self.coming.len()
-    }
-}
-
-impl Replies {
-    pub(super) fn len(&self) -> usize {
-        self.order.len()
     }
 }
 
@@ -410,42 +394,6 @@ impl Courier {
         }
         if self.kept.get(&peer).is_some_and(|count| *count > 0) {
             out.push(Effect::Send { peer, frame: MailFrame::Waiting });
-        }
-    }
-
-    // ---- answers of mailboxes ----
-
-    pub(super) fn remember_reply(
-        &mut self,
-        mark: [u8; 16],
-        id: LetterId,
-        mailbox: NodeId,
-        reply: ReadReply,
-    ) {
-        let replies = &mut self.replies;
-        replies.by_mark.insert(mark, (id, mailbox, reply));
-        replies.order.push_back(mark);
-        if replies.order.len() > REPLIES_MAX
-            && let Some(oldest) = replies.order.pop_front()
-        {
-            replies.by_mark.remove(&oldest);
-        }
-    }
-
-    pub(super) fn reply_came(
-        &mut self,
-        now: Time,
-        mark: [u8; 16],
-        sealed: &[u8],
-        out: &mut Vec<Effect>,
-    ) {
-        let Some((id, mailbox, read)) = self.replies.by_mark.remove(&mark) else {
-            self.counters.dropped_malformed += 1;
-            return;
-        };
-        match (read.0)(sealed) {
-            Some(word) => self.heard_word(now, id, mailbox, mark, word, out),
-            None => self.counters.dropped_malformed += 1,
         }
     }
 }

@@ -11,6 +11,7 @@ mod outbox;
 mod partial;
 mod push;
 mod relay;
+mod replies;
 mod route;
 mod send;
 mod settle;
@@ -126,7 +127,7 @@ pub struct Courier {
     replays: relay::Replays,
     budgets: relay::Budgets,
     boxes: mailbox::Boxes,
-    replies: mailbox::Replies,
+    replies: replies::Replies,
     /// How many letters are kept for each reader, about.
     kept: BTreeMap<NodeId, u64>,
     /// For whom kept letters are being read from the disk, and whether it is all of them.
@@ -187,7 +188,7 @@ impl Courier {
             replays: relay::Replays::default(),
             budgets,
             boxes: mailbox::Boxes::default(),
-            replies: mailbox::Replies::default(),
+            replies: replies::Replies::default(),
             kept: recalled.kept.into_iter().collect(),
             handing: BTreeMap::new(),
             memo: recalled.memo,

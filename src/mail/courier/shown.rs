@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::mailbox::REPLIES_MAX;
 use super::outbox::OUT_BYTES_MAX;
+use super::replies::REPLIES_MAX;
 use super::{Courier, JOBS_MAX, NOTES_MAX};
 use crate::mail::LetterId;
 use crate::mail::frame::TOKENS_MAX;
