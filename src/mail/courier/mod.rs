@@ -21,7 +21,7 @@ mod upkeep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +124,8 @@ pub struct Courier {
     partials: partial::Partials,
     requests: Requests,
     owed: BTreeMap<NodeId, Vec<(LetterId, Said)>>,
+    /// To whom a receipt is owed once more: the last one did not arrive.
+    owed_again: BTreeSet<NodeId>,
     replays: relay::Replays,
     budgets: relay::Budgets,
     boxes: mailbox::Boxes,
@@ -185,6 +187,7 @@ impl Courier {
             partials: partial::Partials::new(me),
             requests: Requests::default(),
             owed: BTreeMap::new(),
+            owed_again: BTreeSet::new(),
             replays: relay::Replays::default(),
             budgets,
             boxes: mailbox::Boxes::default(),
