@@ -288,12 +288,15 @@ impl Courier {
 
     /// Asks for the fragments that are missing of letters that have not grown for a while.
     pub(super) fn ask_for_fragments(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let given_up = self.partials.give_up(now);
+        self.let_go(given_up);
         for (from, id, have) in self.partials.stalled(now) {
             if let Ok(have) = Blob::new(have) {
                 self.owe(from, id, Said::Has(have));
             }
         }
         self.pay(now, out);
+        self.tell_fetched(now, out);
     }
 
     /// These lie in mailboxes and are not needed there any more.

@@ -342,8 +342,9 @@ impl Courier {
         }
         let now_ms = self.now_ms(now);
         self.boxes.fetch_at = now + FETCH_EVERY;
-        // What did not become whole or safe by now is fetched again.
-        self.boxes.coming.clear();
+        // What did not become safe by now, and is not half here, is fetched again.
+        let (coming, partials) = (&mut self.boxes.coming, &self.partials);
+        coming.retain(|(mailbox, token)| partials.lies_in(mailbox).any(|t| t == *token));
         let before = self.memo.mailboxes.len();
         let (members, away) = (&self.members, &mut self.boxes.away);
         let ours = &mut self.memo.mailboxes;

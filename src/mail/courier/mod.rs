@@ -34,7 +34,7 @@ use self::outbox::{Entry, Outbox, Stage};
 use super::LetterId;
 use super::event::{Effect, Event, JobId, NoteId, Policy};
 use super::keys::KeyRing;
-use super::rows::{Change, Memo, Outcome, Recalled, State};
+use super::rows::{Change, Memo, OutLetter, Outcome, Recalled, State};
 use crate::mesh::dice::Dice;
 use crate::mesh::{Core, NodeId, Time};
 
@@ -44,6 +44,9 @@ pub use shown::Standing;
 const JOBS_MAX: usize = 8192;
 /// Most changes that the disk may be at work on: beyond it nothing more is taken in.
 const NOTES_MAX: usize = 8192;
+
+/// Most letters that are over and that the disk is still to be told of; others are sent again after a restart.
+const UNTOLD_MAX: usize = 4096;
 
 /// Who we are, fixed for one run.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +88,8 @@ enum Note {
     Nothing,
     /// A letter of ours.
     Written(LetterId),
+    /// What became of a letter of ours that is over.
+    Over(Box<OutLetter>),
     /// A letter for us.
     Came(Coming),
     /// A letter for somebody else, and the reply block of who left it.
@@ -137,6 +142,8 @@ pub struct Courier {
     memo: Memo,
     jobs: BTreeMap<JobId, Job>,
     notes: BTreeMap<NoteId, Note>,
+    /// Letters that are over, which the disk could not be told.
+    untold: Vec<OutLetter>,
     named: u64,
     sweep_at: Time,
     counters: counters::Counters,
@@ -197,6 +204,7 @@ impl Courier {
             memo: recalled.memo,
             jobs: BTreeMap::new(),
             notes: BTreeMap::new(),
+            untold: Vec::new(),
             named: 0,
             sweep_at: Time(0),
             counters: counters::Counters::default(),
@@ -240,9 +248,13 @@ impl Courier {
         results: Vec<(NoteId, Result<Outcome, String>)>,
         out: &mut Vec<Effect>,
     ) {
+        let works = results.iter().any(|(_, outcome)| outcome.is_ok());
         for (note, outcome) in results {
             match self.notes.remove(&note) {
                 Some(Note::Written(id)) => self.written(now, id, outcome, out),
+                Some(Note::Over(letter)) if outcome.is_err() && self.untold.len() < UNTOLD_MAX => {
+                    self.untold.push(*letter);
+                }
                 Some(Note::Came(coming)) => self.taken_in(now, coming, outcome, out),
                 Some(Note::Stored { reader, block }) => self.stored(reader, block, outcome, out),
                 Some(Note::Granted { peer, until_ms, before }) => {
@@ -250,7 +262,12 @@ impl Courier {
                 }
                 Some(Note::Mailboxes) if outcome.is_ok() => self.publish(out),
                 Some(Note::Keys(change)) => self.keys_kept(now, change, outcome.is_ok(), out),
-                Some(Note::Mailboxes | Note::Nothing) | None => {}
+                Some(Note::Mailboxes | Note::Over(_) | Note::Nothing) | None => {}
+            }
+        }
+        if works {
+            for letter in std::mem::take(&mut self.untold) {
+                self.tell_over(letter, out);
             }
         }
         self.pay(now, out);

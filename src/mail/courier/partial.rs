@@ -181,17 +181,22 @@ impl Partials {
         }
     }
 
-    /// Gives up what is too old; those that have not grown for a while, and which fragments of them are here.
-    pub(super) fn stalled(&mut self, now: Time) -> Vec<(NodeId, LetterId, Vec<u8>)> {
+    /// Gives up what is too old. Where fragments lie whose letter did not become whole although nothing more
+    /// came for long: what a mailbox said it keeps, it keeps whole.
+    pub(super) fn give_up(&mut self, now: Time) -> Vec<FromMailbox> {
         let old: Vec<(NodeId, LetterId)> = self
             .all
             .iter()
             .filter(|(_, partial)| now.since(partial.since) >= LIFE)
             .map(|(key, _)| *key)
             .collect();
-        for key in old {
-            self.remove(&key);
-        }
+        let gone = old.iter().filter_map(|key| self.remove(key));
+        let still = gone.filter(|partial| now.since(partial.grown) >= LIFE / 2);
+        still.flat_map(|partial| partial.lies).collect()
+    }
+
+    /// Those that have not grown for a while, and which fragments of them are here.
+    pub(super) fn stalled(&mut self, now: Time) -> Vec<(NodeId, LetterId, Vec<u8>)> {
         let mut stalled = Vec::new();
         for ((from, id), partial) in &mut self.all {
             if now < partial.ask_at() {

@@ -7,7 +7,7 @@ use super::send::{AGAIN_MAX, RTO_MIN, SOON, TRIES, turned};
 use super::{Courier, Note};
 use crate::mail::LetterId;
 use crate::mail::event::Effect;
-use crate::mail::rows::{Change, Shards, State, WHY_BYTES_MAX};
+use crate::mail::rows::{Change, OutLetter, Shards, State, WHY_BYTES_MAX};
 use crate::mail::work::Word;
 use crate::mesh::{NodeId, Time};
 
@@ -176,11 +176,16 @@ impl Courier {
         }
         out.push(turned(letter));
         // Written may still be under way: the disk does both in order.
-        self.keep(Note::Nothing, Change::Update(letter.clone()), out);
+        self.tell_over(letter.clone(), out);
         if !entry.durable {
             // The reader has it on its disk: that is more than what was asked.
             let answer = |ask| Effect::Pushed { ask, result: Ok(entry.letter.clone()) };
             out.extend(entry.asks.into_iter().map(answer));
         }
+    }
+
+    /// Tells the disk what became of a letter; again once it works, if it does not.
+    pub(super) fn tell_over(&mut self, letter: OutLetter, out: &mut Vec<Effect>) {
+        self.keep(Note::Over(Box::new(letter.clone())), Change::Update(letter), out);
     }
 }

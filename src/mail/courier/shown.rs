@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::outbox::OUT_BYTES_MAX;
 use super::replies::REPLIES_MAX;
-use super::{Courier, JOBS_MAX, NOTES_MAX};
+use super::{Courier, JOBS_MAX, NOTES_MAX, UNTOLD_MAX};
 use crate::mail::LetterId;
 use crate::mail::frame::TOKENS_MAX;
 use crate::mail::rows::OutLetter;
@@ -82,13 +82,14 @@ impl Courier {
     }
 
     /// What is held in memory: what, how much of it, and how much there may be.
-    pub fn rooms(&self) -> [(&'static str, usize, usize); 9] {
+    pub fn rooms(&self) -> [(&'static str, usize, usize); 10] {
         let (packets, packets_max) = self.hops.room();
         let (partials, partials_max, pieces, pieces_max) = self.partials.room();
         [
             ("letters under way", self.outbox.len(), self.policy.outbox_max),
             ("jobs", self.jobs.len(), JOBS_MAX),
             ("notes", self.notes.len(), NOTES_MAX),
+            ("letters the disk is to be told of", self.untold.len(), UNTOLD_MAX),
             ("packets waiting", packets, packets_max),
             ("partial letters", partials, partials_max),
             ("bytes of partial letters", pieces, pieces_max),
