@@ -361,7 +361,13 @@ impl Courier {
             self.keep(Note::Mailboxes, Change::Memo(self.memo.clone()), out);
         }
         let ours: Vec<NodeId> = self.memo.mailboxes.iter().map(|(id, _)| *id).collect();
-        self.boxes.more.extend(ours);
+        for mailbox in ours {
+            if !self.hops.is_linked(&mailbox) && self.members.is_alive(&mailbox) {
+                // It is asked as soon as the link is up.
+                out.push(Effect::NeedLink(mailbox));
+            }
+            self.boxes.more.insert(mailbox);
+        }
         self.tell_fetched(now, out);
         self.ask_for_mailboxes(now, out);
     }

@@ -58,7 +58,8 @@ impl Courier {
         let (reader, state, attempt) = (entry.letter.reader, entry.letter.state, entry.attempt);
         let (there, tried) = (self.members.hop(&reader, now_ms), entry.mailbox);
         let mailbox = match there {
-            Some(_) if attempt < TRIES_BEFORE_MAILBOX => None,
+            // From then on by turns.
+            Some(_) if attempt < TRIES_BEFORE_MAILBOX || attempt % 2 == 0 => None,
             // A mailbox that is gone for good keeps nothing: then another one shall.
             _ if state == State::Stored && tried.is_some_and(|m| self.members.is_alive(&m)) => None,
             _ => self.pick_mailbox(&reader, tried, now_ms),
