@@ -10,7 +10,7 @@ use crate::mail::rows::OutLetter;
 use crate::mesh::{NodeId, Time};
 
 /// Most letters on their way at once; fewer while nodes or paths are slow.
-const WINDOW_MAX: u32 = 512;
+pub(super) const WINDOW_MAX: u32 = 512;
 const WINDOW_MIN: u32 = 16;
 const WINDOW_FIRST: u32 = 64;
 /// A window is made smaller at most this often: one dead relay silences many letters at once.
@@ -96,9 +96,10 @@ impl Outbox {
         self.all.values().map(|entry| &entry.letter)
     }
 
-    /// Letters to a reader.
-    pub(super) fn to(&self, reader: &NodeId) -> Vec<LetterId> {
-        self.all.values().filter(|e| e.letter.reader == *reader).map(|e| e.letter.id).collect()
+    /// Letters to these readers.
+    pub(super) fn to(&self, readers: &[NodeId]) -> Vec<LetterId> {
+        let theirs = |entry: &&Entry| readers.contains(&entry.letter.reader);
+        self.all.values().filter(theirs).map(|entry| entry.letter.id).collect()
     }
 
     /// For changes of anything but the stage and the body.
@@ -173,6 +174,11 @@ impl Outbox {
 
     pub(super) fn out_bytes(&self) -> usize {
         self.out_bytes
+    }
+
+    /// More texts wait for the disk than there is room for.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.bodies_bytes > 2 * BODIES_BYTES_MAX
     }
 
     /// The next letter whose time has come, if one more may be on its way.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outbox::{Entry, Stage};
-use super::{Courier, Note};
+use super::{Courier, NOTES_MAX, Note};
 use crate::mail::LetterId;
 use crate::mail::event::{AskId, Draft, Effect, Fallback, PushError};
 use crate::mail::rows::{Change, OutLetter, Outcome, Shards, State};
@@ -52,6 +52,9 @@ impl Courier {
         }
         if self.outbox.len() >= self.policy.outbox_max {
             return Err(PushError::OutboxFull(self.outbox.len()));
+        }
+        if self.notes.len() >= NOTES_MAX || self.outbox.is_crowded() {
+            return Err(PushError::Disk("the disk is far behind".into()));
         }
         let shards = cut(bytes, shards)?;
         let wanted = hops.unwrap_or(self.policy.hops);

@@ -135,10 +135,10 @@ impl Courier {
         out.push(Effect::Turned { id, to: from, state: State::Read, why: String::new() });
     }
 
-    /// A reader is back, or has new keys: its letters go to it now.
-    pub(super) fn reader_back(&mut self, now: Time, reader: NodeId) {
-        self.srtt.remove(&reader);
-        for id in self.outbox.to(&reader) {
+    /// Readers are back, or have new keys: their letters go to them now.
+    pub(super) fn readers_back(&mut self, now: Time, readers: &[NodeId]) {
+        self.srtt.retain(|id, _| !readers.contains(id));
+        for id in self.outbox.to(readers) {
             let Some(entry) = self.outbox.get_mut(&id) else { continue };
             entry.attempt = 0;
             let wait = match (&entry.stage, entry.letter.state) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::outbox::OUT_BYTES_MAX;
+use super::outbox::{OUT_BYTES_MAX, WINDOW_MAX};
 use super::replies::REPLIES_MAX;
 use super::{Courier, JOBS_MAX, NOTES_MAX, UNTOLD_MAX};
 use crate::mail::LetterId;
@@ -87,8 +87,8 @@ impl Courier {
         let (partials, partials_max, pieces, pieces_max) = self.partials.room();
         [
             ("letters under way", self.outbox.len(), self.policy.outbox_max),
-            ("jobs", self.jobs.len(), JOBS_MAX),
-            ("notes", self.notes.len(), NOTES_MAX),
+            ("jobs", self.jobs.len(), JOBS_MAX + WINDOW_MAX as usize + TOKENS_MAX),
+            ("notes", self.notes.len(), NOTES_MAX + self.policy.outbox_max),
             ("letters the disk is to be told of", self.untold.len(), UNTOLD_MAX),
             ("packets waiting", packets, packets_max),
             ("partial letters", partials, partials_max),

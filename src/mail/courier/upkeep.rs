@@ -92,8 +92,8 @@ impl Courier {
 
     pub(super) fn look_around(&mut self, now: Time, view: Arc<View>, out: &mut Vec<Effect>) {
         let back = self.members.update(view);
-        for reader in back {
-            self.reader_back(now, reader);
+        if !back.is_empty() {
+            self.readers_back(now, &back);
         }
         self.tell_fetched(now, out);
         self.ways.keep(&self.members);
