@@ -125,15 +125,15 @@ fn events_of_things_unknown_do_nothing() {
     let mut w = world(4, 5);
     let letter = crate::mail::LetterId([9; 16]);
     let events = vec![
-        Event::LinkDown { peer: id(77) },
-        Event::LaneFull { peer: id(77), number: 3, packet: vec![0; 9], relayed: false },
+        Event::LinkDown { peer: id(99) },
+        Event::LaneFull { peer: id(99), number: 3, packet: vec![0; 9], relayed: false },
         Event::LaneFull { peer: id(1), number: 3, packet: vec![0; 9], relayed: true },
         Event::Wrapped { job: 99_999, result: Err("no".into()) },
         Event::Peeled { job: 99_999, opened: Opened::Bad(crate::mail::work::Bad::Mac) },
         Event::Kept(vec![(99_999, Err("no".into()))]),
         Event::Body { letter, body: None },
-        Event::Handed { reader: id(77), letters: Vec::new(), more: true },
-        Event::Shown(vec![(id(77), letter)]),
+        Event::Handed { reader: id(99), letters: Vec::new(), more: true },
+        Event::Shown(vec![(id(99), letter)]),
         Event::WallClock(0),
         Event::WallClock(u64::MAX),
         Event::WallClock(START_MS),

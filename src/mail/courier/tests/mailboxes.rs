@@ -134,7 +134,7 @@ fn when_one_mailbox_is_full_another_is_taken() {
     for n in 0..20 {
         w.letter(0, 1, &[n]);
     }
-    w.run_until(secs(60), all_stored);
+    w.run_until(secs(180), all_stored);
     assert_eq!(w.nodes[boxes[0]].disk.kept_count(), 0);
     assert!(w.nodes[boxes[1]].disk.kept_count() <= 5);
     // All are full: the letter waits, without a storm.

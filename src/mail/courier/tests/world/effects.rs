@@ -169,11 +169,10 @@ impl World {
     }
 
     fn apply(&mut self, n: usize, change: Change) -> Outcome {
-        let outcome = self.nodes[n].disk.apply(change.clone());
         if self.trace {
             self.log(|| format!("n{n} has on its disk: {}", short(&format!("{change:?}"))));
         }
-        outcome
+        self.nodes[n].disk.apply(change)
     }
 
     fn load(&mut self, n: usize, what: Load) {
@@ -198,7 +197,7 @@ impl World {
     /// Something about the network has changed: all hear of it soon.
     pub fn news(&mut self) {
         if !std::mem::replace(&mut self.news_planned, true) {
-            self.plan(self.now + ms(1), Due::News);
+            self.plan(self.now + ms(10), Due::News);
         }
     }
 

@@ -48,6 +48,8 @@ impl World {
         // Nobody answers them any more.
         self.laws.asked.retain(|_, asked| *asked != n);
         self.nodes[n].core = None;
+        // What was not on the disk is forgotten.
+        self.nodes[n].turned.clear();
         self.nodes[n].boot += 1;
         for other in 0..self.nodes.len() {
             if self.links.remove(&pair(n, other)).is_some() {

@@ -98,28 +98,32 @@ impl Toy {
         Opened::Letter { tag, letter: Box::new(opened) }
     }
 
-    fn seal(&self, what: &What, part: &Part) -> Result<(NodeId, Vec<u8>), String> {
+    /// The sealed letters of all parts.
+    fn seal(&self, what: &What, parts: &[Part]) -> Result<(NodeId, Vec<Vec<u8>>), String> {
         let What::Letter { reader, to, kind, id, created_ms, ttl_s, body, split } = what else {
             return Err("not a letter".into());
         };
-        let (kind, body) = match (split, kind) {
-            (Some((shards, seed)), _) => {
-                let context = [id.0.as_slice(), &reader.0].concat();
-                let all = shards::split(body, shards.k, shards.n, &context, seed)
-                    .map_err(|e| e.to_string())?;
-                let fragment = all.get(usize::from(part.index)).ok_or("no such fragment")?;
-                (2, fragment.encode().map_err(|e| e.to_string())?)
-            }
-            (None, Kind::Receipt) => (1, body.to_vec()),
-            (None, _) => (0, body.to_vec()),
-        };
-        if body.len() > WHOLE_BYTES_MAX {
-            return Err("it does not fit a packet".into());
-        }
         let (reader, to, sender) = (*reader, to.id, self.key);
         let (id, created_ms, ttl_s) = (*id, *created_ms, *ttl_s);
-        let letter = Letter { reader, to, sender, kind, id, created_ms, ttl_s, body };
-        Ok((reader, postcard::to_stdvec(&letter).expect("encodes")))
+        let letter = |kind: u8, body: Vec<u8>| {
+            if body.len() > WHOLE_BYTES_MAX {
+                return Err("it does not fit a packet".to_owned());
+            }
+            let letter = Letter { reader, to, sender, kind, id, created_ms, ttl_s, body };
+            Ok(postcard::to_stdvec(&letter).expect("encodes"))
+        };
+        let Some((shards, seed)) = split else {
+            let sealed = letter(u8::from(*kind == Kind::Receipt), body.to_vec())?;
+            return Ok((reader, parts.iter().map(|_| sealed.clone()).collect()));
+        };
+        let context = [id.0.as_slice(), &reader.0].concat();
+        let all = shards::split(body, shards.k, shards.n, &context, seed);
+        let all = all.map_err(|e| e.to_string())?;
+        let sealed = parts.iter().map(|part| {
+            let fragment = all.get(usize::from(part.index)).ok_or("no such fragment")?;
+            letter(2, fragment.encode().map_err(|e| e.to_string())?)
+        });
+        Ok((reader, sealed.collect::<Result<_, String>>()?))
     }
 }
 
@@ -133,8 +137,8 @@ impl Sealer for Toy {
             return Ok(vec![Wrapped { first: block.route[0].0, packet, reply: None }]);
         }
         let mut out = Vec::new();
-        for (n, part) in wrap.parts.iter().enumerate() {
-            let (reader, sealed) = self.seal(&wrap.what, part)?;
+        let (reader, all) = self.seal(&wrap.what, &wrap.parts)?;
+        for (n, (part, sealed)) in wrap.parts.iter().zip(all).enumerate() {
             let (load, reply) = match &part.store {
                 None => (Load::Letter(sealed), None),
                 Some(Store { token, expires_ms, back }) => {
