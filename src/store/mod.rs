@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod database;
 pub mod identity;
 mod key_file;
+pub mod letters;
 pub mod pieces;
 pub mod runtime;
 pub mod state_dir;
