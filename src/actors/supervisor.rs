@@ -155,7 +155,11 @@ impl Supervisor {
             store: boot.store.clone(),
             downloads: boot.downloads.clone(),
             pieces: boot.pieces.clone(),
+            letters: boot.letters.clone(),
+            recalled: std::mem::take(&mut boot.recalled),
+            mail: boot.mail.clone(),
             voice: boot.voice.clone(),
+            secret: boot.secret_of(self.generation),
             seed: boot.seed.wrapping_add(self.generation),
         };
         self.actors = Some(Generation::build(plans, &above, &self.threads.disk));
@@ -185,6 +189,7 @@ impl Supervisor {
             services: actors.services(&Self::above(ctx)),
             view: self.boot.view.subscribe(),
             pieces: self.boot.pieces.subscribe(),
+            mail: self.boot.mail.subscribe(),
             lifeline: Lifeline::new(exited, Child::Control, self.generation),
         };
         self.control = Some((self.boot.control)(parts, &self.threads.web));
@@ -252,6 +257,7 @@ impl Supervisor {
             self.boot.book = book;
             self.boot.book_db = book_db;
         }
+        self.boot.recalled = self.boot.letters.recall()?;
         let unix_ms = self.boot.identity.start_ms + self.boot.shared.clock.now().as_ms();
         let epoch = unix_ms.max(self.boot.identity.epoch + 1).min(EPOCH_MAX);
         self.boot.identity.epoch = epoch;

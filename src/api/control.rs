@@ -61,7 +61,7 @@ struct Control {
 impl Control {
     fn begin(&mut self, ctx: &mut Context<Self>) -> Result<(), String> {
         let parts = self.parts.take().ok_or("started twice")?;
-        let ControlParts { services, view, pieces, lifeline } = parts;
+        let ControlParts { services, view, pieces, mail: _, lifeline } = parts;
         self.lifeline = Some(lifeline);
         let Plan { listen, facts, dir, graph_files } = self.plan.clone();
         let serving = serve(listen, services, facts, view.clone(), pieces, self.drain.clone());

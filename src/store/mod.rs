@@ -22,5 +22,13 @@ pub fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// 32 bytes of the system's chance, for what must not be guessed.
+pub fn secret() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let filled = aws_lc_rs::rand::fill(&mut bytes);
+    filled.map_err(|_| std::io::Error::other("no randomness to be had"))?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,7 @@ impl<'t> Batch<'t> {
         let outcome = match change {
             Change::Write { letter, body } => self.write(letter, body)?,
             Change::Update(letter) => self.update(letter)?,
+            Change::Shown { id, by, at_ms } => self.shown(id, by, *at_ms)?,
             Change::Receive(letter) => self.receive(letter)?,
             Change::Read(letters) => done_if(!self.read(letters)?.is_empty()),
             Change::Keep { reader, letter } => self.keep(reader, letter)?,

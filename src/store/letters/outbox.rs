@@ -6,6 +6,7 @@ use super::batch::Batch;
 use super::tables::{
     Did, OUT_IDS, OUT_OVER, OUT_ROWS, OUT_WITH, damaged, number, out_letter, out_row, with_key,
 };
+use crate::mail::LetterId;
 use crate::mail::rows::{OutLetter, Outcome, State};
 use crate::mesh::NodeId;
 use crate::store::database::encode;
@@ -58,6 +59,20 @@ impl Batch<'_> {
             self.finish(written)?;
         }
         Ok(Outcome::Done)
+    }
+
+    /// The reader has shown a letter of ours.
+    pub fn shown(&mut self, id: &LetterId, by: &NodeId, at_ms: u64) -> Did<Outcome> {
+        let written = match self.tables.out_ids.get(&id.0[..])? {
+            Some(written) => number(written.value(), 0, OUT_IDS)?,
+            None => return Ok(Outcome::Duplicate),
+        };
+        let mut letter = out_row(&self.tables.out_rows, written)?;
+        if letter.reader != *by {
+            return Ok(Outcome::Duplicate);
+        }
+        (letter.state, letter.read_ms) = (State::Read, at_ms);
+        self.update(&letter)
     }
 
     fn finish(&mut self, written: u64) -> Did<()> {
