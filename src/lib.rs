@@ -2,8 +2,8 @@
 //! network with no server in it.
 //!
 //! Reading list, from what knows least to what knows most:
-//! [`mesh`] (who is there), [`pieces`] (files by hash), [`wire`] (bytes on a link), [`settings`], [`store`] (the disk), [`net`]
-//! (sockets), [`actors`] (who does what), [`api`] (what can be asked of a daemon), [`cli`] (the verbs).
+//! [`mesh`] (who is there), [`pieces`] (files by hash), [`mail`] (letters over relays), [`wire`] (bytes on a link), [`settings`],
+//! [`store`] (the disk), [`net`] (sockets), [`actors`] (who does what), [`api`] (what can be asked of a daemon), [`cli`] (the verbs).
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -11,6 +11,7 @@ pub mod actors;
 pub mod api;
 pub mod cli;
 pub mod daemon;
+pub mod mail;
 pub mod mesh;
 pub mod net;
 pub mod pieces;
