@@ -114,6 +114,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let nobody = View { me: id, nodes: Vec::new(), links: Vec::new(), changed_ms: start_ms };
     let (view, _) = watch::channel(Arc::new(nobody));
     let (pieces, _) = watch::channel(Arc::default());
+    let (mail, _) = watch::channel(Arc::default());
     let store = open_pieces(settings, state.as_deref())?;
     let downloads = downloads(settings, state.as_deref())?;
     let voice = Voice::new().map_err(|e| failed("cannot start a thread", &e, ""))?;
@@ -142,6 +143,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
         store,
         downloads,
         pieces,
+        mail,
         control: starter(control),
         seed,
         loaded,

@@ -7,7 +7,7 @@ use actix::{Arbiter, Recipient};
 use tokio::sync::watch;
 
 use super::lifeline::Lifeline;
-use super::messages::{PiecesView, Stop};
+use super::messages::{MailView, PiecesView, Stop};
 use super::services::Services;
 use super::voice::Voice;
 use crate::mesh::book::Book;
@@ -29,6 +29,8 @@ pub struct ControlParts {
     pub view: watch::Receiver<Arc<View>>,
     /// The files and transfers as they are.
     pub pieces: watch::Receiver<Arc<PiecesView>>,
+    /// What is told of letters.
+    pub mail: watch::Receiver<Arc<MailView>>,
     /// Tells when it has ended.
     pub lifeline: Lifeline,
 }
@@ -76,6 +78,8 @@ pub struct Boot {
     pub downloads: Option<PathBuf>,
     /// The files and transfers before any are known.
     pub pieces: watch::Sender<Arc<PiecesView>>,
+    /// What is told of letters before there is anything to tell.
+    pub mail: watch::Sender<Arc<MailView>>,
     /// Starts Control.
     pub control: StartControl,
     /// Seed of all chance.

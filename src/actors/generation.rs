@@ -214,10 +214,13 @@ impl Generation {
 
     /// Who answers what a person asks.
     pub fn services(&self, above: &Above) -> Services {
+        // STUB until the Courier is here: `to(&self.courier)` takes its place.
+        let courier = super::courier_stub::NoCourier.start();
         Services {
             peers: to(&self.registry),
             status: to(&self.registry),
             why: to(&self.registry),
+            pins: to(&self.registry),
             connect: to(&self.registry),
             disconnect: to(&self.registry),
             pin: to(&self.registry),
@@ -229,6 +232,12 @@ impl Generation {
             get_file: to(&self.exchange),
             stop_transfer: to(&self.exchange),
             forget: to(&self.exchange),
+            push: to(&courier),
+            letters: to(&courier),
+            letter: to(&courier),
+            pull: to(&courier),
+            acknowledge: to(&courier),
+            relays: to(&courier),
             config: above.config.clone(),
             reload: above.reload.clone(),
             shutdown: above.shutdown.clone(),

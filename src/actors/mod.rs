@@ -3,6 +3,7 @@
 
 pub mod boot;
 mod connection;
+mod courier_stub;
 mod disk;
 mod exchange;
 mod generation;

@@ -185,6 +185,7 @@ impl Supervisor {
             services: actors.services(&Self::above(ctx)),
             view: self.boot.view.subscribe(),
             pieces: self.boot.pieces.subscribe(),
+            mail: self.boot.mail.subscribe(),
             lifeline: Lifeline::new(exited, Child::Control, self.generation),
         };
         self.control = Some((self.boot.control)(parts, &self.threads.web));
