@@ -283,6 +283,7 @@ impl Generation {
             peers: to(&self.registry),
             status: to(&self.registry),
             why: to(&self.registry),
+            pins: to(&self.registry),
             connect: to(&self.registry),
             disconnect: to(&self.registry),
             pin: to(&self.registry),

@@ -4,8 +4,8 @@ use actix::Recipient;
 
 use super::messages::{
     Acknowledge, ConfigWanted, Connect, Disconnect, Forget, GetFile, LetterWanted, LettersWanted,
-    PeersWanted, Probe, Pull, Push, RelaysWanted, Reload, SetBanned, SetPinned, Share, Shout,
-    Shutdown, StatusWanted, StopTransfer, UnpinLabel, WhyWanted,
+    PeersWanted, PinsWanted, Probe, Pull, Push, RelaysWanted, Reload, SetBanned, SetPinned, Share,
+    Shout, Shutdown, StatusWanted, StopTransfer, UnpinLabel, WhyWanted,
 };
 
 /// Who answers what.
@@ -16,6 +16,8 @@ pub struct Services {
     pub status: Recipient<StatusWanted>,
     /// Registry: evidence.
     pub why: Recipient<WhyWanted>,
+    /// Registry: who was seen first under a name.
+    pub pins: Recipient<PinsWanted>,
     /// Registry: dial.
     pub connect: Recipient<Connect>,
     /// Registry: close.

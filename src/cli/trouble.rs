@@ -93,6 +93,16 @@ impl Trouble {
         Trouble::new(Exit::Failed, "cannot print", error.to_string(), "")
     }
 
+    /// What could not be printed has not been read: not even a closed pipe means "enough" then.
+    pub fn unread(self) -> Trouble {
+        if self.exit != Exit::Done {
+            return self;
+        }
+        let why = "nobody reads what is printed any more".into();
+        let remedy = "they stay new: node pull shows them again";
+        Trouble::new(Exit::Failed, "cannot show the letters", why, remedy)
+    }
+
     /// Told as one line of JSON instead, if `json`.
     pub fn in_json(self, json: bool) -> Trouble {
         Trouble { json, ..self }
