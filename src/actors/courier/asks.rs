@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use actix::{Context, Handler, MessageResult, ResponseFuture};
+use actix::{
+    ActorFutureExt, Context, Handler, MessageResult, ResponseActFuture, ResponseFuture, WrapFuture,
+};
 use tokio::sync::oneshot;
 
 use super::super::messages::{
@@ -91,23 +93,23 @@ impl Handler<Push> for Courier {
 }
 
 impl Handler<LettersWanted> for Courier {
-    type Result = ResponseFuture<Result<Letters, Refused>>;
+    type Result = ResponseActFuture<Self, Result<Letters, Refused>>;
 
     fn handle(&mut self, message: LettersWanted, _: &mut Context<Self>) -> Self::Result {
         let LettersWanted { with, limit } = message;
         let asked = self.ports.letterbox.written.send(Written { with, limit });
-        // What is under way here is newer than what the disk says of it.
-        let mut now = self.turn.core.under_way();
-        Box::pin(async move {
-            let found = asked.await.map_err(|_| gone())?;
-            let (mut sent, conversations) = found.map_err(|e| unreadable(&e))?;
+        let asked = asked.into_actor(self);
+        Box::pin(asked.map(|found, courier: &mut Courier, _| {
+            let (mut sent, conversations) =
+                found.map_err(|_| gone())?.map_err(|e| unreadable(&e))?;
             for letter in &mut sent {
-                if let Some(newer) = now.remove(&letter.id) {
-                    *letter = newer;
+                // What is under way here is newer than what the disk says of it.
+                if let Some(newer) = courier.newest(&letter.id) {
+                    *letter = newer.clone();
                 }
             }
             Ok(Letters { sent, conversations })
-        })
+        }))
     }
 }
 
@@ -115,7 +117,7 @@ impl Handler<LetterWanted> for Courier {
     type Result = ResponseFuture<Result<Option<OutLetter>, Refused>>;
 
     fn handle(&mut self, LetterWanted(id): LetterWanted, _: &mut Context<Self>) -> Self::Result {
-        if let Some(letter) = self.turn.core.letter(&id).cloned() {
+        if let Some(letter) = self.newest(&id).cloned() {
             return Box::pin(async { Ok(Some(letter)) });
         }
         let asked = self.ports.letterbox.written_one.send(WrittenOne(id));
@@ -124,15 +126,15 @@ impl Handler<LetterWanted> for Courier {
 }
 
 impl Handler<Pull> for Courier {
-    type Result = actix::ResponseActFuture<Self, Result<Vec<InLetter>, Refused>>;
+    type Result = ResponseActFuture<Self, Result<Vec<InLetter>, Refused>>;
 
     fn handle(&mut self, message: Pull, _: &mut Context<Self>) -> Self::Result {
         let Pull { with, peek, after, limit } = message;
         let look = if peek { limit } else { (limit + self.lent.len()).min(LOOKED_AT_MAX) };
         let asked = Received { with, unread: !peek, after, limit: look };
         let asked = self.ports.letterbox.received.send(asked);
-        let asked = actix::WrapFuture::into_actor(asked, self);
-        Box::pin(actix::ActorFutureExt::map(asked, move |found, courier: &mut Courier, _| {
+        let asked = asked.into_actor(self);
+        Box::pin(asked.map(move |found, courier: &mut Courier, _| {
             let mut letters = found.map_err(|_| gone())?.map_err(|e| unreadable(&e))?;
             if !peek {
                 courier.lend(&mut letters, limit);
@@ -143,14 +145,14 @@ impl Handler<Pull> for Courier {
 }
 
 impl Handler<Acknowledge> for Courier {
-    type Result = actix::ResponseActFuture<Self, Result<usize, Refused>>;
+    type Result = ResponseActFuture<Self, Result<usize, Refused>>;
 
     fn handle(&mut self, message: Acknowledge, _: &mut Context<Self>) -> Self::Result {
         let Acknowledge(letters) = message;
         let shown: Vec<(NodeId, LetterId)> = letters.clone();
         let asked = self.ports.letterbox.mark_read.send(MarkRead(letters));
-        let asked = actix::WrapFuture::into_actor(asked, self);
-        Box::pin(actix::ActorFutureExt::map(asked, move |marked, courier: &mut Courier, ctx| {
+        let asked = asked.into_actor(self);
+        Box::pin(asked.map(move |marked, courier: &mut Courier, ctx| {
             let marked = marked.map_err(|_| gone())?;
             let marked = marked.map_err(|e| refused(format!("it cannot be kept: {e}")))?;
             for letter in &shown {

@@ -1,9 +1,9 @@
 //! Letters on the disk: changes go there in batches, one at a time. What comes while one batch is being synced
 //! is the next: the busier it is, the more share one sync.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use actix::{Context, Recipient};
+use actix::{ActorFutureExt, AsyncContext, Context, Recipient, WrapFuture};
 
 use super::super::messages::{
     BodyOf, CommitLetters, KeptFor, MarkRead, Received, UnreadWanted, Written, WrittenOne,
@@ -12,7 +12,7 @@ use super::super::turn::Driver;
 use super::Courier;
 use crate::mail::LetterId;
 use crate::mail::event::{Event, NoteId};
-use crate::mail::rows::{Change, KeptLetter, Outcome};
+use crate::mail::rows::{Change, KeptLetter, OutLetter, Outcome};
 use crate::mesh::NodeId;
 use crate::store::database::DbError;
 use crate::store::unix_ms;
@@ -46,20 +46,27 @@ pub(super) struct Commits {
     waiting: VecDeque<(NoteId, Change)>,
     /// A batch is being synced, or about to be.
     busy: bool,
+    /// What has become of letters, as the disk does not say yet, and by which change it will.
+    turned: BTreeMap<LetterId, (NoteId, OutLetter)>,
+}
+
+impl Commits {
+    /// These changes (in the order of their names) are on the disk, or failed.
+    fn told(&mut self, notes: &[NoteId]) {
+        self.turned.retain(|_, (note, _)| notes.binary_search(note).is_err());
+    }
 }
 
 impl Courier {
     pub(super) fn keep(&mut self, note: NoteId, change: Change, ctx: &mut Context<Self>) {
+        if let Change::Update(letter) = &change {
+            self.commits.turned.insert(letter.id, (note, letter.clone()));
+        }
         self.commits.waiting.push_back((note, change));
         if !std::mem::replace(&mut self.commits.busy, true) {
             // After this turn: all that it keeps goes together.
-            let nothing = actix::fut::ready(());
-            actix::AsyncContext::spawn(
-                ctx,
-                actix::ActorFutureExt::map(nothing, |(), courier: &mut Courier, ctx| {
-                    courier.commit(ctx);
-                }),
-            );
+            let nothing = std::future::ready(()).into_actor(self);
+            ctx.spawn(nothing.map(|(), courier, ctx| courier.commit(ctx)));
         }
     }
 
@@ -75,9 +82,16 @@ impl Courier {
         self.ask(&self.ports.letterbox.commit, message, ctx, move |courier, result, ctx| {
             // The next batch is at work while this one is told of.
             courier.commit(ctx);
+            courier.commits.told(&notes);
             let results = told(notes, result);
             courier.handle_event("Kept", Event::Kept(results), ctx);
         });
+    }
+
+    /// A letter as the disk does not say yet; none if it says all there is.
+    pub(super) fn newest(&self, id: &LetterId) -> Option<&OutLetter> {
+        let turned = self.commits.turned.get(id).map(|(_, letter)| letter);
+        turned.or_else(|| self.turn.core.letter(id))
     }
 
     pub(super) fn load_body(&mut self, letter: LetterId, ctx: &mut Context<Self>) {
