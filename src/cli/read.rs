@@ -65,9 +65,9 @@ pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Troub
 }
 
 fn letters(client: &Client, args: &LettersArgs, look: Look) -> Result<(), Trouble> {
-    if let Some(OneLetter::Show { id, show }) = &args.one {
+    if let Some(OneLetter::Show { id, json }) = &args.one {
         let text = client.text(&format!("letters/{}", segment(id)));
-        return once(text, show.json, |letter: Letter| {
+        return once(text, *json, |letter: Letter| {
             let Shaped { body: graph, .. } = client.get("graph")?;
             Ok(table::letter(&letter, &graph, unix_ms(), look))
         });

@@ -182,5 +182,13 @@ mod tests {
     fn a_closed_pipe_is_no_trouble() {
         let trouble = Trouble::output(&ErrorKind::BrokenPipe.into());
         assert_eq!((trouble.lines().as_str(), trouble.exit), ("", Exit::Done));
+        // It is for letters: who did not read them is to be shown them again.
+        insta::assert_snapshot!(trouble.unread().lines(), @r#"
+        error: cannot show the letters
+        because: nobody reads what is printed any more
+        try: they stay new: node pull shows them again
+        "#);
+        let full = Trouble::output(&ErrorKind::StorageFull.into());
+        assert_eq!(full.clone().unread(), full);
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::{Show, ShowLive};
+use super::ShowLive;
 use crate::api::letters::{HOPS_MAX, KEY_BYTES_MAX, LIMIT_MAX, TTL_S_MAX, shards};
 
 const PUSH_HELP: &str = "\
@@ -122,9 +122,9 @@ pub enum OneLetter {
     Show {
         /// Its id, or the first 8 or more digits
         id: String,
-        /// How.
-        #[command(flatten)]
-        show: Show,
+        /// Print JSON, exactly as the control API gives it
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -262,7 +262,7 @@ fn next(state: LetterState) -> &'static str {
         LetterState::Sent => "another path is tried until its reader signs for it; nothing to do",
         LetterState::Stored => "its reader fetches it when it is back; nothing to do",
         LetterState::Delivered => "its reader has it; nothing to do",
-        LetterState::Read => "nothing",
+        LetterState::Read => "somebody was shown it; nothing to do",
         LetterState::Expired => "push it again when its reader is there: node peers",
         LetterState::Failed => "push it again when the reason is gone",
     }
@@ -270,15 +270,14 @@ fn next(state: LetterState) -> &'static str {
 
 /// `node relays`
 pub fn relays(relays: &Relays, look: Look) -> String {
-    let yes = |yes: bool| if yes { "" } else { "not " };
+    let passes = if relays.volunteer { "passes letters on" } else { "passes no letters on" };
     let keeps = match (relays.mailbox, relays.kept.letters) {
         (false, 0) => "keeps none for others that are away".into(),
         (_, letters) => {
             format!("keeps {letters} for {} others that are away", relays.kept.readers)
         }
     };
-    let mut text =
-        format!("this node does {}pass letters on, and {keeps}\n", yes(relays.volunteer));
+    let mut text = format!("this node {passes}, and {keeps}\n");
     let boxes = relays.mailboxes.iter().map(|m| node(&m.label, m.id));
     text += &format!("kept for it while it is away: by {}\n", join(boxes, "nobody"));
     if relays.nodes.is_empty() {
@@ -309,4 +308,245 @@ pub fn relays(relays: &Relays, look: Look) -> String {
         text += &format!("\n{}", lines(&counters));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::samples::{self, WRITTEN_MS, id, view};
+    use crate::mail::rows::State;
+
+    const NOW_MS: u64 = WRITTEN_MS + 65_000;
+
+    fn sent(state: State) -> Letter {
+        Letter::of(&samples::letter(3, state), "bob".into())
+    }
+
+    fn came(seed: u8, from: u8, label: &str, text: &str) -> Received {
+        Received::of(samples::came(seed, id(from), text.as_bytes()), label.into())
+    }
+
+    #[test]
+    fn a_push_is_one_line() {
+        let mut one = Pushed { letter: sent(State::Queued), warnings: vec![] };
+        insta::assert_snapshot!(pushed(&one, NOW_MS), @r#"
+        letter 33333333 to bob (22222222): queued, safe here until it is delivered or 7 days have passed
+        "#);
+        one.letter.expires_ms = one.letter.created_ms + 5_400_000;
+        one.letter.label.clear();
+        insta::assert_snapshot!(pushed(&one, NOW_MS), @r#"
+        letter 33333333 to 22222222: queued, safe here until it is delivered or 90 minutes have passed
+        "#);
+        one.letter = sent(State::Delivered);
+        insta::assert_snapshot!(pushed(&one, NOW_MS), @r#"
+        letter 33333333 to bob (22222222): delivered already; it was written 65 s ago
+        "#);
+    }
+
+    #[test]
+    fn each_turn_is_one_line() {
+        let states = [
+            State::Queued,
+            State::Sent,
+            State::Stored,
+            State::Delivered,
+            State::Read,
+            State::Expired,
+            State::Failed,
+        ];
+        let lines = states.map(|state| turned(&sent(state), Duration::from_millis(1234)));
+        insta::assert_snapshot!(lines.concat(), @r#"
+        queued after 1.23 s: it waits here
+        sent after 1.23 s: over 2 relays
+        stored after 1.23 s: a mailbox keeps it until its reader is back
+        delivered after 1.23 s: its reader has it and has signed for it
+        read after 1.23 s: somebody was shown it
+        expired after 1.23 s: its time ran out
+        failed after 1.23 s: it is not tried again, no relay, and mail.direct_fallback is ask\u{1b}
+        "#);
+        let direct = Letter { hops: vec![], ..sent(State::Sent) };
+        insta::assert_snapshot!(turned(&direct, Duration::ZERO), @r#"
+        sent after 0.00 s: straight to its reader
+        "#);
+    }
+
+    #[test]
+    fn letters_are_printed_by_correspondent() {
+        let first = [
+            came(1, 2, "bob", "hello"),
+            came(2, 9, "mallory\x1b[2J", "buy\n\nbob (22222222)\n\x1b[2J\u{202e}now\\\tok\r\n"),
+            came(10, 2, "bob", "two\nlines"),
+        ];
+        let mut last = None;
+        insta::assert_snapshot!(inbox(&first, &mut last, NOW_MS), @r#"
+        bob (22222222)
+          64 s ago  hello
+          55 s ago  two
+                    lines
+
+        mallory\u{1b}[2J (99999999) (request)
+          63 s ago  buy
+
+                    bob (22222222)
+                    \u{1b}[2J\u{202e}now\\\tok\r
+        "#);
+        // Who writes on while somebody looks gets no second heading.
+        let odd = Received::of(samples::came(12, id(9), b"\xff\xfe\xfd"), String::new());
+        let next = [came(11, 2, "bob", ""), odd];
+        insta::assert_snapshot!(inbox(&next, &mut last, NOW_MS), @r#"
+          53 s ago  [about 3 B that are no text; node pull --peek --json shows them]
+
+        bob (22222222)
+          54 s ago
+        "#);
+        assert_eq!(last, Some(HexId(id(2))));
+    }
+
+    #[test]
+    fn an_empty_inbox_says_what_to_do() {
+        let none = |unread| Inbox { letters: vec![], unread };
+        let all = [empty(&none(0), true), empty(&none(1), true), empty(&none(2), true)];
+        insta::assert_snapshot!(all.concat(), @r#"
+        no new letters; node pull --follow waits for them, --peek shows old ones, too
+        1 new letter is being shown by another node pull right now; if that one fails, ask again in half a minute
+        2 new letters are being shown by another node pull right now; if that one fails, ask again in half a minute
+        "#);
+        assert_eq!(empty(&none(2), false), empty(&none(0), true), "they are others' letters");
+    }
+
+    #[test]
+    fn the_plain_form_is_a_line_for_each_letter() {
+        let letters =
+            [came(1, 2, "bob", "hello\nIP: 6.6.6.6 MSG:forged"), came(2, 9, "", "\x1b[2J")];
+        let source = |from: HexId| if from.0 == id(2) { "10.0.0.2" } else { "9999" }.into();
+        insta::assert_snapshot!(plain_inbox(&letters, source), @r#"
+        SUCCESS 2
+        IP: 10.0.0.2 MSG:hello\nIP: 6.6.6.6 MSG:forged
+        IP: 9999 MSG:\u{1b}[2J
+        "#);
+        assert_eq!(plain_inbox(&[], source), "SUCCESS 0\n");
+        let long = "x".repeat(1 << 20);
+        assert!(plain_inbox(&[came(1, 2, "bob", &long)], source).len() > 1 << 20, "never cut");
+    }
+
+    #[test]
+    fn conversations_come_first_then_what_is_open() {
+        let with = |seed, label: &str| Conversation::of(&samples::conversation(seed), label.into());
+        let mut all = Letters {
+            letters: vec![sent(State::Failed), sent(State::Delivered), sent(State::Sent)],
+            conversations: vec![with(2, "bob"), with(9, "")],
+        };
+        insta::assert_snapshot!(letters(&all, NOW_MS, Look::default()), @r#"
+        WITH            CAME  NEW  SENT  UNDER WAY  LAST
+        bob (22222222)    12    3     7          1  65 s ago
+        99999999          12    3     7          1  65 s ago
+
+        LETTER    TO              STATE   SIZE  TRIES  WRITTEN
+        33333333  bob (22222222)  failed  12 B      2  65 s ago  no relay, and mail.direct_fallback is ask\u{1b}
+        33333333  bob (22222222)  sent    12 B      2  65 s ago
+        "#);
+        all.letters.remove(2);
+        all.letters.remove(0);
+        insta::assert_snapshot!(letters(&all, NOW_MS, Look::default()), @r#"
+        WITH            CAME  NEW  SENT  UNDER WAY  LAST
+        bob (22222222)    12    3     7          1  65 s ago
+        99999999          12    3     7          1  65 s ago
+
+        none of the last that were sent is under way
+        "#);
+        let none = Letters { letters: vec![], conversations: vec![] };
+        insta::assert_snapshot!(letters(&none, NOW_MS, Look::default()), @r#"
+        no letters yet; node push --to WHO --msg TEXT sends one
+        "#);
+    }
+
+    #[test]
+    fn one_letter_is_shown_with_its_path() {
+        let graph = Graph::from(&view());
+        insta::assert_snapshot!(letter(&sent(State::Read), &graph, NOW_MS, Look::default()), @r#"
+        letter 33333333333333333333333333333333 to bob (22222222) is read
+        size       12 B
+        written    65 s ago
+        left       after 0.004 s
+        delivered  after 0.061 s
+        read       after 90 s
+        tries      2
+        path       alice (11111111) -> carol (33333333) -> 77777777 -> bob (22222222)
+        next       somebody was shown it; nothing to do
+        "#);
+        let mut split = sent(State::Failed);
+        split.shards = Some("2/2".into());
+        split.paths.push(vec![HexId(id(2))]);
+        insta::assert_snapshot!(letter(&split, &graph, NOW_MS, Look::default()), @r#"
+        letter 33333333333333333333333333333333 to bob (22222222) is failed
+        size     12 B
+        written  65 s ago
+        tries    2
+        shards   2/2
+        path 1   alice (11111111) -> carol (33333333) -> 77777777 -> bob (22222222)
+        path 2   alice (11111111) -> bob (22222222) -> bob (22222222)
+        why      no relay, and mail.direct_fallback is ask\u{1b}
+        next     push it again when the reason is gone
+        "#);
+        insta::assert_snapshot!(letter(&sent(State::Queued), &graph, NOW_MS, Look::default()), @r#"
+        letter 33333333333333333333333333333333 to bob (22222222) is queued
+        size         12 B
+        written      65 s ago
+        given up in  6 d
+        tries        0
+        next         it leaves as soon as there is a path; node relays shows who could pass it on
+        "#);
+    }
+
+    #[test]
+    fn relays_are_one_a_line() {
+        let label = |of: &crate::mesh::NodeId| match () {
+            () if *of == id(2) => "bob".to_owned(),
+            () => "carol\x1b[2J".to_owned(),
+        };
+        let mut shape = Relays::of(samples::relays(), label);
+        insta::assert_snapshot!(relays(&shape, Look::default()), @r#"
+        this node passes letters on, and keeps 30 for 2 others that are away
+        kept for it while it is away: by bob (22222222)
+
+        LABEL           ID        RELAY  MAILBOX  STATE        GUARD  DELIVERED  SILENT
+        bob             22222222  yes    yes      ready        yes           41       1
+        carol\u{1b}[2J  33333333  yes    -        quarantined  -              0       6
+
+        packets_dropped_replay    3
+        packets_forwarded       420
+        "#);
+        shape.nodes.clear();
+        shape.mailboxes.clear();
+        (shape.volunteer, shape.mailbox, shape.kept.letters) = (false, false, 0);
+        insta::assert_snapshot!(relays(&shape, Look::default()), @r#"
+        this node passes no letters on, and keeps none for others that are away
+        kept for it while it is away: by nobody
+
+        no other node is there to pass letters on; they go straight or wait
+        "#);
+    }
+
+    #[test]
+    fn nothing_of_others_reaches_the_terminal_raw() {
+        let evil = "\x1b[2J\u{202e}\u{9b}31m\r";
+        let letter_of = |state| Letter { label: evil.into(), why: evil.into(), ..sent(state) };
+        let graph = Graph::from(&view());
+        let one = Pushed { letter: letter_of(State::Queued), warnings: vec![] };
+        let with = Conversation::of(&samples::conversation(2), evil.into());
+        let all = Letters { letters: vec![letter_of(State::Failed)], conversations: vec![with] };
+        let shown = Relays::of(samples::relays(), |_| evil.into());
+        for text in [
+            pushed(&one, NOW_MS),
+            turned(&letter_of(State::Failed), Duration::ZERO),
+            letter(&letter_of(State::Failed), &graph, NOW_MS, Look::default()),
+            letters(&all, NOW_MS, Look::default()),
+            relays(&shown, Look::default()),
+            inbox(&[came(1, 2, evil, evil)], &mut None, NOW_MS),
+            plain_inbox(&[came(1, 2, evil, evil)], |_| "10.0.0.2".into()),
+        ] {
+            let hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(!text.contains(hostile) && text.contains("\\u{1b}"), "{text:?}");
+        }
+    }
 }
