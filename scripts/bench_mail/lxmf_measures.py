@@ -9,6 +9,7 @@ from theirs import Reticulum
 
 DRAIN_S = 90  # after sending, until what is missing counts as lost; LXMF gives up after five tries 10 s apart
 WARM = 5  # letters before those that count: the first one establishes a link
+SENDING_S = 600  # until a sender that got stuck is given up
 RETURN_S = 300  # until a reader that is back is no longer waited for
 
 
@@ -26,12 +27,13 @@ def until(done, limit_s):
     return True
 
 
-def run(net, limit_s, **how):
-    """Sends, waits for what is still to be proven, and gives what was sent, received, proven and failed."""
+def run(net, drain_s, **how):
+    """Sends, waits for what is still to be proven then, and gives what was sent, received, proven and failed."""
     net.reader("take")
     net.sender("send", to=net.to, **how)
-    idle = lambda p: not p["sending"] and p["proven"] + p["failed"] >= p["sent"]
-    until(lambda: idle(net.sender("progress")), limit_s)
+    until(lambda: not net.sender("progress")["sending"], SENDING_S)
+    over = lambda p: p["proven"] + p["failed"] >= p["sent"]
+    until(lambda: over(net.sender("progress")), drain_s)
     outcome = net.sender("outcome")
     sent, proven = ({int(i): ns for i, ns in outcome[key].items()} for key in ["sent", "proven"])
     return sent, net.reader("take"), proven, outcome["failed"]
@@ -55,7 +57,7 @@ def latency(home, args):
     for name, size, method in [("256_packet", 256, "opportunistic"), ("256", 256, "direct"), ("1024", 1024, "direct")]:
         warm(net, method)
         how = dict(size=size, method=method, window=1, gap_s=args.gap)
-        sent, got, proven, failed = run(net, 120, count=args.count, **how)
+        sent, got, proven, failed = run(net, 60, count=args.count, **how)
         times = {"way": [(at - begun) / 1e6 for _, begun, at in got],
                  "proof": [(at - sent[index]) / 1e6 for index, at in proven.items()]}
         if len(got) != args.count or len(proven) != args.count:
@@ -75,8 +77,9 @@ def flood(net, args, method, window):
     # Those that arrive after the end do not count, so that there is little to wait for.
     sent, got, *_ = run(net, 10, size=256, method=method, window=window, seconds=args.lxmf_seconds)
     cpu = cpu_s(*pids) - cpu
-    came = len({index for index, _, at in got if at - begun < args.lxmf_seconds * 1e9})
-    hole = longest_hole([at for *_, at in got]) / 1e9
+    end = begun + args.lxmf_seconds * 1e9
+    came = len({index for index, _, at in got if at < end})
+    hole = longest_hole([begun, *(at for *_, at in got if at < end), end]) / 1e9
     note(f"{len(pids)} relays, {method}, {window} at a time: {came / args.lxmf_seconds:.1f}/s, longest hole {hole:.1f} s, "
          f"{len(sent) - len({index for index, *_ in got})} not yet in at the end")
     # A letter is one packet on the way there and one, the proof, on the way back.
