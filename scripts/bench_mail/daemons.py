@@ -16,6 +16,9 @@ class Mail(Mesh):
         self.volunteers = [f"v{i + 1}" for i in range(volunteers)]
         super().__init__(home, [*self.volunteers, "s", "r", *(f"x{i + 1}" for i in range(others))])
         self.ids = {name: self.api(name).get(routes.STATUS)["id"] for name in self.names}
+        # So that they are no strangers, of whom only so many letters a day are taken.
+        for one, other in ["rs", "sr"]:
+            self.api(one).post(routes.PIN, {"who": self.ids[other]})
 
     def start(self, name):
         own = [*routes.VOLUNTEER, *self.args.set_relay] if name in self.volunteers else [*routes.END, *self.args.set_end]

@@ -129,9 +129,11 @@ def kill(home, args):
     came = inbox.look()
     arrivals.stop()
     ours = {arrivals.at[id_]: push.begun[index] for index, id_ in push.ids.items() if id_ in arrivals.at}
-    record("kill_lost", "kith", len(push.ids) - came)
+    lost = len(push.ids) - came
+    record("kill_lost", "kith", lost)
     record("kill_twice", "kith", inbox.twice())
-    record("kill_hole", "kith", longest_hole(ours) / 1e6)
+    # What never came is waited for until now.
+    record("kill_hole", "kith", longest_hole([*ours, *[time.time_ns() // 1000] * bool(lost)]) / 1e6)
     record("kill_slowest", "kith", max((at - begun for at, begun in ours.items()), default=0) / 1e6)
     note(f"{kills} kills, {len(push.ids)} acknowledged in {took:.1f} s, {came} came, {push.failures()} failed")
     mail.stop()

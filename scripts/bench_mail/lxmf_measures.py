@@ -128,9 +128,11 @@ def kill(home, args):
     until(lambda: net.reader("count") >= net.sender("progress")["sent"], DRAIN_S)
     outcome, got = net.sender("outcome"), net.reader("take")
     numbers = [index for index, *_ in got]
-    record("kill_lost", "lxmf", len(outcome["sent"]) - len(set(numbers)))
+    lost = len(outcome["sent"]) - len(set(numbers))
+    record("kill_lost", "lxmf", lost)
     record("kill_twice", "lxmf", len(numbers) - len(set(numbers)))
-    record("kill_hole", "lxmf", longest_hole([at for *_, at in got]) / 1e9)
+    # What never came is waited for until now.
+    record("kill_hole", "lxmf", longest_hole([at for *_, at in got] + [time.monotonic_ns()] * bool(lost)) / 1e9)
     record("kill_slowest", "lxmf", max((at - outcome["sent"][str(index)]) / 1e9 for index, _, at in got))
     note(f"{kills} kills, {len(outcome['sent'])} sent, {len(set(numbers))} came, {len(outcome['failed'])} given up by LXMF "
          "and sent again")

@@ -6,6 +6,7 @@ LETTERS = f"{API}/letters"
 ACK = f"{API}/inbox/ack"
 RELAYS = f"{API}/relays"
 EVENTS = f"{API}/events"
+PIN = f"{API}/pin"
 
 LETTER_CAME, LETTER_SHOWN = "letter", "outbox"  # events
 DELIVERED = ("delivered", "read")  # states
