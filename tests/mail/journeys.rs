@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::common::{node, text, wait_until};
-use crate::letters::{
-    cluster, letter, pull, push, wait_kept, wait_pulled, wait_ready, wait_state,
-};
+use crate::letters::{cluster, letter, pull, push, wait_kept, wait_pulled, wait_ready, wait_state};
 
 const FIVE: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
 

@@ -61,8 +61,7 @@ pub fn wait_state(from: &Node, id: &str, states: &[&str]) -> Value {
 
 /// Shows all unread letters and acknowledges them; their texts.
 pub fn pull(reader: &Node) -> Vec<String> {
-    let shown: Value =
-        serde_json::from_str(&reader.tell(&["pull", "--json"])).expect("JSON");
+    let shown: Value = serde_json::from_str(&reader.tell(&["pull", "--json"])).expect("JSON");
     let letters = shown["letters"].as_array().expect("letters");
     letters.iter().map(|letter| text(&letter["text"])).collect()
 }

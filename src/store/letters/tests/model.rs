@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::mail::keys::Stored;
+use crate::mail::keys::{KeyRing, Stored};
 use crate::mail::rows::{Conversation, Memo};
 use Outcome::{Done, Duplicate, Full};
 
@@ -70,6 +70,12 @@ impl Model {
                 }
                 *before = letter.clone();
                 Done
+            }
+            Change::Shown { id, by, at_ms } => {
+                let found = self.out.iter().find(|(l, _)| l.id == *id && l.reader == *by);
+                let Some((mut letter, _)) = found.cloned() else { return Duplicate };
+                (letter.state, letter.read_ms) = (State::Read, *at_ms);
+                self.make(&Change::Update(letter))
             }
             Change::Receive(letter) => {
                 let name = (letter.from, letter.id);
@@ -247,7 +253,8 @@ fn change() -> impl Strategy<Value = Change> {
             reader: node(reader),
             tokens: tokens.into_iter().map(|n| [n; 16]).collect(),
         }),
-        1 => vec(any::<u8>(), 0..4).prop_map(|bytes| Change::Keys(Stored(bytes))),
+        1 => any::<[u8; 32]>().prop_map(|seed| Change::Keys(KeyRing::new(1, &seed).stored())),
+        1 => (name(), any::<u64>()).prop_map(|((by, id), at_ms)| Change::Shown { id, by, at_ms }),
         1 => any::<u64>().prop_map(|ms| {
             Change::Memo(Memo { mailboxes: vec![(node(1), ms)], ..Memo::default() })
         }),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::mail::keys::Stored;
+use crate::mail::keys::KeyRing;
 use crate::mail::rows::Memo;
 use Outcome::{Done, Duplicate, Full};
 
@@ -202,8 +202,10 @@ fn keys_memo_and_what_is_under_way_come_back() {
     let empty = store.recall().unwrap();
     assert_eq!((empty.keys, empty.memo), (None, Memo::default()));
     let memo = Memo { guards: vec![(node(3), 7)], ..Memo::default() };
-    let keys = Stored(vec![1, 2, 3]);
-    store.commit(&[Change::Keys(Stored(vec![9])), Change::Memo(Memo::default())]).unwrap();
+    let keys = KeyRing::new(1, &[1; 32]).stored();
+    store
+        .commit(&[Change::Keys(KeyRing::new(1, &[9; 32]).stored()), Change::Memo(Memo::default())])
+        .unwrap();
     store.commit(&[Change::Keys(keys.clone()), Change::Memo(memo.clone())]).unwrap();
     store.commit(&[write(5, 1), write(4, 1), write(6, 2), keep(1, 1, 1), keep(2, 1, 1)]).unwrap();
     store.commit(&[update(4, 1, State::Expired), update(5, 1, State::Stored)]).unwrap();
