@@ -2,6 +2,7 @@
 
 mod keys;
 mod onion;
+mod protocol;
 mod seal;
 mod shards;
 
