@@ -76,6 +76,11 @@ impl Hops {
         self.all.get(peer).is_some_and(|hop| hop.linked)
     }
 
+    /// How many packets wait, and how many may.
+    pub(super) fn room(&self) -> (usize, usize) {
+        (self.waiting, WAITING_MAX_ALL)
+    }
+
     /// When something that waits here should be looked at.
     pub(super) fn next_wake(&self) -> Option<Time> {
         let waiting = self.all.values().filter(|hop| hop.len() > 0);
@@ -149,7 +154,7 @@ impl Courier {
         }
     }
 
-    /// The lane had no room: the packet goes first the next time.
+    /// The lane had no room: the packet goes in its turn the next time.
     pub(super) fn lane_full(
         &mut self,
         now: Time,
@@ -158,16 +163,21 @@ impl Courier {
         packet: Vec<u8>,
         relayed: bool,
     ) {
-        let Some(hop) = self.hops.all.get_mut(&peer) else { return };
+        let count = if relayed { &mut self.counters.forwarded } else { &mut self.counters.sent };
+        *count = count.saturating_sub(1);
+        let room = self.hops.waiting < WAITING_MAX_ALL;
+        let Some(hop) = self.hops.all.get_mut(&peer).filter(|hop| room && hop.len() < WAITING_MAX)
+        else {
+            self.counters.dropped_no_room += 1;
+            return;
+        };
         hop.blocked_until = Some(now + LANE_AGAIN);
         let waiting = Waiting { number, packet, since: now };
-        let (queue, count) = if relayed {
-            (&mut hop.relayed, &mut self.counters.forwarded)
-        } else {
-            (&mut hop.own, &mut self.counters.sent)
-        };
-        queue.push_front(waiting);
-        *count -= 1;
+        let queue = if relayed { &mut hop.relayed } else { &mut hop.own };
+        // Several may come back at once, the first one first.
+        let later = |w: &Waiting| w.number.wrapping_sub(number) < u32::MAX / 2;
+        let at = queue.iter().position(later).unwrap_or(queue.len());
+        queue.insert(at, waiting);
         self.hops.waiting += 1;
     }
 
@@ -179,11 +189,14 @@ impl Courier {
         self.flush(now, peer, out);
     }
 
-    pub(super) fn hop_down(&mut self, peer: NodeId) {
+    pub(super) fn hop_down(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
         let Some(hop) = self.hops.all.get_mut(&peer) else { return };
         hop.linked = false;
         if hop.len() == 0 {
             self.hops.all.remove(&peer);
+        } else {
+            // What waits wants the link back.
+            self.flush(now, peer, out);
         }
     }
 

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::partial::Joined;
 use super::route::Wanted;
-use super::{Courier, Job, Note};
-use crate::mail::event::Effect;
+use super::send::relays_wanted;
+use super::{Courier, JOBS_MAX, Job, Note};
+use crate::mail::event::{Effect, Fallback};
 use crate::mail::onion::Hop;
 use crate::mail::rows::{Change, InLetter, Outcome};
 use crate::mail::seal::{self, Kind};
@@ -72,9 +73,14 @@ impl Courier {
         out: &mut Vec<Effect>,
     ) {
         let seal::Opened { sender, inner, .. } = letter;
-        if !seal::in_time(&inner, self.now_ms(now)) || sender == self.me {
+        let now_ms = self.now_ms(now);
+        if !seal::in_time(&inner, now_ms) || sender == self.me {
             self.counters.dropped_untimely += 1;
-            return self.let_go(from.into_iter().collect());
+            // One from the future stays where it lies: a clock is wrong, and its time may come.
+            if inner.created_ms <= now_ms.saturating_add(CLOCK_TOLERANCE_MS) {
+                self.let_go(from.into_iter().collect());
+            }
+            return;
         }
         match inner.kind {
             Kind::Receipt => {
@@ -93,7 +99,10 @@ impl Courier {
                     self.owe(sender, inner.id, Said::Safe);
                     self.let_go(from.into_iter().collect());
                 }
-                Joined::Bad => self.counters.dropped_malformed += 1,
+                Joined::Bad { lies } => {
+                    self.counters.dropped_malformed += 1;
+                    self.let_go(lies);
+                }
             },
         }
     }
@@ -152,15 +161,14 @@ impl Courier {
                 out.push(Effect::Came { id, from });
             }
             Ok(Outcome::Duplicate) => self.counters.duplicates += 1,
+            // What lies in a mailbox stays there, and is fetched again later.
             Ok(Outcome::Full) => {
-                self.not_fetched(&lies);
                 self.counters.dropped_full += 1;
                 let text = "the inbox is full (mail.inbox_letters_max, mail.inbox_bytes_max): letters that \
                             come are not taken, their senders try again";
                 return out.push(Effect::Notice(text.into()));
             }
             Err(why) => {
-                self.not_fetched(&lies);
                 let text = format!("a letter could not be kept, its sender tries again: {why}");
                 return out.push(Effect::Notice(text));
             }
@@ -190,15 +198,25 @@ impl Courier {
     fn send_receipt(&mut self, now: Time, to: NodeId, receipt: Receipt, out: &mut Vec<Effect>) {
         let now_ms = self.now_ms(now);
         let there = self.members.hop(&to, now_ms);
-        let mailbox = if there.is_none() { self.pick_mailbox(&to, now_ms) } else { None };
+        let mailbox = match there {
+            None => self.pick_mailbox(&to, None, now_ms),
+            Some(_) => None,
+        };
         let Some(last) = there.or(mailbox) else { return };
         let Some(key) = self.members.prekey(&to, now_ms, there.is_none()) else { return };
         let Ok(body) = postcard::to_stdvec(&receipt) else { return };
+        if self.jobs.len() >= JOBS_MAX {
+            // The letter comes again, and asks for it.
+            return;
+        }
         let avoid = [to, last.id];
         let candidates = self.ways.candidates(&self.members, now, now_ms, &avoid);
-        let hops = usize::from(self.policy.hops);
-        let guards = self.guards(now_ms, &candidates);
-        let wanted = Wanted { end: last.id, hops, used: &[], from: self.me, guards: &guards };
+        let hops = relays_wanted(self.policy.hops);
+        if candidates.is_empty() && hops > 0 && self.policy.fallback == Fallback::Never {
+            return;
+        }
+        let (guards, used) = (self.guards(now_ms, &candidates), &BTreeMap::new());
+        let wanted = Wanted { end: last.id, hops, used, from: self.me, guards: &guards };
         let path = self.ways.choose(&self.members, &candidates, &wanted, &mut self.dice);
         let path = path.unwrap_or_default();
         let mut route: Vec<Hop> =

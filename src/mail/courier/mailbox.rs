@@ -1,16 +1,16 @@
 //! Mailboxes, from both ends: keeping letters for nodes that are away, and having ours kept.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::inbox::FromMailbox;
-use super::{Courier, Job, Note};
-use crate::mail::LetterId;
+use super::{Courier, JOBS_MAX, Job, NOTES_MAX, Note};
 use crate::mail::event::Effect;
 use crate::mail::frame::{Kept, MailFrame, TOKENS_MAX};
 use crate::mail::keys::MAILBOXES_MAX;
 use crate::mail::rows::{Change, KeptLetter, Outcome};
-use crate::mail::work::{Layer, ReadReply, What, Word, Wrap};
+use crate::mail::work::{Layer, What, Word, Wrap};
 use crate::mesh::{NodeId, Time};
 use crate::wire::bounded::List;
 
@@ -33,8 +33,6 @@ const FETCH_WITHIN: Duration = Duration::from_secs(10);
 /// Letters handed out in answer to one question: at most this many bytes (one large one is always), so that
 /// they fit into a lane.
 const HANDED_BYTES_MAX: usize = 128 * 1024;
-/// Answers of mailboxes that are waited for.
-const REPLIES_MAX: usize = 4096;
 
 /// What we know of the nodes that keep letters for us.
 #[derive(Debug, Default)]
@@ -55,11 +53,11 @@ pub(super) struct Boxes {
     more: BTreeSet<NodeId>,
 }
 
-/// Answers of mailboxes that we wait for.
-#[derive(Debug, Default)]
-pub(super) struct Replies {
-    by_mark: BTreeMap<[u8; 16], (LetterId, ReadReply)>,
-    order: VecDeque<[u8; 16]>,
+impl Boxes {
+    /// How many letters came from mailboxes and are not safe yet.
+    pub(super) fn coming(&self) -> usize {
+        self.coming.len()
+    }
 }
 
 impl Courier {
@@ -79,7 +77,8 @@ impl Courier {
     ) {
         let now_ms = self.now_ms(now);
         let granted = self.memo.grants.iter().any(|(id, until)| *id == reader && *until > now_ms);
-        if !self.policy.mailbox || !granted || expires_ms <= now_ms {
+        let room = self.notes.len() < NOTES_MAX;
+        if !self.policy.mailbox || !granted || expires_ms <= now_ms || !room {
             self.counters.dropped_not_granted += 1;
             return;
         }
@@ -116,7 +115,7 @@ impl Courier {
         if word == Word::Kept && self.hops.is_linked(&reader) {
             out.push(Effect::Send { peer: reader, frame: MailFrame::Waiting });
         }
-        if block.is_empty() {
+        if block.is_empty() || self.jobs.len() >= JOBS_MAX {
             return;
         }
         let (what, seed) = (What::Reply { block, word }, self.secret());
@@ -130,7 +129,8 @@ impl Courier {
         let grants = &mut self.memo.grants;
         grants.retain(|(_, until)| *until > now_ms);
         let until_ms = now_ms + GRANT_MS;
-        let room = grants.len() < GRANTS_MAX;
+        let room = grants.len() < GRANTS_MAX && self.notes.len() < NOTES_MAX;
+        let before = grants.iter().find(|(id, _)| *id == peer).map(|(_, until)| *until);
         let told = match grants.iter_mut().find(|(id, _)| *id == peer) {
             _ if !self.policy.mailbox => Some(0),
             // Asked a moment ago: nothing new to remember.
@@ -149,7 +149,7 @@ impl Courier {
             return out.push(Effect::Send { peer, frame: MailFrame::WillKeep { until_ms } });
         }
         // Said once it is remembered.
-        let note = Note::Granted { peer, until_ms };
+        let note = Note::Granted { peer, until_ms, before };
         self.keep(note, Change::Memo(self.memo.clone()), out);
     }
 
@@ -158,13 +158,16 @@ impl Courier {
         &mut self,
         peer: NodeId,
         until_ms: u64,
+        before: Option<u64>,
         remembered: bool,
         out: &mut Vec<Effect>,
     ) {
         if remembered {
             return out.push(Effect::Send { peer, frame: MailFrame::WillKeep { until_ms } });
         }
+        // What was said before still holds.
         self.memo.grants.retain(|(id, _)| *id != peer);
+        self.memo.grants.extend(before.map(|until_ms| (peer, until_ms)));
     }
 
     /// Its letters, oldest first, to a node that asks for them.
@@ -175,7 +178,11 @@ impl Courier {
         more: bool,
         out: &mut Vec<Effect>,
     ) {
-        self.handing.remove(&reader);
+        let all = self.handing.remove(&reader).unwrap_or(false);
+        if all && letters.is_empty() && !more {
+            // Some have expired meanwhile.
+            self.kept.insert(reader, 0);
+        }
         for letter in letters {
             if let Some(kept) = Kept::of(&letter) {
                 out.push(Effect::Send { peer: reader, frame: MailFrame::Kept(kept) });
@@ -207,8 +214,9 @@ impl Courier {
                     return out.push(Effect::Send { peer, frame });
                 }
                 // One reading at a time: who asks faster is answered once.
-                if self.handing.insert(peer) {
-                    let but = but.iter().copied().collect();
+                if let Entry::Vacant(handing) = self.handing.entry(peer) {
+                    let but: BTreeSet<[u8; 16]> = but.iter().copied().collect();
+                    handing.insert(but.is_empty());
                     out.push(Effect::LoadKept { reader: peer, but, bytes: HANDED_BYTES_MAX });
                 }
             }
@@ -223,7 +231,9 @@ impl Courier {
             MailFrame::Fetched { tokens } => {
                 let tokens = tokens.into_vec();
                 let count = tokens.len() as u64;
-                if let Some(kept) = self.kept.get_mut(&peer).filter(|_| count > 0) {
+                // What is not thrown away now is when it was fetched once more.
+                let room = count > 0 && self.notes.len() < NOTES_MAX;
+                if let Some(kept) = self.kept.get_mut(&peer).filter(|_| room) {
                     *kept = kept.saturating_sub(count);
                     self.keep(Note::Nothing, Change::Fetched { reader: peer, tokens }, out);
                 }
@@ -251,13 +261,6 @@ impl Courier {
             self.boxes.coming.remove(&(mailbox, *token));
         }
         self.boxes.fetched.entry(mailbox).or_default().extend(tokens);
-    }
-
-    /// What a mailbox handed out could not be taken now: it stays there, and is asked for again.
-    pub(super) fn not_fetched(&mut self, lies: &[FromMailbox]) {
-        for FromMailbox { mailbox, token } in lies {
-            self.boxes.coming.remove(&(*mailbox, *token));
-        }
     }
 
     /// Tells mailboxes what is safe here, and asks those for more that have more.
@@ -315,16 +318,29 @@ impl Courier {
 
     /// Finds mailboxes, renews their word, and looks for letters in them.
     pub(super) fn tend_mailboxes(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let late = |since: &Time| now.since(*since) >= FETCH_WITHIN;
+        let fetching = std::mem::take(&mut self.boxes.fetching);
+        let (late, others) = fetching.into_iter().partition(|(_, since)| late(since));
+        self.boxes.fetching = others;
+        let late: BTreeMap<NodeId, Time> = late;
+        for mailbox in late.into_keys() {
+            self.fetch(now, mailbox, out);
+        }
+        if now < self.boxes.fetch_at {
+            return;
+        }
         let now_ms = self.now_ms(now);
         self.boxes.fetch_at = now + FETCH_EVERY;
         // What did not become whole or safe by now is fetched again.
         self.boxes.coming.clear();
         let before = self.memo.mailboxes.len();
         let (members, away) = (&self.members, &mut self.boxes.away);
-        self.memo.mailboxes.retain(|(id, until)| {
+        let ours = &mut self.memo.mailboxes;
+        away.retain(|id, _| ours.iter().any(|(ours, _)| ours == id));
+        ours.retain(|(id, until)| {
             if members.is_alive(id) {
                 away.remove(id);
-                return *until > now_ms;
+                return *until > now_ms && members.get(id).is_some_and(|member| member.mailbox);
             }
             let since = *away.entry(*id).or_insert(now);
             *until > now_ms && now.since(since) < AWAY_MAX
@@ -365,7 +381,8 @@ impl Courier {
     }
 
     pub(super) fn next_tending(&self) -> Time {
-        self.boxes.fetch_at
+        let late = self.boxes.fetching.values().map(|since| *since + FETCH_WITHIN);
+        late.fold(self.boxes.fetch_at, Time::min)
     }
 
     /// A link is up: perhaps it keeps letters for us, or we for it.
@@ -377,36 +394,6 @@ impl Courier {
         }
         if self.kept.get(&peer).is_some_and(|count| *count > 0) {
             out.push(Effect::Send { peer, frame: MailFrame::Waiting });
-        }
-    }
-
-    // ---- answers of mailboxes ----
-
-    pub(super) fn remember_reply(&mut self, mark: [u8; 16], id: LetterId, reply: ReadReply) {
-        let replies = &mut self.replies;
-        replies.by_mark.insert(mark, (id, reply));
-        replies.order.push_back(mark);
-        if replies.order.len() > REPLIES_MAX
-            && let Some(oldest) = replies.order.pop_front()
-        {
-            replies.by_mark.remove(&oldest);
-        }
-    }
-
-    pub(super) fn reply_came(
-        &mut self,
-        now: Time,
-        mark: [u8; 16],
-        sealed: &[u8],
-        out: &mut Vec<Effect>,
-    ) {
-        let Some((id, read)) = self.replies.by_mark.remove(&mark) else {
-            self.counters.dropped_malformed += 1;
-            return;
-        };
-        match (read.0)(sealed) {
-            Some(word) => self.heard_word(now, id, word, out),
-            None => self.counters.dropped_malformed += 1,
         }
     }
 }

@@ -11,13 +11,17 @@ mod outbox;
 mod partial;
 mod push;
 mod relay;
+mod replies;
 mod route;
 mod send;
 mod settle;
 mod shown;
 mod upkeep;
 
-use std::collections::{BTreeMap, BTreeSet};
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,11 +34,16 @@ use self::outbox::{Entry, Outbox, Stage};
 use super::LetterId;
 use super::event::{Effect, Event, JobId, NoteId, Policy};
 use super::keys::KeyRing;
-use super::rows::{Change, Memo, Outcome, Recalled};
+use super::rows::{Change, Memo, Outcome, Recalled, State};
 use crate::mesh::dice::Dice;
 use crate::mesh::{Core, NodeId, Time};
 
 pub use shown::Standing;
+
+/// Most jobs that the sealers may be at work on: beyond it no packet is peeled and no receipt made.
+const JOBS_MAX: usize = 8192;
+/// Most changes that the disk may be at work on: beyond it nothing more is taken in.
+const NOTES_MAX: usize = 8192;
 
 /// Who we are, fixed for one run.
 #[derive(Clone, Copy, Debug)]
@@ -81,9 +90,11 @@ enum Note {
     /// A letter for somebody else, and the reply block of who left it.
     Stored { reader: NodeId, block: Vec<u8> },
     /// We agreed to keep letters for a neighbour.
-    Granted { peer: NodeId, until_ms: u64 },
-    /// Our mailboxes, or our keys: published once they are safe.
+    Granted { peer: NodeId, until_ms: u64, before: Option<u64> },
+    /// Our mailboxes: published once they are safe.
     Mailboxes,
+    /// Our keys, as they were after so many changes: published once they are safe.
+    Keys(u64),
 }
 
 /// The courier core.
@@ -99,6 +110,9 @@ pub struct Courier {
     dice: Dice,
     keys: Arc<KeyRing>,
     keys_at: Time,
+    /// How often the keys have changed, and up to which change they are on the disk.
+    keys_changed: u64,
+    keys_safe: u64,
     published: Vec<u8>,
     members: Members,
     hops: hops::Hops,
@@ -113,11 +127,11 @@ pub struct Courier {
     replays: relay::Replays,
     budgets: relay::Budgets,
     boxes: mailbox::Boxes,
-    replies: mailbox::Replies,
+    replies: replies::Replies,
     /// How many letters are kept for each reader, about.
     kept: BTreeMap<NodeId, u64>,
-    /// To whom kept letters are being read from the disk.
-    handing: BTreeSet<NodeId>,
+    /// For whom kept letters are being read from the disk, and whether it is all of them.
+    handing: BTreeMap<NodeId, bool>,
     memo: Memo,
     jobs: BTreeMap<JobId, Job>,
     notes: BTreeMap<NoteId, Note>,
@@ -141,8 +155,11 @@ impl Courier {
         for letter in recalled.outbox {
             let stage = Stage::Waits(Time(0));
             let asks = Vec::new();
-            let entry =
-                Entry { letter, body: None, durable: true, asks, stage, attempt: 0, missing: None };
+            // The last path of a letter that is stored ends with the mailbox.
+            let stored = (letter.state == State::Stored).then(|| letter.paths.first()?.last());
+            let mailbox = stored.flatten().copied();
+            let (body, durable, attempt, missing) = (None, true, 0, None);
+            let entry = Entry { letter, body, durable, asks, stage, attempt, missing, mailbox };
             outbox.insert(entry);
         }
         let budgets =
@@ -156,6 +173,8 @@ impl Courier {
             rng,
             keys: Arc::new(keys),
             keys_at: Time(0),
+            keys_changed: 1,
+            keys_safe: 0,
             published: Vec::new(),
             members: Members::new(me),
             hops: hops::Hops::default(),
@@ -169,9 +188,9 @@ impl Courier {
             replays: relay::Replays::default(),
             budgets,
             boxes: mailbox::Boxes::default(),
-            replies: mailbox::Replies::default(),
+            replies: replies::Replies::default(),
             kept: recalled.kept.into_iter().collect(),
-            handing: BTreeSet::new(),
+            handing: BTreeMap::new(),
             memo: recalled.memo,
             jobs: BTreeMap::new(),
             notes: BTreeMap::new(),
@@ -223,11 +242,12 @@ impl Courier {
                 Some(Note::Written(id)) => self.written(id, outcome, out),
                 Some(Note::Came(coming)) => self.taken_in(coming, outcome, out),
                 Some(Note::Stored { reader, block }) => self.stored(reader, block, outcome, out),
-                Some(Note::Granted { peer, until_ms }) => {
-                    self.granted(peer, until_ms, outcome.is_ok(), out);
+                Some(Note::Granted { peer, until_ms, before }) => {
+                    self.granted(peer, until_ms, before, outcome.is_ok(), out);
                 }
-                Some(Note::Mailboxes) => self.publish(out),
-                Some(Note::Nothing) | None => {}
+                Some(Note::Mailboxes) if outcome.is_ok() => self.publish(out),
+                Some(Note::Keys(change)) => self.keys_kept(now, change, outcome.is_ok(), out),
+                Some(Note::Mailboxes | Note::Nothing) | None => {}
             }
         }
         self.pay(now, out);
@@ -266,7 +286,7 @@ impl Core for Courier {
                 self.greet(now, peer, out);
                 self.ask_for_mailboxes(now, out);
             }
-            Event::LinkDown { peer } => self.hop_down(peer),
+            Event::LinkDown { peer } => self.hop_down(now, peer, out),
             Event::Graph(view) => self.look_around(now, view, out),
             Event::WallClock(unix_ms) => self.set_clock(now, unix_ms, out),
             Event::Packet { peer, number, packet } => {

@@ -18,8 +18,11 @@ const SHRINK_AGAIN: Duration = Duration::from_millis(500);
 /// Receipts that take longer than this say that something on the way is busy.
 const QUICK: Duration = Duration::from_millis(250);
 const SLOW: Duration = Duration::from_millis(600);
-/// Bytes of texts kept in memory; the others are read from the disk when they are sent.
-const BODIES_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of texts that are on their way: beyond it no other letter leaves.
+pub(super) const OUT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of texts kept in memory; those of letters that wait are dropped beyond it and read from the disk when
+/// they are sent.
+const BODIES_BYTES_MAX: usize = 2 * OUT_BYTES_MAX;
 
 /// One letter that is not over.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub(super) struct Entry {
     pub(super) attempt: u32,
     /// Fragments that the reader has not got; none: all of them.
     pub(super) missing: Option<Vec<u8>>,
+    /// The mailbox that keeps it, or that it was last left at.
+    pub(super) mailbox: Option<NodeId>,
 }
 
 /// Where it is.
@@ -58,8 +63,8 @@ pub(super) struct Flight {
     pub(super) until: Time,
     /// The relays of each of its packets.
     pub(super) paths: Vec<Vec<NodeId>>,
-    /// Left at this mailbox, and how many of its packets are not confirmed by it.
-    pub(super) mailbox: Option<(NodeId, usize)>,
+    /// Left at this mailbox, and the marks of the answers that have not come.
+    pub(super) mailbox: Option<(NodeId, BTreeSet<[u8; 16]>)>,
 }
 
 /// All letters that are not over.
@@ -72,6 +77,8 @@ pub(super) struct Outbox {
     out: BTreeSet<(Time, LetterId)>,
     /// How many are neither waiting nor out.
     busy: usize,
+    /// Bytes of texts of those that do not wait.
+    out_bytes: usize,
     bodies_bytes: usize,
     window: Window,
 }
@@ -102,7 +109,7 @@ impl Outbox {
     pub(super) fn insert(&mut self, mut entry: Entry) {
         let id = entry.letter.id;
         let body = entry.body.take();
-        self.count_in(&id, &entry.stage);
+        self.count_in(&id, entry.letter.bytes, &entry.stage);
         self.all.insert(id, entry);
         if let Some(body) = body {
             self.set_body(&id, body);
@@ -111,15 +118,15 @@ impl Outbox {
 
     pub(super) fn remove(&mut self, id: &LetterId) -> Option<Entry> {
         let entry = self.all.remove(id)?;
-        self.count_out(id, &entry.stage);
+        self.count_out(id, entry.letter.bytes, &entry.stage);
         self.bodies_bytes -= entry.body.as_ref().map_or(0, |body| body.len());
         Some(entry)
     }
 
-    /// Keeps a text in memory; all but those that are being sent only while there is room.
+    /// Keeps a text in memory: of a letter that waits and is on the disk only while there is room.
     pub(super) fn set_body(&mut self, id: &LetterId, body: Arc<[u8]>) {
         let Some(entry) = self.all.get_mut(id) else { return };
-        let waits = matches!(entry.stage, Stage::Waits(_));
+        let waits = matches!(entry.stage, Stage::Waits(_)) && entry.durable;
         if entry.body.is_some() || waits && self.bodies_bytes + body.len() > BODIES_BYTES_MAX {
             return;
         }
@@ -136,11 +143,13 @@ impl Outbox {
             let gone = entry.body.take_if(|_| entry.durable).map_or(0, |body| body.len());
             self.bodies_bytes -= gone;
         }
-        self.count_out(id, &before);
-        self.count_in(id, &stage);
+        let bytes = entry.letter.bytes;
+        self.count_out(id, bytes, &before);
+        self.count_in(id, bytes, &stage);
     }
 
-    fn count_in(&mut self, id: &LetterId, stage: &Stage) {
+    fn count_in(&mut self, id: &LetterId, bytes: u32, stage: &Stage) {
+        self.out_bytes += out_bytes(bytes, stage);
         match stage {
             Stage::Waits(at) => drop(self.waiting.insert((*at, *id))),
             Stage::Out(flight) => drop(self.out.insert((flight.until, *id))),
@@ -148,7 +157,8 @@ impl Outbox {
         }
     }
 
-    fn count_out(&mut self, id: &LetterId, stage: &Stage) {
+    fn count_out(&mut self, id: &LetterId, bytes: u32, stage: &Stage) {
+        self.out_bytes -= out_bytes(bytes, stage);
         match stage {
             Stage::Waits(at) => drop(self.waiting.remove(&(*at, *id))),
             Stage::Out(flight) => drop(self.out.remove(&(flight.until, *id))),
@@ -158,6 +168,11 @@ impl Outbox {
 
     fn has_room(&self) -> bool {
         self.out.len() + self.busy < usize::try_from(self.window.size).unwrap_or(usize::MAX)
+            && self.out_bytes < OUT_BYTES_MAX
+    }
+
+    pub(super) fn out_bytes(&self) -> usize {
+        self.out_bytes
     }
 
     /// The next letter whose time has come, if one more may be on its way.
@@ -184,6 +199,14 @@ impl Outbox {
     /// A letter was lost, or a neighbour is busy.
     pub(super) fn shrink(&mut self, now: Time) {
         self.window.shrink(now);
+    }
+}
+
+/// What a letter's text counts for among those that are on their way.
+fn out_bytes(bytes: u32, stage: &Stage) -> usize {
+    match stage {
+        Stage::Waits(_) => 0,
+        _ => usize::try_from(bytes).unwrap_or(usize::MAX),
     }
 }
 

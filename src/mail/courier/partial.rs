@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::inbox::FromMailbox;
 use crate::mail::LetterId;
 use crate::mail::seal::Inner;
-use crate::mail::shards::{Fragment, join};
+use crate::mail::shards::{Fragment, PIECE_BYTES_MAX, join};
 use crate::mail::work::split_context;
 use crate::mesh::{NodeId, Time};
 
@@ -52,8 +52,8 @@ pub(super) enum Joined {
     NotYet,
     /// It was whole before.
     Late,
-    /// It is no fragment, or contradicts those that are here.
-    Bad,
+    /// It is no fragment, or does not go with those that are here. What was thrown away lies there.
+    Bad { lies: Vec<FromMailbox> },
 }
 
 impl Partials {
@@ -72,12 +72,13 @@ impl Partials {
         if self.whole.contains(&key) {
             return Joined::Late;
         }
-        let Ok(fragment) = Fragment::decode(&inner.body) else { return Joined::Bad };
+        let bad = || Joined::Bad { lies: from.into_iter().collect() };
+        let Ok(fragment) = Fragment::decode(&inner.body) else { return bad() };
         if let Some(partial) = self.all.get(&key) {
             let first = partial.fragments.values().next();
             let fits = |f: &Fragment| (f.k, f.n, f.len) == (fragment.k, fragment.n, fragment.len);
             if first.is_some_and(|first| !fits(first)) {
-                return Joined::Bad;
+                return bad();
             }
         } else {
             self.make_room(&sender);
@@ -91,7 +92,7 @@ impl Partials {
             grown: now,
             asked: None,
         });
-        partial.lies.extend(from);
+        partial.lies.extend(from.filter(|from| !partial.lies.contains(from)));
         if partial.fragments.insert(fragment.index, fragment).is_none() {
             partial.grown = now;
             partial.bytes += bytes;
@@ -113,8 +114,13 @@ impl Partials {
                 self.whole.push_back(key);
                 Joined::Whole { body, lies: partial.lies }
             }
-            Err(_) => Joined::Bad,
+            Err(_) => Joined::Bad { lies: partial.lies },
         }
+    }
+
+    /// How many letters and bytes are here, and how many may be.
+    pub(super) fn room(&self) -> (usize, usize, usize, usize) {
+        (self.all.len(), PARTIALS_MAX, self.bytes, BYTES_MAX + PIECE_BYTES_MAX)
     }
 
     fn remove(&mut self, key: &(NodeId, LetterId)) -> Option<Partial> {

@@ -8,6 +8,7 @@ use super::{Courier, Note};
 use crate::mail::LetterId;
 use crate::mail::event::{AskId, Draft, Effect, Fallback, PushError};
 use crate::mail::rows::{Change, OutLetter, Outcome, Shards, State};
+use crate::mail::seal::TTL_S_MAX;
 use crate::mail::shards::{BODY_BYTES_MAX, FRAGMENTS_MAX, fewest};
 use crate::mail::work::WHOLE_BYTES_MAX;
 use crate::mesh::Time;
@@ -57,12 +58,14 @@ impl Courier {
         if wanted > 0 && relays.is_empty() && self.policy.fallback == Fallback::Ask {
             return Err(PushError::NoRelay);
         }
-        let ttl_ms = ttl_s.map_or(self.policy.ttl, |s| Duration::from_secs(s.into())).as_millis();
+        // Readers take nothing that lives longer.
+        let ttl = ttl_s.map_or(self.policy.ttl, |s| Duration::from_secs(s.into()));
+        let ttl = ttl.min(Duration::from_secs(TTL_S_MAX.into()));
         let letter = OutLetter {
             id,
             reader: to,
             created_ms: now_ms,
-            expires_ms: now_ms.saturating_add(u64::try_from(ttl_ms).unwrap_or(u64::MAX)),
+            expires_ms: now_ms.saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)),
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
             hops,
             shards,
@@ -84,7 +87,8 @@ impl Courier {
         );
         let (asks, stage) = (vec![ask], Stage::Waits(now));
         let body = Some(body);
-        let entry = Entry { letter, body, durable: false, asks, stage, attempt: 0, missing: None };
+        let (durable, attempt, missing, mailbox) = (false, 0, None, None);
+        let entry = Entry { letter, body, durable, asks, stage, attempt, missing, mailbox };
         self.outbox.insert(entry);
         // The first packet leaves while the disk is at work.
         self.pump(now, out);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Courier, Job};
+use super::{Courier, JOBS_MAX, Job, NOTES_MAX};
 use crate::mail::event::Effect;
 use crate::mail::frame::MailFrame;
 use crate::mail::work::{Layer, Opened, Peel, Tag};
@@ -101,17 +101,19 @@ impl Budgets {
         true
     }
 
-    /// A packet was peeled; one that was a letter for us does not count.
-    fn done(&mut self, peer: &NodeId, ours: bool) {
+    /// A packet was peeled.
+    fn done(&mut self, peer: &NodeId) {
         self.peeling -= 1;
-        if ours {
-            self.all.give_back(1);
-        }
         if let Some(link) = self.links.get_mut(peer) {
             link.peeling = link.peeling.saturating_sub(1);
-            if ours {
-                link.budget.give_back(1);
-            }
+        }
+    }
+
+    /// It was a letter for us, and new: that does not count.
+    fn refund(&mut self, peer: &NodeId) {
+        self.all.give_back(1);
+        if let Some(link) = self.links.get_mut(peer) {
+            link.budget.give_back(1);
         }
     }
 
@@ -130,7 +132,8 @@ impl Courier {
         packet: Vec<u8>,
         out: &mut Vec<Effect>,
     ) {
-        if !self.budgets.take(now, peer) {
+        let room = self.notes.len() < NOTES_MAX && self.jobs.len() < JOBS_MAX;
+        if !room || !self.budgets.take(now, peer) {
             self.counters.dropped_busy += 1;
             return out.push(Effect::Send { peer, frame: MailFrame::Busy { number } });
         }
@@ -147,14 +150,14 @@ impl Courier {
     /// A packet, or a letter from a mailbox, was opened. What is of no use is dropped without a word: an
     /// answer would tell whoever sent it what happened here.
     pub(super) fn peeled(&mut self, now: Time, job: Job, opened: Opened, out: &mut Vec<Effect>) {
-        let from = match job {
-            Job::Packet { peer } => {
-                self.budgets.done(&peer, matches!(opened, Opened::Letter { .. }));
-                None
-            }
-            Job::Sealed(from) => Some(from),
+        let (peer, from) = match job {
+            Job::Packet { peer } => (Some(peer), None),
+            Job::Sealed(from) => (None, Some(from)),
             _ => return,
         };
+        if let Some(peer) = &peer {
+            self.budgets.done(peer);
+        }
         let tag = match &opened {
             Opened::Letter { tag, .. } => *tag,
             Opened::Forward { tag, .. } | Opened::Store { tag, .. } | Opened::Reply { tag, .. } => {
@@ -169,7 +172,11 @@ impl Courier {
             }
             Some(Seen::Full) => {
                 self.counters.dropped_busy += 1;
-                return self.renew_onion(now, out);
+                // One in its grace goes by itself.
+                if tag.is_some_and(|tag| tag.key == self.own_hop(self.now_ms(now)).key) {
+                    self.renew_onion(now, out);
+                }
+                return;
             }
             Some(Seen::New) | None => {}
         }
@@ -179,9 +186,19 @@ impl Courier {
                     self.counters.dropped_not_volunteer += 1;
                     return;
                 }
+                // Nobody is dialled for whom nobody answers.
+                if !self.members.is_alive(&next) {
+                    self.counters.dropped_no_room += 1;
+                    return;
+                }
                 self.hand_on(now, next, packet, true, out);
             }
-            Opened::Letter { letter, .. } => self.letter_came(now, *letter, from, out),
+            Opened::Letter { letter, .. } => {
+                if let Some(peer) = &peer {
+                    self.budgets.refund(peer);
+                }
+                self.letter_came(now, *letter, from, out);
+            }
             Opened::Store { reader, token, expires_ms, block, sealed, .. } => {
                 self.store_came(now, reader, token, expires_ms, block, sealed, out);
             }

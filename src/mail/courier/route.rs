@@ -27,9 +27,9 @@ const LOOKED_AT: usize = 128;
 /// What is against a path, in points. The fewest win; among equals, chance.
 const IMMEDIATE_REPEAT: u32 = 100_000;
 const USED_BY_ANOTHER_FRAGMENT: u32 = 1_000;
+const LAST_NOT_LINKED: u32 = 400;
 const REPEAT_OF_LATE: u32 = 200;
 const REPEAT: u32 = 100;
-const LAST_NOT_LINKED: u32 = 50;
 const NOT_LINKED: u32 = 5;
 const SAME_NET: u32 = 3;
 
@@ -72,8 +72,8 @@ pub(super) struct Wanted<'a> {
     pub(super) end: NodeId,
     /// Relays on it, if there are so many.
     pub(super) hops: usize,
-    /// Relays that other fragments of the same letter go through.
-    pub(super) used: &'a [NodeId],
+    /// How many other fragments of the same letter go through each relay.
+    pub(super) used: &'a BTreeMap<NodeId, u32>,
     /// Who is asked to be the first hop: ourselves, or nobody in particular.
     pub(super) from: NodeId,
     /// First hops kept for long; empty if any will do.
@@ -170,8 +170,8 @@ impl Ways {
                 points += if 2 * at >= taken.len() { REPEAT_OF_LATE } else { REPEAT };
             }
         }
-        let used = path.iter().filter(|id| wanted.used.contains(id)).count();
-        points += USED_BY_ANOTHER_FRAGMENT * u32::try_from(used).unwrap_or(u32::MAX / 2000);
+        let used: u32 = path.iter().filter_map(|id| wanted.used.get(id)).sum();
+        points += USED_BY_ANOTHER_FRAGMENT.saturating_mul(used);
         // Whoever cannot be dialled is reached through one of its neighbours.
         if path.last().is_some_and(|last| !members.linked(last, &wanted.end)) {
             points += LAST_NOT_LINKED;

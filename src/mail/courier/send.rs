@@ -1,20 +1,21 @@
 //! Letters going out: sent, and tried again another way.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::outbox::{Flight, Stage};
-use super::route::Wanted;
+use super::route::{GUARDS, Wanted};
 use super::{Courier, Job};
 use crate::mail::LetterId;
 use crate::mail::event::{Effect, Fallback};
-use crate::mail::onion::Hop;
+use crate::mail::onion::{HOPS_MAX, Hop};
 use crate::mail::rows::{OutLetter, State};
 use crate::mail::seal::Kind;
 use crate::mail::work::{Part, Store, What, Wrap, Wrapped};
 use crate::mesh::{NodeId, Time};
 
 /// Tries in a row to a reader that is there, until it is left alone for a while.
-const TRIES: u32 = 6;
+pub(super) const TRIES: u32 = 6;
 /// After so many of them the letter goes to a mailbox, if the reader has one.
 const TRIES_BEFORE_MAILBOX: u32 = 3;
 /// A letter that a mailbox keeps, or that was tried in vain, is tried again after this, and then ever more
@@ -24,7 +25,7 @@ pub(super) const AGAIN_MAX: Duration = Duration::from_secs(300);
 /// What waits for a relay, or for room, is looked at again after this.
 pub(super) const SOON: Duration = Duration::from_secs(1);
 /// Bounds of the time until a letter counts as lost, and what it is for a reader that never signed.
-const RTO_MIN: Duration = Duration::from_millis(250);
+pub(super) const RTO_MIN: Duration = Duration::from_millis(250);
 const RTO_MAX: Duration = Duration::from_secs(2);
 const RTO_FIRST: Duration = Duration::from_secs(1);
 /// Each fragment of a letter costs all of them so much more time.
@@ -39,10 +40,14 @@ impl Courier {
     }
 
     /// One try of one letter, or why not now.
-    fn start(&mut self, now: Time, id: LetterId, out: &mut Vec<Effect>) {
+    pub(super) fn start(&mut self, now: Time, id: LetterId, out: &mut Vec<Effect>) {
         let now_ms = self.now_ms(now);
         let Some(entry) = self.outbox.get(&id) else { return };
         if now_ms >= entry.letter.expires_ms {
+            if !entry.durable {
+                // Its writer is not answered before the disk has said something.
+                return self.outbox.set_stage(&id, Stage::Waits(now + SOON));
+            }
             let why = "the reader did not sign for it in time";
             return self.finish(now, id, State::Expired, why, out);
         }
@@ -51,11 +56,12 @@ impl Courier {
             return out.push(Effect::LoadBody(id));
         };
         let (reader, state, attempt) = (entry.letter.reader, entry.letter.state, entry.attempt);
-        let there = self.members.hop(&reader, now_ms);
+        let (there, tried) = (self.members.hop(&reader, now_ms), entry.mailbox);
         let mailbox = match there {
             Some(_) if attempt < TRIES_BEFORE_MAILBOX => None,
-            _ if state == State::Stored => None,
-            _ => self.pick_mailbox(&reader, now_ms),
+            // A mailbox that is gone for good keeps nothing: then another one shall.
+            _ if state == State::Stored && tried.is_some_and(|m| self.members.is_alive(&m)) => None,
+            _ => self.pick_mailbox(&reader, tried, now_ms),
         };
         let Some(last) = mailbox.or(there) else {
             let why = match state {
@@ -103,15 +109,16 @@ impl Courier {
         let now_ms = self.now_ms(now);
         let entry = self.outbox.get(id)?;
         let (reader, expires_ms) = (entry.letter.reader, entry.letter.expires_ms);
-        let wanted = usize::from(entry.letter.hops.unwrap_or(self.policy.hops));
+        let wanted = relays_wanted(entry.letter.hops.unwrap_or(self.policy.hops));
         let indices: Vec<u8> = match (entry.letter.shards, &entry.missing) {
             (None, _) => vec![0],
-            (Some(_), Some(missing)) => missing.clone(),
-            (Some(shards), None) => (0..shards.n).collect(),
+            // A mailbox gets all of them: nobody knows what the reader has when it comes for them.
+            (Some(_), Some(missing)) if !at_mailbox => missing.clone(),
+            (Some(shards), _) => (0..shards.n).collect(),
         };
         let avoid = [reader, last.id];
         let candidates = self.ways.candidates(&self.members, now, now_ms, &avoid);
-        if candidates.is_empty() && wanted > 0 && self.policy.fallback == Fallback::Never {
+        if candidates.is_empty() && wanted > 0 && self.policy.fallback != Fallback::Always {
             return None;
         }
         // Fragments go apart, as far as there are relays: then each way is shorter.
@@ -119,8 +126,12 @@ impl Courier {
             1 => wanted,
             n => wanted.min((candidates.len() / n).max(1)),
         };
-        let guards = self.guards(now_ms, &candidates);
-        let mut used = Vec::new();
+        let guards = match indices.len() {
+            // They could not go apart.
+            n if n > GUARDS => Vec::new(),
+            _ => self.guards(now_ms, &candidates),
+        };
+        let mut used = BTreeMap::new();
         let mut parts = Vec::with_capacity(indices.len());
         for index in indices {
             let wanted = Wanted { end: last.id, hops, used: &used, from: self.me, guards: &guards };
@@ -129,42 +140,66 @@ impl Courier {
             let mut route: Vec<Hop> =
                 path.iter().filter_map(|id| self.members.hop(id, now_ms)).collect();
             route.push(last);
-            used.extend(path);
+            path.into_iter().for_each(|id| *used.entry(id).or_default() += 1);
             let store = at_mailbox.then(|| {
-                let back = self.way_back(now, last.id);
-                Store { token: self.chance(), expires_ms, back }
+                let back = self.way_back(now_ms, last.id, hops, &candidates, &guards);
+                Store { token: self.chance(), expires_ms, back: Some(back) }
             });
             parts.push(Part { index, route, store });
         }
         Some(parts)
     }
 
-    /// How a mailbox reaches us without knowing us; none without a single relay.
-    fn way_back(&mut self, now: Time, mailbox: NodeId) -> Option<(Vec<Hop>, [u8; 16])> {
-        let now_ms = self.now_ms(now);
-        let candidates = self.ways.candidates(&self.members, now, now_ms, &[mailbox]);
-        let hops = usize::from(self.policy.hops);
-        let wanted = Wanted { end: self.me, hops, used: &[], from: mailbox, guards: &[] };
-        let path = self.ways.choose(&self.members, &candidates, &wanted, &mut self.dice);
+    /// How a mailbox reaches us without knowing us: a way there, walked backwards.
+    fn way_back(
+        &mut self,
+        now_ms: u64,
+        mailbox: NodeId,
+        hops: usize,
+        candidates: &[NodeId],
+        guards: &[NodeId],
+    ) -> (Vec<Hop>, [u8; 16]) {
+        let used = &BTreeMap::new();
+        let wanted = Wanted { end: mailbox, hops, used, from: self.me, guards };
+        let path = self.ways.choose(&self.members, candidates, &wanted, &mut self.dice);
         let path = path.unwrap_or_default();
         let mut route: Vec<Hop> =
-            path.iter().filter_map(|id| self.members.hop(id, now_ms)).collect();
+            path.iter().rev().filter_map(|id| self.members.hop(id, now_ms)).collect();
         route.push(self.own_hop(now_ms));
-        Some((route, self.chance()))
+        (route, self.chance())
     }
 
-    /// One of the mailboxes of a reader, each as likely as the others.
-    pub(super) fn pick_mailbox(&mut self, reader: &NodeId, now_ms: u64) -> Option<Hop> {
+    /// One of the mailboxes of a reader, each as likely as the others; `tried` only if there is no other.
+    pub(super) fn pick_mailbox(
+        &mut self,
+        reader: &NodeId,
+        tried: Option<NodeId>,
+        now_ms: u64,
+    ) -> Option<Hop> {
         let mut there = self.members.mailboxes(reader, now_ms);
         there.retain(|hop| hop.id != self.me);
+        if there.iter().any(|hop| Some(hop.id) != tried) {
+            there.retain(|hop| Some(hop.id) != tried);
+        }
         let at = usize::try_from(self.dice.below(there.len() as u64)).ok()?;
         there.get(at).copied()
     }
 
     /// Nothing can be done for this letter until later.
-    fn wait(&mut self, now: Time, id: LetterId, long: Duration, why: &str, out: &mut Vec<Effect>) {
+    pub(super) fn wait(
+        &mut self,
+        now: Time,
+        id: LetterId,
+        long: Duration,
+        why: &str,
+        out: &mut Vec<Effect>,
+    ) {
         let jitter = self.dice.between(Duration::ZERO, long / 4);
-        self.outbox.set_stage(&id, Stage::Waits(now + long + jitter));
+        let now_ms = self.now_ms(now);
+        let Some(entry) = self.outbox.get(&id) else { return };
+        // Its writer hears in time that its time is over.
+        let left = Duration::from_millis(entry.letter.expires_ms.saturating_sub(now_ms).max(1));
+        self.outbox.set_stage(&id, Stage::Waits(now + (long + jitter).min(left)));
         let Some(entry) = self.outbox.get_mut(&id) else { return };
         if entry.letter.why != why {
             entry.letter.why = why.to_owned();
@@ -192,9 +227,9 @@ impl Courier {
             }
         };
         let count = wrapped.len();
-        for (Wrapped { first, packet, reply }, mark) in wrapped.into_iter().zip(marks) {
-            if let (Some(reply), Some(mark)) = (reply, mark) {
-                self.remember_reply(mark, id, reply);
+        for (Wrapped { first, packet, reply }, mark) in wrapped.into_iter().zip(&marks) {
+            if let (Some(reply), Some(mark), Some(mailbox)) = (reply, *mark, mailbox) {
+                self.remember_reply(mark, id, mailbox, reply);
             }
             if let Some(number) = self.hand_on(now, first, packet, false, out) {
                 self.numbers.remember(first, number, id);
@@ -202,11 +237,13 @@ impl Courier {
         }
         let now_ms = self.now_ms(now);
         let rto = self.rto(&id) + RTO_PER_FRAGMENT * u32::try_from(count).unwrap_or(0);
-        let mailbox = mailbox.map(|mailbox| (mailbox, count));
-        let flight = Flight { since: now, until: now + rto, paths: paths.clone(), mailbox };
+        let marks = marks.into_iter().flatten().collect();
+        let at = mailbox.map(|mailbox| (mailbox, marks));
+        let flight = Flight { since: now, until: now + rto, paths: paths.clone(), mailbox: at };
         self.outbox.set_stage(&id, Stage::Out(flight));
         let Some(entry) = self.outbox.get_mut(&id) else { return };
         entry.attempt = entry.attempt.saturating_add(1);
+        entry.mailbox = mailbox.or(entry.mailbox);
         let letter = &mut entry.letter;
         letter.tries = letter.tries.saturating_add(1);
         letter.paths = paths;
@@ -239,32 +276,40 @@ impl Courier {
             }
             self.outbox.shrink(now);
             self.counters.letters_retried += 1;
-            let attempt = self.outbox.get(&id).map_or(0, |entry| entry.attempt);
-            if attempt < TRIES {
-                self.outbox.set_stage(&id, Stage::Waits(now));
-            } else {
-                let again = AGAIN * (1 << (attempt - TRIES).min(5));
-                self.wait(
-                    now,
-                    id,
-                    again.min(AGAIN_MAX),
-                    "no word comes back; tried again later",
-                    out,
-                );
+            match self.rest(&id) {
+                Some(rest) => {
+                    self.wait(now, id, rest, "no word comes back; tried again later", out);
+                }
+                None => self.outbox.set_stage(&id, Stage::Waits(now)),
             }
         }
+    }
+
+    /// How long a letter that was tried often enough is left alone.
+    pub(super) fn rest(&self, id: &LetterId) -> Option<Duration> {
+        let often = self.outbox.get(id)?.attempt.checked_sub(TRIES)?;
+        Some((AGAIN * (1 << often.min(5))).min(AGAIN_MAX))
     }
 
     /// The first hop of one of our packets was busy: at once another way, and nobody is to blame.
     pub(super) fn heard_busy(&mut self, now: Time, peer: NodeId, number: u32) {
         let Some(id) = self.numbers.take(peer, number) else { return };
-        let out = self.outbox.get(&id).is_some_and(|e| matches!(e.stage, Stage::Out(_)));
+        let Some(entry) = self.outbox.get(&id) else { return };
+        let (out, cut) = (matches!(entry.stage, Stage::Out(_)), entry.letter.shards.is_some());
         if out {
             self.outbox.shrink(now);
+        }
+        // Of fragments some may be lost; all of them again would make it worse.
+        if out && !cut {
             let wait = self.dice.between(Duration::from_millis(20), Duration::from_millis(100));
             self.outbox.set_stage(&id, Stage::Waits(now + wait));
         }
     }
+}
+
+/// Relays on a path: the last hop takes a place as well.
+pub(super) fn relays_wanted(hops: u8) -> usize {
+    usize::from(hops).min(HOPS_MAX - 1)
 }
 
 /// The relays of a part, the reader apart.

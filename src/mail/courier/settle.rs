@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::outbox::Stage;
-use super::send::{AGAIN_MAX, SOON, turned};
+use super::outbox::{Flight, Stage};
+use super::send::{AGAIN_MAX, RTO_MIN, SOON, TRIES, turned};
 use super::{Courier, Note};
 use crate::mail::LetterId;
 use crate::mail::event::Effect;
@@ -53,7 +53,13 @@ impl Courier {
         let Some(Shards { n, .. }) = entry.letter.shards else { return };
         let has = |i: &u8| have.get(usize::from(i / 8)).is_some_and(|b| b & (1 << (i % 8)) != 0);
         let missing: Vec<u8> = (0..n).filter(|i| !has(i)).collect();
-        if missing.is_empty() || !matches!(entry.stage, Stage::Out(_)) {
+        let answered = match &entry.stage {
+            // No reader can ask for more and more.
+            Stage::Out(flight) => now.since(flight.since) >= RTO_MIN,
+            Stage::Waits(_) => entry.attempt < TRIES,
+            Stage::Loads | Stage::Wraps(_) => false,
+        };
+        if missing.is_empty() || !answered {
             return;
         }
         entry.missing = Some(missing);
@@ -66,29 +72,50 @@ impl Courier {
         &mut self,
         now: Time,
         id: LetterId,
+        from: NodeId,
+        mark: [u8; 16],
         word: Word,
         out: &mut Vec<Effect>,
     ) {
         let now_ms = self.now_ms(now);
         let Some(entry) = self.outbox.get_mut(&id) else { return };
-        let Stage::Out(mut flight) = entry.stage.clone() else { return };
-        let Some((mailbox, left)) = flight.mailbox else { return };
+        let (whole, mut paths) = (entry.letter.shards.is_none(), None);
+        match &mut entry.stage {
+            Stage::Out(Flight { mailbox: Some((_, marks)), paths: of_flight, .. })
+                if marks.contains(&mark) =>
+            {
+                marks.remove(&mark);
+                if word == Word::Kept && !marks.is_empty() {
+                    return;
+                }
+                paths = Some(of_flight.clone());
+            }
+            // Of an earlier try: a letter that is whole is kept all the same.
+            _ if whole && word == Word::Kept => {}
+            _ => return,
+        }
+        for path in paths.iter().flatten() {
+            self.ways.praise(path);
+        }
         if word == Word::Full {
             // Perhaps another one has room.
-            return self.outbox.set_stage(&id, Stage::Waits(now + SOON));
+            let rest = self.rest(&id).unwrap_or(SOON);
+            return self.wait(now, id, rest, "a mailbox of the reader has no room", out);
         }
-        if left > 1 {
-            flight.mailbox = Some((mailbox, left - 1));
-            return self.outbox.set_stage(&id, Stage::Out(flight));
-        }
-        flight.paths.iter().for_each(|path| self.ways.praise(path));
+        entry.mailbox = Some(from);
         let letter = &mut entry.letter;
-        letter.state = State::Stored;
-        letter.stored_ms = now_ms;
-        let letter = letter.clone();
-        out.push(turned(&letter));
-        self.keep(Note::Nothing, Change::Update(letter), out);
-        self.outbox.set_stage(&id, Stage::Waits(now + AGAIN_MAX));
+        if letter.state < State::Stored {
+            letter.state = State::Stored;
+            letter.stored_ms = now_ms;
+            out.push(turned(letter));
+            let (durable, letter) = (entry.durable, letter.clone());
+            if durable {
+                self.keep(Note::Nothing, Change::Update(letter), out);
+            }
+        }
+        if paths.is_some() {
+            self.outbox.set_stage(&id, Stage::Waits(now + AGAIN_MAX));
+        }
     }
 
     /// Somebody has been shown a letter of ours. It is over already; only the disk knows it.

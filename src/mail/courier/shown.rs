@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::Courier;
+use super::outbox::OUT_BYTES_MAX;
+use super::replies::REPLIES_MAX;
+use super::{Courier, JOBS_MAX, NOTES_MAX};
 use crate::mail::LetterId;
+use crate::mail::frame::TOKENS_MAX;
 use crate::mail::rows::OutLetter;
+use crate::mail::shards::BODY_BYTES_MAX;
 use crate::mesh::{NodeId, Time};
 
 /// One node as a relay.
@@ -75,6 +79,27 @@ impl Courier {
     /// One of them.
     pub fn letter(&self, id: &LetterId) -> Option<&OutLetter> {
         self.outbox.get(id).map(|entry| &entry.letter)
+    }
+
+    /// What is held in memory: what, how much of it, and how much there may be.
+    pub fn rooms(&self) -> [(&'static str, usize, usize); 9] {
+        let (packets, packets_max) = self.hops.room();
+        let (partials, partials_max, pieces, pieces_max) = self.partials.room();
+        [
+            ("letters under way", self.outbox.len(), self.policy.outbox_max),
+            ("jobs", self.jobs.len(), JOBS_MAX),
+            ("notes", self.notes.len(), NOTES_MAX),
+            ("packets waiting", packets, packets_max),
+            ("partial letters", partials, partials_max),
+            ("bytes of partial letters", pieces, pieces_max),
+            ("letters coming from mailboxes", self.boxes.coming(), TOKENS_MAX),
+            ("answers of mailboxes", self.replies.len(), REPLIES_MAX),
+            (
+                "bytes of texts that are out",
+                self.outbox.out_bytes(),
+                OUT_BYTES_MAX + BODY_BYTES_MAX,
+            ),
+        ]
     }
 
     /// Counters by name, in stable order.

@@ -18,6 +18,10 @@ use crate::wire::bounded::List;
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// Keys are looked at this often at least: clocks may be set.
 const KEYS_EVERY: Duration = Duration::from_secs(3600);
+/// Keys that the disk did not take are tried again after this.
+const KEYS_AGAIN: Duration = Duration::from_secs(10);
+/// A clock that is off by more than this was set: keys are looked at at once.
+const JUMP_MS: u64 = 60 * 1000;
 
 impl Courier {
     // ---- keys ----
@@ -25,13 +29,22 @@ impl Courier {
     /// Makes new keys when it is time, and shows them once they are safe.
     pub(super) fn rotate_keys(&mut self, now: Time, out: &mut Vec<Effect>) {
         let (now_ms, seed) = (self.now_ms(now), self.secret());
-        let first = self.published.is_empty();
-        let changed = self.change_keys(|keys| keys.rotate(now_ms, &seed));
+        self.keys_changed += u64::from(self.change_keys(|keys| keys.rotate(now_ms, &seed)));
         let wait_ms = self.keys.next_rotation_ms().saturating_sub(now_ms).max(1000);
         self.keys_at = now + Duration::from_millis(wait_ms).min(KEYS_EVERY);
         self.replays.keep(&self.onion_keys(now_ms));
-        if changed || first {
-            self.keep(Note::Mailboxes, Change::Keys(self.keys.stored()), out);
+        if self.keys_safe < self.keys_changed {
+            self.keep(Note::Keys(self.keys_changed), Change::Keys(self.keys.stored()), out);
+        }
+    }
+
+    /// Keys are on the disk, or not: then they are tried again, and not shown until they are.
+    pub(super) fn keys_kept(&mut self, now: Time, change: u64, safe: bool, out: &mut Vec<Effect>) {
+        if safe {
+            self.keys_safe = self.keys_safe.max(change);
+            self.publish(out);
+        } else {
+            self.keys_at = self.keys_at.min(now + KEYS_AGAIN);
         }
     }
 
@@ -57,6 +70,10 @@ impl Courier {
 
     /// Puts our keys and mailboxes on our card.
     pub(super) fn publish(&mut self, out: &mut Vec<Effect>) {
+        // A letter sealed for a key that a crash takes with it is never read.
+        if self.keys_safe < self.keys_changed {
+            return;
+        }
         let mailboxes = self.memo.mailboxes.iter().map(|(id, _)| *id).take(MAILBOXES_MAX);
         let bytes = self.keys.published(List::first_of(mailboxes)).encode().to_vec();
         if bytes != self.published {
@@ -118,10 +135,11 @@ impl Courier {
     // ---- time ----
 
     pub(super) fn set_clock(&mut self, now: Time, unix_ms: u64, out: &mut Vec<Effect>) {
-        let plain = self.start_ms + now.as_ms();
+        let (plain, before) = (self.start_ms + now.as_ms(), self.now_ms(now));
         let drift = i128::from(unix_ms) - i128::from(plain);
         self.drift_ms = i64::try_from(drift).unwrap_or(0);
-        if self.keys.next_rotation_ms() <= unix_ms || self.published.is_empty() {
+        // Nobody writes to a node whose keys are from the future.
+        if self.keys.next_rotation_ms() <= unix_ms || before.abs_diff(unix_ms) > JUMP_MS {
             self.rotate_keys(now, out);
         }
     }
@@ -130,7 +148,7 @@ impl Courier {
         self.sweep_at = now + SWEEP_EVERY;
         let now_ms = self.now_ms(now);
         self.keep(Note::Nothing, Change::Sweep { now_ms }, out);
-        self.keep(Note::Nothing, Change::Memo(self.memo.clone()), out);
+        self.keep(Note::Mailboxes, Change::Memo(self.memo.clone()), out);
     }
 
     pub(super) fn configure(&mut self, policy: Policy) {
@@ -154,8 +172,8 @@ impl Courier {
         match body {
             Some(body) => {
                 self.outbox.set_body(&id, body);
-                self.outbox.set_stage(&id, Stage::Waits(now));
-                self.pump(now, out);
+                // At once: a letter that waits may lose its text again.
+                self.start(now, id, out);
             }
             None => {
                 self.finish(now, id, State::Failed, "its text is not on the disk any more", out)

@@ -1,0 +1,9 @@
+//! Laws of the courier: alone against neighbours that keep no rule, and many of them in virtual time.
+
+mod letters;
+mod world;
+
+/// The files of `world` are the simulator's as well, for which this crate has a name.
+pub mod kith {
+    pub use crate::{mail, mesh};
+}
