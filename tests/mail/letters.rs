@@ -27,7 +27,7 @@ pub fn cluster(names: &[&str], set: impl Fn(&str, Setup) -> Setup) -> Vec<Node> 
 pub fn wait_ready(node: &Node, others: usize) {
     let ready = || {
         let relays = node.json("relays");
-        let rows = relays["relays"].as_array().expect("relays");
+        let rows = relays["nodes"].as_array().expect("nodes");
         rows.iter().filter(|r| r["state"] == "ready").count() >= others
     };
     wait_or_say("the others' keys", ready, || node.tell(&["relays"]));

@@ -116,7 +116,7 @@ impl Courier {
         lies: Vec<FromMailbox>,
         out: &mut Vec<Effect>,
     ) {
-        let known = self.members.get(&from).is_some();
+        let known = self.members.get(&from).is_some() || self.written_to.contains(&from);
         if !known && !self.allow_request(now) {
             self.counters.dropped_requests += 1;
             return self.let_go(lies);
@@ -263,6 +263,9 @@ impl Courier {
         letters: Vec<(NodeId, LetterId)>,
         out: &mut Vec<Effect>,
     ) {
+        if !self.policy.read_receipts {
+            return;
+        }
         for (from, id) in letters {
             self.owe(from, id, Said::Shown);
         }

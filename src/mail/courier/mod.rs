@@ -21,7 +21,7 @@ mod upkeep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,6 +123,8 @@ pub struct Courier {
     srtt: BTreeMap<NodeId, Duration>,
     partials: partial::Partials,
     requests: Requests,
+    /// Nodes that letters were sent to: they are no strangers.
+    written_to: BTreeSet<NodeId>,
     owed: BTreeMap<NodeId, Vec<(LetterId, Said)>>,
     replays: relay::Replays,
     budgets: relay::Budgets,
@@ -184,6 +186,7 @@ impl Courier {
             srtt: BTreeMap::new(),
             partials: partial::Partials::new(me),
             requests: Requests::default(),
+            written_to: recalled.written_to.into_iter().collect(),
             owed: BTreeMap::new(),
             replays: relay::Replays::default(),
             budgets,

@@ -4,7 +4,8 @@ use redb::ReadableTable;
 
 use super::batch::{Batch, first_up_to};
 use super::tables::{
-    Did, IN_NAMES, IN_SEEN, came, damaged, in_with_key, join, name_key, number, part, time_key,
+    Did, IN_LETTERS, IN_NAMES, IN_SEEN, came, damaged, in_letter, in_with_key, join, name_key,
+    number, part, time_key,
 };
 use crate::mail::LetterId;
 use crate::mail::rows::{InLetter, Outcome};
@@ -13,19 +14,19 @@ use crate::mesh::NodeId;
 /// Marks removed by one sweep: so many that it keeps up with any flow of letters, so few that it is over soon.
 const SWEPT_MAX: usize = 4096;
 
+/// Letters looked at for some that may be forgotten.
+const LOOKED_AT_MAX: usize = 1024;
+
 impl Batch<'_> {
     pub fn receive(&mut self, letter: &InLetter) -> Did<Outcome> {
         if self.seen(&letter.from, &letter.id)? {
             return Ok(Outcome::Duplicate);
         }
         let bytes = letter.body.len() as u64;
-        let limits = self.limits;
-        let sums = self.staged.sums();
-        if sums.inbox_letters >= limits.inbox_letters
-            || sums.inbox_bytes.saturating_add(bytes) > limits.inbox_bytes
-        {
+        if !self.make_room(bytes)? {
             return Ok(Outcome::Full);
         }
+        let sums = self.staged.sums();
         sums.numbers.came += 1;
         sums.inbox_letters += 1;
         sums.inbox_bytes += bytes;
@@ -47,6 +48,44 @@ impl Batch<'_> {
         talk.unread += u64::from(!letter.read);
         talk.last_in = (seq, letter.received_ms);
         Ok(Outcome::Done)
+    }
+
+    /// Forgets the oldest letters that somebody has been shown, as many as it takes for one more with so many
+    /// bytes; whether it has room then. Letters that nobody has seen are never forgotten.
+    fn make_room(&mut self, bytes: u64) -> Did<bool> {
+        let limits = self.limits;
+        let sums = self.staged.sums();
+        let mut letters_over = (sums.inbox_letters + 1).saturating_sub(limits.inbox_letters);
+        let mut bytes_over =
+            sums.inbox_bytes.saturating_add(bytes).saturating_sub(limits.inbox_bytes);
+        let mut oldest = Vec::new();
+        for row in self.tables.in_letters.iter()?.take(LOOKED_AT_MAX) {
+            if letters_over == 0 && bytes_over == 0 {
+                break;
+            }
+            let (key, value) = row?;
+            if self.tables.in_unread.get(key.value())?.is_none() {
+                let seq = number(key.value(), 0, IN_LETTERS)?;
+                let letter = in_letter(seq, true, value.value())?;
+                let bytes = letter.body.len() as u64;
+                letters_over = letters_over.saturating_sub(1);
+                bytes_over = bytes_over.saturating_sub(bytes);
+                oldest.push((seq, letter.from, bytes));
+            }
+        }
+        if letters_over > 0 || bytes_over > 0 {
+            return Ok(false);
+        }
+        for (seq, from, bytes) in oldest {
+            // Its name stays, as long as a copy of it may come.
+            self.tables.in_letters.remove(&seq.to_be_bytes()[..])?;
+            self.tables.in_with.remove(&in_with_key(&from, true, seq)[..])?;
+            self.staged.talk(&from).received -= 1;
+            let sums = self.staged.sums();
+            sums.inbox_letters -= 1;
+            sums.inbox_bytes -= bytes;
+        }
+        Ok(true)
     }
 
     /// Whether it has come, and a copy of it may still come.
@@ -103,7 +142,11 @@ impl Batch<'_> {
             self.tables.in_seen.remove(key.as_slice())?;
             let (from, id) = (NodeId(part(name, 0, IN_SEEN)?), LetterId(part(name, 32, IN_SEEN)?));
             let name = name_key(&from, &id, number(key, 8, IN_SEEN)?);
-            self.tables.in_names.insert(&name[..], &[0][..])?;
+            if self.tables.in_letters.get(&key[8..])?.is_some() {
+                self.tables.in_names.insert(&name[..], &[0][..])?;
+            } else {
+                self.tables.in_names.remove(&name[..])?;
+            }
         }
         Ok(!expired.is_empty())
     }

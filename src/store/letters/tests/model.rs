@@ -27,6 +27,8 @@ struct Model {
     /// In the order they were finished.
     over: Vec<LetterId>,
     came: Vec<InLetter>,
+    /// Of the last that came.
+    seq: u64,
     marks: BTreeMap<(NodeId, LetterId), u64>,
     kept: BTreeMap<(NodeId, [u8; 16]), KeptLetter>,
     keys: Option<Stored>,
@@ -83,14 +85,20 @@ impl Model {
                 if self.marks.contains_key(&name) {
                     return Duplicate;
                 }
-                if self.came.len() as u64 >= SMALL.inbox_letters
-                    || (bytes + letter.body.len()) as u64 > SMALL.inbox_bytes
-                {
-                    return Full;
+                let fits = |letters: usize, bytes: usize| {
+                    (letters as u64) < SMALL.inbox_letters
+                        && (bytes + letter.body.len()) as u64 <= SMALL.inbox_bytes
+                };
+                // The oldest that were read go, as few as it takes, or none at all.
+                let (mut left, mut bytes) = (self.came.clone(), bytes);
+                while !fits(left.len(), bytes) {
+                    let Some(at) = left.iter().position(|old| old.read) else { return Full };
+                    bytes -= left.remove(at).body.len();
                 }
+                self.came = left;
                 self.marks.insert(name, letter.seen_until_ms);
-                let seq = self.came.len() as u64 + 1;
-                self.came.push(InLetter { seq, ..letter.clone() });
+                self.seq += 1;
+                self.came.push(InLetter { seq: self.seq, ..letter.clone() });
                 Done
             }
             Change::Read(names) => {
