@@ -4,13 +4,14 @@
 //! generation is dropped and built again from disk by the function that built the first one. Three failed
 //! generations within a minute end the process with 70, for systemd to start it again.
 
+mod settings;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, MessageResult,
-    ResponseFuture, System, WrapFuture,
+    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, System,
+    WrapFuture,
 };
 
 use super::boot::{Boot, ControlHandle, ControlParts};
@@ -18,17 +19,12 @@ use super::connection::Connection;
 use super::generation::{Above, Generation, Plans};
 use super::lifeline::Lifeline;
 use super::listener::Listener;
-use super::messages::{
-    Child, Close, Closed, ConfigWanted, Exited, Hangup, Open, Refused, Reload, Reloaded, Shutdown,
-    Stop,
-};
-use super::policy;
+use super::messages::{Child, Close, Closed, Exited, Hangup, Open, Shutdown, Stop};
 use super::post::{deliver, to};
 use super::signals::signals;
 use crate::mesh::ConnId;
 use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::EPOCH_MAX;
-use crate::settings::{Loaded, diff, in_force, load};
 use crate::store::book_db::BookDb;
 use crate::wire::ByeFrame;
 
@@ -265,16 +261,6 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Puts in force what a running daemon can take of newly read settings.
-    fn take_settings(&mut self, loaded: Loaded) -> Result<(), Refused> {
-        let loaded = in_force(&self.boot.loaded, loaded);
-        self.boot.loaded = loaded.map_err(|problems| Refused { why: problems.to_string() })?;
-        if let Some(actors) = &mut self.actors {
-            actors.configure(&Arc::new(self.boot.loaded.settings.clone()));
-        }
-        Ok(())
-    }
-
     fn hang_up(&self, why: Bye) {
         for connection in self.connections.values() {
             let bye = ByeFrame { why, cards: Default::default() };
@@ -416,39 +402,6 @@ impl Handler<Shutdown> for Supervisor {
 
     fn handle(&mut self, Shutdown { why, leave }: Shutdown, ctx: &mut Context<Self>) {
         self.begin_stop(why, leave, ctx);
-    }
-}
-
-impl Handler<ConfigWanted> for Supervisor {
-    type Result = MessageResult<ConfigWanted>;
-
-    fn handle(&mut self, _: ConfigWanted, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(policy::setting_rows(&self.boot.loaded))
-    }
-}
-
-impl Handler<Reload> for Supervisor {
-    type Result = ResponseFuture<Result<Reloaded, Refused>>;
-
-    fn handle(&mut self, _: Reload, _: &mut Context<Self>) -> Self::Result {
-        let result = match load(&self.boot.sources) {
-            Err(problems) => Err(Refused { why: problems.to_string() }),
-            Ok(loaded) => {
-                let changes = diff(&self.boot.loaded, &loaded);
-                let keys = |changes: &[crate::settings::Change]| {
-                    changes.iter().map(|c| c.key.to_owned()).collect::<Vec<_>>()
-                };
-                let (applied, needs_restart) =
-                    (keys(&changes.applied), keys(&changes.needs_restart));
-                log::info!(
-                    "settings reloaded: {} applied, {} need a restart {needs_restart:?}",
-                    applied.len(),
-                    needs_restart.len()
-                );
-                self.take_settings(loaded).map(|()| Reloaded { applied, needs_restart })
-            }
-        };
-        Box::pin(async { result })
     }
 }
 

@@ -34,13 +34,13 @@ const EXITS: &str =
 #[derive(Clone, Debug, Default, Args)]
 pub struct Flags {
     /// Directory with network/default.toml and network/PROFILE.toml
-    #[arg(short, long, value_name = "DIR", global = true)]
+    #[arg(short, long, value_name = "DIR", global = true, display_order = 900)]
     pub config: Option<PathBuf>,
     /// Which profile of it
-    #[arg(short, long, value_name = "NAME", global = true, value_parser = profile)]
+    #[arg(short, long, value_name = "NAME", global = true, display_order = 900, value_parser = profile)]
     pub profile: Option<String>,
     /// Set one setting, over all files: network.controller.listen.port=9001 (repeatable)
-    #[arg(short, long, value_name = "KEY=VALUE", global = true)]
+    #[arg(short, long, value_name = "KEY=VALUE", global = true, display_order = 900)]
     pub set: Vec<String>,
     /// Address of the control API to ask, as the daemon prints it at its start
     #[arg(long, value_name = "IP:PORT", global = true, help_heading = "Which daemon")]

@@ -99,7 +99,8 @@ impl Trouble {
             return self;
         }
         let why = "nobody reads what is printed any more".into();
-        let remedy = "they stay new: node pull shows them again";
+        let remedy =
+            "they stay new: node pull shows them again, half a minute from now at the latest";
         Trouble::new(Exit::Failed, "cannot show the letters", why, remedy)
     }
 
@@ -186,7 +187,7 @@ mod tests {
         insta::assert_snapshot!(trouble.unread().lines(), @r#"
         error: cannot show the letters
         because: nobody reads what is printed any more
-        try: they stay new: node pull shows them again
+        try: they stay new: node pull shows them again, half a minute from now at the latest
         "#);
         let full = Trouble::output(&ErrorKind::StorageFull.into());
         assert_eq!(full.clone().unread(), full);

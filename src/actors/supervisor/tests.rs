@@ -1,6 +1,8 @@
 //! Actors that panic, in whole daemons in one process: what was promised of each comes true.
 
-use actix::SyncContext;
+use std::sync::Arc;
+
+use actix::{MessageResult, SyncContext};
 use tokio::sync::watch;
 
 use super::*;

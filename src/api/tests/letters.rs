@@ -136,6 +136,8 @@ async fn who_is_meant_is_never_guessed() {
     assert_eq!(warnings("22222222").await, "");
     assert_eq!(warnings("bob").await, "", "pinned by hand");
     assert!(warnings("127.0.0.1:9002").await.contains("says it is there"));
+    let (status, body) = push("127.0.0.1").await;
+    assert_eq!((status, &body["error"]["why"]), (409, &json!("5 nodes fit")), "not alice herself");
     fake.mail.pins.lock().unwrap().places = vec![id(2)];
     assert_eq!(warnings("127.0.0.1:9002").await, "", "seen there first");
     fake.mail.pins.lock().unwrap().places.clear();

@@ -47,7 +47,7 @@ pub fn pushed(pushed: &Pushed, now_ms: u64) -> String {
 /// A length of time as it was said: `7 days have`, `1 hour has`.
 fn span(seconds: u64) -> String {
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
-    let whole = units.iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0);
+    let whole = units.iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     let (unit, word) = whole.copied().unwrap_or((1, "second"));
     let many = u32::try_from(seconds / unit).unwrap_or(u32::MAX);
     format!("{} {}", counted(many, word), if many == 1 { "has" } else { "have" })
@@ -273,8 +273,10 @@ pub fn relays(relays: &Relays, look: Look) -> String {
     let passes = if relays.volunteer { "passes letters on" } else { "passes no letters on" };
     let keeps = match (relays.mailbox, relays.kept.letters) {
         (false, 0) => "keeps none for others that are away".into(),
+        (true, 0) => "keeps those for others that are away, none now".into(),
         (_, letters) => {
-            format!("keeps {letters} for {} others that are away", relays.kept.readers)
+            let readers = u32::try_from(relays.kept.readers).unwrap_or(u32::MAX);
+            format!("keeps {letters} for {} away", counted(readers, "other"))
         }
     };
     let mut text = format!("this node {passes}, and {keeps}\n");
@@ -506,7 +508,7 @@ mod tests {
         };
         let mut shape = Relays::of(samples::relays(), label);
         insta::assert_snapshot!(relays(&shape, Look::default()), @r#"
-        this node passes letters on, and keeps 30 for 2 others that are away
+        this node passes letters on, and keeps 30 for 2 others away
         kept for it while it is away: by bob (22222222)
 
         LABEL           ID        RELAY  MAILBOX  STATE        GUARD  DELIVERED  SILENT
