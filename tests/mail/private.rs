@@ -57,8 +57,7 @@ fn relays_and_mailboxes_keep_neither_the_text_nor_who_wrote_to_whom() {
 /// Neither on its disk nor in its log is the text or the letter's name, and where the reader is named the sender
 /// is not.
 fn assert_ignorant(relay: &Node, text: &str, letter: &str) {
-    let disk =
-        all_bytes(&relay.state.join("letters.redb").parent().expect("a directory").to_owned());
+    let disk = all_bytes(&relay.state);
     assert!(!holds(&disk, text.as_bytes()), "{}: the text is on its disk", relay.label);
     assert!(!holds(&disk, &raw32(letter)), "{}: the letter's name is on its disk", relay.label);
     let log = relay.stderr();

@@ -252,3 +252,22 @@ fn dump(read: &ReadTransaction) -> Did<BTreeSet<(Vec<u8>, Vec<u8>)>> {
     }
     Ok(rows)
 }
+
+#[test]
+fn letters_that_were_seen_make_room_and_others_never_do() {
+    let store = memory(Limits { inbox_letters: 3, ..LIMITS });
+    let seqs = |store: &LetterStore| {
+        let letters = store.inbox(None, false, 0, 9, 9999).unwrap();
+        letters.into_iter().map(|letter| letter.seq).collect::<Vec<_>>()
+    };
+    store.commit(&[receive(1, 1), receive(2, 1), receive(3, 2)]).unwrap();
+    assert_eq!(store.commit(&[receive(4, 1)]).unwrap(), [Full], "nobody has seen any");
+    store.mark_read(&[(node(1), id(2))]).unwrap();
+    assert_eq!(store.commit(&[receive(4, 1), receive(5, 1)]).unwrap(), [Done, Full]);
+    assert_eq!(seqs(&store), [1, 3, 4]);
+    assert_eq!(store.commit(&[receive(2, 1)]).unwrap(), [Duplicate], "it has come before");
+    // Once no copy of it can come, nothing is left of it.
+    store.commit(&[Change::Sweep { now_ms: 9_999 }]).unwrap();
+    counts_are_right(&store);
+    assert_eq!(store.commit(&[receive(2, 1)]).unwrap(), [Full], "now it would be a new letter");
+}
