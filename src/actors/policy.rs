@@ -100,6 +100,7 @@ pub fn mail(settings: &Settings) -> mail::event::Policy {
         ttl: letters.ttl.duration(),
         body_bytes_max: size(letters.body_bytes_max),
         outbox_max: size(letters.outbox_letters_max),
+        mailboxes: letters.mailboxes.into(),
         read_receipts: letters.read_receipts,
         requests_per_day: letters.requests_per_day,
     }

@@ -8,7 +8,6 @@ use super::inbox::FromMailbox;
 use super::{Courier, JOBS_MAX, Job, NOTES_MAX, Note};
 use crate::mail::event::Effect;
 use crate::mail::frame::{Kept, MailFrame, TOKENS_MAX};
-use crate::mail::keys::MAILBOXES_MAX;
 use crate::mail::rows::{Change, KeptLetter, Outcome};
 use crate::mail::work::{Layer, What, Word, Wrap};
 use crate::mesh::{NodeId, Time};
@@ -303,7 +302,7 @@ impl Courier {
         }
         let before = self.memo.mailboxes.clone();
         self.memo.mailboxes.retain(|(id, _)| *id != peer);
-        if until_ms > now_ms && self.memo.mailboxes.len() < MAILBOXES_MAX {
+        if until_ms > now_ms && self.memo.mailboxes.len() < self.policy.mailboxes {
             self.memo.mailboxes.push((peer, until_ms.min(now_ms + GRANT_MS)));
             self.memo.mailboxes.sort_unstable();
         }
@@ -372,7 +371,7 @@ impl Courier {
         willing.retain(|id| ours(id).is_none());
         self.dice.shuffle(&mut willing);
         let waited = self.boxes.asked.keys().filter(|id| ours(id).is_none()).count();
-        let room = MAILBOXES_MAX.saturating_sub(self.memo.mailboxes.len() + waited);
+        let room = self.policy.mailboxes.saturating_sub(self.memo.mailboxes.len() + waited);
         ask.extend(willing.into_iter().take(room));
         for peer in ask {
             self.boxes.asked.insert(peer, now);
