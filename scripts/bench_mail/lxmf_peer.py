@@ -5,6 +5,7 @@ All times are of the monotonic clock, which the processes of one machine share.
 
 import json
 import os
+import queue
 import sys
 import threading
 import time
@@ -80,7 +81,7 @@ class Peer:
         somebody who wants a letter to arrive would."""
         identity = RNS.Identity.recall(bytes.fromhex(to))
         reader = RNS.Destination(identity, RNS.Destination.OUT, RNS.Destination.SINGLE, "lxmf", "delivery")
-        places = threading.Semaphore(window)
+        places, once_more = threading.Semaphore(window), queue.SimpleQueue()
         end = time.monotonic() + (seconds or 1e9)
 
         def push(index):
@@ -98,11 +99,16 @@ class Peer:
         def failed(index):
             self.failed.append(index)
             if again:
-                # A thread of its own: the router calls us with its lock held.
-                threading.Thread(target=push, args=[index], daemon=True).start()
+                once_more.put(index)
             else:
                 places.release()
 
+        def pusher():
+            """Not in failed() itself, which the router calls with its lock held."""
+            while True:
+                push(once_more.get())
+
+        threading.Thread(target=pusher, daemon=True).start()
         index = 0
         while (count is None or index < count) and time.monotonic() < end:
             if not places.acquire(timeout=0.5):

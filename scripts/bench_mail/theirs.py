@@ -18,6 +18,8 @@ def config(home, transport, listen=None, connect=()):
     lines = ["[reticulum]", f"enable_transport = {transport}", "share_instance = No", "[logging]", "loglevel = 3", "[interfaces]"]
     if listen:
         lines += ["[[listen]]", "type = TCPServerInterface", "enabled = yes", "listen_ip = 127.0.0.1", f"listen_port = {listen}"]
+        # A transport that was killed knows no ways any more; only in this mode it asks others for them.
+        lines += ["mode = gateway"] if transport == "Yes" else []
     for port in connect:
         lines += [f"[[to{port}]]", "type = TCPClientInterface", "enabled = yes", "target_host = 127.0.0.1", f"target_port = {port}"]
     (home / "rns").mkdir(parents=True, exist_ok=True)
