@@ -14,7 +14,8 @@ OVER = (*DELIVERED, "expired", "failed")
 
 # Settings of volunteers, and of those that are none.
 VOLUNTEER = ["relay.volunteer=true"]
-END = ["relay.volunteer=false"]
+# The ends remember what they sent long enough to be asked about all of it.
+END = ["relay.volunteer=false", "mail.history_letters_max=1000000"]
 
 
 def letter(id_):

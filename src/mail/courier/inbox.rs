@@ -73,14 +73,9 @@ impl Courier {
         out: &mut Vec<Effect>,
     ) {
         let seal::Opened { sender, inner, .. } = letter;
-        let now_ms = self.now_ms(now);
-        if !seal::in_time(&inner, now_ms) || sender == self.me {
+        if !seal::in_time(&inner, self.now_ms(now)) || sender == self.me {
             self.counters.dropped_untimely += 1;
-            // One from the future stays where it lies: a clock is wrong, and its time may come.
-            if inner.created_ms <= now_ms.saturating_add(CLOCK_TOLERANCE_MS) {
-                self.let_go(from.into_iter().collect());
-            }
-            return;
+            return self.let_go(from.into_iter().collect());
         }
         match inner.kind {
             Kind::Receipt => {
@@ -94,9 +89,11 @@ impl Courier {
                     self.take_in(now, sender, inner, lies, out);
                 }
                 Joined::NotYet => {}
-                Joined::Late => {
-                    // It was whole before: this one only came too late, or the receipt was lost.
-                    self.owe(sender, inner.id, Said::Safe);
+                Joined::Late { say } => {
+                    // This one only came too late, or the receipt was lost.
+                    if say {
+                        self.owe(sender, inner.id, Said::Safe);
+                    }
                     self.let_go(from.into_iter().collect());
                 }
                 Joined::Bad { lies } => {
@@ -119,6 +116,7 @@ impl Courier {
         let known = self.members.get(&from).is_some() || self.written_to.contains(&from);
         if !known && !self.allow_request(now) {
             self.counters.dropped_requests += 1;
+            self.partials.kept(now, (from, inner.id), false);
             return self.let_go(lies);
         }
         let seal::Inner { id, created_ms, ttl_s, body, .. } = inner;
@@ -150,11 +148,14 @@ impl Courier {
     /// A letter is on the disk, or not.
     pub(super) fn taken_in(
         &mut self,
+        now: Time,
         coming: Coming,
         outcome: Result<Outcome, String>,
         out: &mut Vec<Effect>,
     ) {
-        let Coming { from, id, lies } = coming;
+        let Coming { from, id, mut lies } = coming;
+        let safe = matches!(outcome, Ok(Outcome::Done | Outcome::Duplicate));
+        lies.extend(self.partials.kept(now, (from, id), safe));
         match outcome {
             Ok(Outcome::Done) => {
                 self.counters.letters_received += 1;

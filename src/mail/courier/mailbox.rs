@@ -48,7 +48,7 @@ pub(super) struct Boxes {
     coming: BTreeSet<(NodeId, [u8; 16])>,
     /// What is safe, and not yet told.
     fetched: BTreeMap<NodeId, Vec<[u8; 16]>>,
-    /// A mailbox said that there is more; it is asked once what came is safe.
+    /// Those that have something for us, as they say or as may be: asked once what came before is safe.
     more: BTreeSet<NodeId>,
 }
 
@@ -192,6 +192,12 @@ impl Courier {
 
     // ---- having ours kept ----
 
+    /// It is asked when it is back, if it is one of ours or says so.
+    pub(super) fn box_gone(&mut self, peer: &NodeId) {
+        self.boxes.more.remove(peer);
+        self.boxes.fetching.remove(peer);
+    }
+
     pub(super) fn mail_came(
         &mut self,
         now: Time,
@@ -270,29 +276,35 @@ impl Courier {
                 out.push(Effect::Send { peer, frame: MailFrame::Fetched { tokens } });
             }
         }
-        let done = |mailbox: &NodeId| {
-            !self.boxes.coming.iter().any(|(from, token)| {
-                from == mailbox && !self.partials.lies_in(mailbox).any(|t| t == *token)
+        let (boxes, partials) = (&self.boxes, &self.partials);
+        let safe = |mailbox: &NodeId| {
+            !boxes.coming.iter().any(|(from, token)| {
+                from == mailbox && !partials.lies_in(mailbox).any(|t| t == *token)
             })
         };
-        let ready: Vec<NodeId> = self.boxes.more.iter().copied().filter(done).collect();
+        let ready = |mailbox: &&NodeId| {
+            !boxes.fetching.contains_key(mailbox)
+                && self.hops.is_linked(mailbox)
+                // Before that nobody is known: every letter would be one of a stranger.
+                && self.members.is_alive(mailbox)
+                && boxes.coming.len() < TOKENS_MAX
+                && safe(mailbox)
+        };
+        let ready: Vec<NodeId> = boxes.more.iter().filter(ready).copied().collect();
         for mailbox in ready {
             self.boxes.more.remove(&mailbox);
-            self.fetch(now, mailbox, out);
+            self.boxes.fetching.insert(mailbox, now);
+            // What is half here is not wanted twice.
+            let coming = self.boxes.coming.iter().filter(|(from, _)| *from == mailbox);
+            let but = List::first_of(coming.map(|(_, token)| *token));
+            out.push(Effect::Send { peer: mailbox, frame: MailFrame::Fetch { but } });
         }
     }
 
-    /// Asks a mailbox for what it keeps for us.
-    pub(super) fn fetch(&mut self, now: Time, mailbox: NodeId, out: &mut Vec<Effect>) {
-        let busy = self.boxes.fetching.get(&mailbox).is_some_and(|s| now.since(*s) < FETCH_WITHIN);
-        if busy || !self.hops.is_linked(&mailbox) {
-            return;
-        }
-        self.boxes.fetching.insert(mailbox, now);
-        // What is under way of an earlier fetch, or half here, is not wanted twice.
-        let coming = self.boxes.coming.iter().filter(|(from, _)| *from == mailbox).map(|(_, t)| *t);
-        let but = List::first_of(coming);
-        out.push(Effect::Send { peer: mailbox, frame: MailFrame::Fetch { but } });
+    /// Asks a mailbox for what it keeps for us, as soon as it can be.
+    fn fetch(&mut self, now: Time, mailbox: NodeId, out: &mut Vec<Effect>) {
+        self.boxes.more.insert(mailbox);
+        self.tell_fetched(now, out);
     }
 
     fn will_keep(&mut self, now: Time, peer: NodeId, until_ms: u64, out: &mut Vec<Effect>) {
@@ -322,9 +334,8 @@ impl Courier {
         let (late, others) = fetching.into_iter().partition(|(_, since)| late(since));
         self.boxes.fetching = others;
         let late: BTreeMap<NodeId, Time> = late;
-        for mailbox in late.into_keys() {
-            self.fetch(now, mailbox, out);
-        }
+        self.boxes.more.extend(late.into_keys());
+        self.tell_fetched(now, out);
         if now < self.boxes.fetch_at {
             return;
         }
@@ -348,9 +359,8 @@ impl Courier {
             self.keep(Note::Mailboxes, Change::Memo(self.memo.clone()), out);
         }
         let ours: Vec<NodeId> = self.memo.mailboxes.iter().map(|(id, _)| *id).collect();
-        for mailbox in &ours {
-            self.fetch(now, *mailbox, out);
-        }
+        self.boxes.more.extend(ours);
+        self.tell_fetched(now, out);
         self.ask_for_mailboxes(now, out);
     }
 

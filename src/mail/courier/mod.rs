@@ -242,8 +242,8 @@ impl Courier {
     ) {
         for (note, outcome) in results {
             match self.notes.remove(&note) {
-                Some(Note::Written(id)) => self.written(id, outcome, out),
-                Some(Note::Came(coming)) => self.taken_in(coming, outcome, out),
+                Some(Note::Written(id)) => self.written(now, id, outcome, out),
+                Some(Note::Came(coming)) => self.taken_in(now, coming, outcome, out),
                 Some(Note::Stored { reader, block }) => self.stored(reader, block, outcome, out),
                 Some(Note::Granted { peer, until_ms, before }) => {
                     self.granted(peer, until_ms, before, outcome.is_ok(), out);
@@ -289,7 +289,10 @@ impl Core for Courier {
                 self.greet(now, peer, out);
                 self.ask_for_mailboxes(now, out);
             }
-            Event::LinkDown { peer } => self.hop_down(now, peer, out),
+            Event::LinkDown { peer } => {
+                self.hop_down(now, peer, out);
+                self.box_gone(&peer);
+            }
             Event::Graph(view) => self.look_around(now, view, out),
             Event::WallClock(unix_ms) => self.set_clock(now, unix_ms, out),
             Event::Packet { peer, number, packet } => {

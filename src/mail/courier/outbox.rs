@@ -48,7 +48,7 @@ pub(super) struct Entry {
 pub(super) enum Stage {
     /// Waits for its time.
     Waits(Time),
-    /// Its text is being read.
+    /// Its text is being read, or whether it was sent before.
     Loads,
     /// It is being sealed and wrapped.
     Wraps(JobId),

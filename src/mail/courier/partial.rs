@@ -22,7 +22,9 @@ const LIFE: Duration = Duration::from_secs(120);
 /// The fragments that are missing are asked for when none has come for so long.
 const STALLED: Duration = Duration::from_millis(400);
 /// Letters that became whole and are remembered, so that late fragments of them begin nothing new.
-const WHOLE_REMEMBERED: usize = 1024;
+const SAFE_REMEMBERED: usize = 1024;
+/// However many fragments come late, it is not said more often that their letter is safe.
+const SAID_AGAIN: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 struct Partial {
@@ -40,7 +42,11 @@ pub(super) struct Partials {
     me: NodeId,
     all: BTreeMap<(NodeId, LetterId), Partial>,
     bytes: usize,
-    whole: VecDeque<(NodeId, LetterId)>,
+    /// Those that are whole and with the disk, and where fragments lie that came since.
+    joined: BTreeMap<(NodeId, LetterId), Vec<FromMailbox>>,
+    /// Those that are safe, and when that was said last.
+    safe: BTreeMap<(NodeId, LetterId), Time>,
+    order: VecDeque<(NodeId, LetterId)>,
 }
 
 /// What a fragment made of its letter.
@@ -50,15 +56,16 @@ pub(super) enum Joined {
     Whole { body: Vec<u8>, lies: Vec<FromMailbox> },
     /// More are needed.
     NotYet,
-    /// It was whole before.
-    Late,
+    /// It is whole, and safe: that is to be said if it was not said a moment ago.
+    Late { say: bool },
     /// It is no fragment, or does not go with those that are here. What was thrown away lies there.
     Bad { lies: Vec<FromMailbox> },
 }
 
 impl Partials {
     pub(super) fn new(me: NodeId) -> Partials {
-        Partials { me, all: BTreeMap::new(), bytes: 0, whole: VecDeque::new() }
+        let (safe, order) = (BTreeMap::new(), VecDeque::new());
+        Partials { me, all: BTreeMap::new(), bytes: 0, joined: BTreeMap::new(), safe, order }
     }
 
     pub(super) fn add(
@@ -69,8 +76,17 @@ impl Partials {
         from: Option<FromMailbox>,
     ) -> Joined {
         let key = (sender, inner.id);
-        if self.whole.contains(&key) {
-            return Joined::Late;
+        if let Some(said) = self.safe.get_mut(&key) {
+            let say = now.since(*said) >= SAID_AGAIN;
+            if say {
+                *said = now;
+            }
+            return Joined::Late { say };
+        }
+        // The disk has not said that it is safe.
+        if let Some(lies) = self.joined.get_mut(&key) {
+            lies.extend(from);
+            return Joined::NotYet;
         }
         let bad = || Joined::Bad { lies: from.into_iter().collect() };
         let Ok(fragment) = Fragment::decode(&inner.body) else { return bad() };
@@ -108,14 +124,32 @@ impl Partials {
         let fragments: Vec<Fragment> = partial.fragments.into_values().collect();
         match join(&fragments, &split_context(&inner.id, &self.me)) {
             Ok(body) => {
-                if self.whole.len() == WHOLE_REMEMBERED {
-                    self.whole.pop_front();
-                }
-                self.whole.push_back(key);
+                self.joined.insert(key, Vec::new());
                 Joined::Whole { body, lies: partial.lies }
             }
             Err(_) => Joined::Bad { lies: partial.lies },
         }
+    }
+
+    /// The disk has a letter, or has not taken it: where fragments lie that came since. Nothing happens for one
+    /// that did not come in fragments.
+    pub(super) fn kept(
+        &mut self,
+        now: Time,
+        key: (NodeId, LetterId),
+        safe: bool,
+    ) -> Vec<FromMailbox> {
+        let Some(lies) = self.joined.remove(&key) else { return Vec::new() };
+        if !safe || self.safe.insert(key, now).is_some() {
+            return lies;
+        }
+        if self.order.len() == SAFE_REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.safe.remove(&oldest);
+        }
+        self.order.push_back(key);
+        lies
     }
 
     /// How many letters and bytes are here, and how many may be.

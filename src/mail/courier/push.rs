@@ -38,9 +38,11 @@ impl Courier {
             _ if bytes > max => return Err(PushError::TooLong { bytes, max }),
             _ => {}
         }
-        let id = match key {
-            Some(key) => LetterId::of_key(&self.me, &to, &key),
-            None => LetterId(self.chance()),
+        // Of one with a name the disk must say first whether it has been sent before; the first packet of
+        // any other leaves while the disk is at work.
+        let (id, stage) = match key {
+            Some(key) => (LetterId::of_key(&self.me, &to, &key), Stage::Loads),
+            None => (LetterId(self.chance()), Stage::Waits(now)),
         };
         if let Some(entry) = self.outbox.get_mut(&id) {
             if entry.durable {
@@ -88,8 +90,7 @@ impl Courier {
             Change::Write { letter: letter.clone(), body: body.clone() },
             out,
         );
-        let (asks, stage) = (vec![ask], Stage::Waits(now));
-        let body = Some(body);
+        let (asks, body) = (vec![ask], Some(body));
         let (durable, attempt, missing, mailbox) = (false, 0, None, None);
         let entry = Entry { letter, body, durable, asks, stage, attempt, missing, mailbox };
         self.outbox.insert(entry);
@@ -104,6 +105,7 @@ impl Courier {
     /// A new letter is on the disk, or not.
     pub(super) fn written(
         &mut self,
+        now: Time,
         id: LetterId,
         outcome: Result<Outcome, String>,
         out: &mut Vec<Effect>,
@@ -120,6 +122,9 @@ impl Courier {
                 out.extend(asks.into_iter().map(answer));
                 if letter.state != State::Queued {
                     self.keep(Note::Nothing, Change::Update(letter), out);
+                }
+                if self.outbox.get(&id).is_some_and(|entry| entry.stage == Stage::Loads) {
+                    self.outbox.set_stage(&id, Stage::Waits(now));
                 }
             }
             Ok(Outcome::Duplicate | Outcome::Full) => {

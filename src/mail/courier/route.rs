@@ -21,8 +21,9 @@ pub(super) const GUARDS: usize = 3;
 pub(super) const GUARD_FOR_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 /// Longest rest of a relay whose paths went silent.
 const QUARANTINE_MAX: Duration = Duration::from_secs(600);
-/// With at most so many paths in all, each is looked at; else so many are drawn.
+/// With at most so many paths in all, each is looked at; else a few are drawn.
 const LOOKED_AT: usize = 128;
+const DRAWN: usize = 32;
 
 /// What is against a path, in points. The fewest win; among equals, chance.
 const IMMEDIATE_REPEAT: u32 = 100_000;
@@ -113,6 +114,7 @@ impl Ways {
         if hops == 0 {
             return None;
         }
+        let candidates = &least_used(candidates, wanted.used, hops);
         let guards: Vec<NodeId> =
             wanted.guards.iter().copied().filter(|g| candidates.contains(g)).collect();
         let mut paths = if count(candidates.len(), hops) <= LOOKED_AT {
@@ -120,7 +122,8 @@ impl Ways {
             all_paths(candidates, hops, &mut Vec::new(), &mut paths);
             paths
         } else {
-            (0..LOOKED_AT).map(|_| self.draw(candidates, hops, &guards, dice)).collect()
+            let weights: Vec<u64> = candidates.iter().map(|id| self.weight(&[*id])).collect();
+            (0..DRAWN).map(|_| draw(candidates, &weights, hops, &guards, dice)).collect()
         };
         if !guards.is_empty() && paths.iter().any(|p| guards.contains(&p[0])) {
             paths.retain(|p| guards.contains(&p[0]));
@@ -138,26 +141,6 @@ impl Ways {
 
     fn weight(&self, path: &[NodeId]) -> u64 {
         path.iter().map(|id| self.relays.get(id).map_or(50, Record::weight)).min().unwrap_or(1)
-    }
-
-    fn draw(
-        &self,
-        candidates: &[NodeId],
-        hops: usize,
-        guards: &[NodeId],
-        dice: &mut Dice,
-    ) -> Vec<NodeId> {
-        let mut path: Vec<NodeId> = Vec::with_capacity(hops);
-        while path.len() < hops {
-            let from = if path.is_empty() && !guards.is_empty() { guards } else { candidates };
-            let left: Vec<NodeId> = from.iter().copied().filter(|id| !path.contains(id)).collect();
-            let weights: Vec<u64> = left.iter().map(|id| self.weight(&[*id])).collect();
-            match left.get(weighted(&weights, dice)) {
-                Some(id) => path.push(*id),
-                None => break,
-            }
-        }
-        path
     }
 
     /// What is against a path, in points.
@@ -232,6 +215,40 @@ impl Ways {
     pub(super) fn keep(&mut self, members: &Members) {
         self.relays.retain(|id, _| members.get(id).is_some());
     }
+}
+
+/// A path, drawn hop by hop.
+fn draw(
+    candidates: &[NodeId],
+    weights: &[u64],
+    hops: usize,
+    guards: &[NodeId],
+    dice: &mut Dice,
+) -> Vec<NodeId> {
+    let mut left = weights.to_vec();
+    let mut path = Vec::with_capacity(hops);
+    if !guards.is_empty() {
+        let guarded = |(id, w): (&NodeId, &u64)| if guards.contains(id) { *w } else { 0 };
+        left = candidates.iter().zip(weights).map(guarded).collect();
+    }
+    while path.len() < hops {
+        let at = weighted(&left, dice);
+        if path.is_empty() {
+            left.copy_from_slice(weights);
+        }
+        left[at] = 0;
+        path.push(candidates[at]);
+    }
+    path
+}
+
+/// Those that the fewest other fragments go through, enough for a path.
+fn least_used(candidates: &[NodeId], used: &BTreeMap<NodeId, u32>, hops: usize) -> Vec<NodeId> {
+    let times = |id: &NodeId| used.get(id).copied().unwrap_or(0);
+    let mut all: Vec<u32> = candidates.iter().map(times).collect();
+    all.sort_unstable();
+    let most = all.get(hops.saturating_sub(1)).copied().unwrap_or(0);
+    candidates.iter().copied().filter(|id| times(id) <= most).collect()
 }
 
 /// An index, drawn in proportion to the weights; 0 of none.

@@ -12,7 +12,9 @@ use crate::mail::work::Word;
 use crate::mesh::{NodeId, Time};
 
 /// How long a letter that a mailbox keeps is left to it once its reader is back.
-const FETCHED_WITHIN: Duration = Duration::from_secs(30);
+const FETCHED_WITHIN: Duration = Duration::from_secs(10);
+/// What is out for so long when its reader comes back went nowhere.
+const OUT_BEFORE: Duration = Duration::from_secs(1);
 
 impl Courier {
     /// The reader has signed for a letter.
@@ -140,6 +142,7 @@ impl Courier {
             let Some(entry) = self.outbox.get_mut(&id) else { continue };
             entry.attempt = 0;
             let wait = match (&entry.stage, entry.letter.state) {
+                (Stage::Out(flight), _) if now.since(flight.since) >= OUT_BEFORE => Duration::ZERO,
                 // It fetches these itself.
                 (Stage::Waits(_), State::Stored) => FETCHED_WITHIN,
                 (Stage::Waits(_), _) => Duration::ZERO,

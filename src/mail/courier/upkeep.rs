@@ -95,6 +95,7 @@ impl Courier {
         for reader in back {
             self.reader_back(now, reader);
         }
+        self.tell_fetched(now, out);
         self.ways.keep(&self.members);
         self.srtt.retain(|id, _| self.members.get(id).is_some());
         let members = &self.members;

@@ -82,6 +82,7 @@ impl World {
                 self.news();
             }
             Effect::Pushed { ask, result } => {
+                self.laws.asked.remove(&ask);
                 self.law_acknowledged(n, &result);
                 self.nodes[n].pushed.insert(ask, result);
             }

@@ -45,11 +45,13 @@ impl World {
         }
         self.log(|| format!("n{n} crashes, known in {known:?}"));
         self.torn(n);
+        // Nobody answers them any more.
+        self.laws.asked.retain(|_, asked| *asked != n);
         self.nodes[n].core = None;
         self.nodes[n].boot += 1;
         for other in 0..self.nodes.len() {
             if self.links.remove(&pair(n, other)).is_some() {
-                self.tell(other, known, Event::LinkDown { peer: id(n) });
+                self.down(other, n, known);
             }
         }
         self.plan(self.now + known, Due::News);
@@ -73,10 +75,15 @@ impl World {
     pub fn unlink(&mut self, a: usize, b: usize) {
         if self.links.remove(&pair(a, b)).is_some() {
             self.log(|| format!("the link of n{a} and n{b} breaks"));
-            self.tell(a, ms(1), Event::LinkDown { peer: id(b) });
-            self.tell(b, ms(1), Event::LinkDown { peer: id(a) });
+            self.down(a, b, ms(1));
+            self.down(b, a, ms(1));
             self.news();
         }
+    }
+
+    fn down(&mut self, to: usize, peer: usize, after: Duration) {
+        let boot = self.nodes[to].boot;
+        self.plan(self.now + after, Due::Down { to, boot, peer });
     }
 
     /// They cannot be linked any more, or can again.

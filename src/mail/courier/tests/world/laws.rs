@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kith::mail::LetterId;
-use super::kith::mail::event::PushError;
+use super::kith::mail::event::{AskId, PushError};
 use super::kith::mail::keys::MailKeys;
 use super::kith::mail::onion::Hop;
 use super::kith::mail::rows::{OutLetter, State};
@@ -16,6 +16,8 @@ use super::{World, id};
 pub struct Laws {
     /// Letters that their writers were told are safe: from, to, which.
     pub acknowledged: BTreeSet<(usize, NodeId, LetterId)>,
+    /// Questions that are not answered, and whom they were asked.
+    pub asked: BTreeMap<AskId, usize>,
     /// The tokens of each try of each letter that went to a mailbox.
     tokens: BTreeMap<LetterId, Vec<Vec<[u8; 16]>>>,
     /// Wrapped letters, and hops of all of their packets.
@@ -147,6 +149,7 @@ impl World {
 
     /// All that was acknowledged has come, and its sender knows.
     pub fn all_delivered(&self) -> Result<(), String> {
+        self.all_answered()?;
         for (from, to, letter) in &self.laws.acknowledged {
             let state = self.nodes[*from].disk.sent.get(letter).map(|(letter, _)| letter.state);
             if state.is_some_and(|state| matches!(state, State::Expired | State::Failed)) {
@@ -161,6 +164,24 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// All who sent something have been told whether it is safe.
+    pub fn all_answered(&self) -> Result<(), String> {
+        match self.laws.asked.len() {
+            0 => Ok(()),
+            n => Err(format!("{n} are not told whether their letters are safe")),
+        }
+    }
+
+    /// All letters of a node that are under way are kept by mailboxes.
+    pub fn all_stored(&self, n: usize) -> Result<(), String> {
+        self.all_answered()?;
+        let letters = self.core(n).under_way();
+        match letters.values().filter(|letter| letter.state != State::Stored).count() {
+            0 => Ok(()),
+            open => Err(format!("{open} letters of n{n} are not stored")),
+        }
     }
 
     /// Nothing is under way anywhere.

@@ -16,8 +16,9 @@ pub use self::disk::Disk;
 pub use self::laws::Laws;
 use super::kith;
 use kith::mail::LetterId;
-use kith::mail::courier::{Courier, Home};
-use kith::mail::event::{AskId, Draft, Event, Fallback, Policy, PushError};
+use kith::mail::courier::Courier;
+pub use kith::mail::event::Policy;
+use kith::mail::event::{AskId, Draft, Event, Fallback, PushError};
 use kith::mail::frame::MailFrame;
 use kith::mail::rows::{Change, OutLetter, State};
 use kith::mail::work::Sealer;
@@ -154,6 +155,12 @@ enum Due {
     Link {
         a: usize,
         b: usize,
+    },
+    /// A link is gone, unless there is a new one already.
+    Down {
+        to: usize,
+        boot: u32,
+        peer: usize,
     },
     News,
 }
@@ -316,10 +323,6 @@ impl World {
         self.nodes[n].core.is_some()
     }
 
-    pub fn linked(&self, a: usize, b: usize) -> bool {
-        self.links.contains_key(&pair(a, b))
-    }
-
     /// Hands an event to a node at once.
     pub fn give(&mut self, n: usize, event: Event) {
         let now = self.local(n);
@@ -333,6 +336,7 @@ impl World {
     pub fn push(&mut self, from: usize, draft: Draft) -> AskId {
         self.asks += 1;
         let ask = self.asks;
+        self.laws.asked.insert(ask, from);
         self.give(from, Event::Push { ask, draft });
         ask
     }
@@ -397,8 +401,17 @@ impl World {
                 }
             }
             Due::Link { a, b } => self.link(a, b),
+            Due::Down { to, boot, peer }
+                if self.nodes[to].boot == boot && !self.links.contains_key(&pair(to, peer)) =>
+            {
+                self.give(to, Event::LinkDown { peer: id(peer) });
+            }
             Due::News => self.spread_news(),
-            Due::Tell { .. } | Due::Over { .. } | Due::Commit { .. } | Due::Load { .. } => {}
+            Due::Down { .. }
+            | Due::Tell { .. }
+            | Due::Over { .. }
+            | Due::Commit { .. }
+            | Due::Load { .. } => {}
         }
     }
 
