@@ -117,9 +117,9 @@ fn budgets_hold_for_each_link_and_for_all() {
     // A burst of two seconds, then the rate. Peeled at once, so that no queue is in the way.
     let mut taken = [0_u32; 4];
     for _ in 0..3000 {
-        for peer in 1..4 {
+        for (peer, taken) in taken.iter_mut().enumerate().skip(1) {
             if let Some(job) = a.packet(peer) {
-                taken[peer] += 1;
+                *taken += 1;
                 a.peeled(job, Opened::Bad(Bad::Mac));
             }
         }
