@@ -71,7 +71,10 @@ def arguments():
 def once(what, system, number, args):
     with tempfile.TemporaryDirectory(dir=args.dir, prefix="bench-mail") as temp:
         before, begun = load(), time.monotonic()
-        MEASURES[what][system](Path(temp), args)
+        try:
+            MEASURES[what][system](Path(temp), args)
+        finally:
+            stop(*children)  # before the directory goes: they write into it when they end
         print(f"{what} round {number} of {system} took {time.monotonic() - begun:.0f} s, load {before:.1f}", file=sys.stderr)
 
 
@@ -86,7 +89,6 @@ def main():
                     if system in MEASURES[what]:
                         once(what, system, number, args)
     finally:
-        stop(*children)
         if figures.recorded:
             print()
             figures.table()

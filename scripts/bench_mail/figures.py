@@ -9,7 +9,7 @@ recorded = {}  # values by measure and system
 
 MORE = "more"  # is better; for the others less is
 
-# What is recorded as; title; goal; decimals; MORE or nothing.
+# What it is recorded as; title; goal; decimals; MORE or nothing.
 ROWS = [
     ("way_256_p50", "one way, 256 B, p50 ms", "3", 2),
     ("way_256_p99", "one way, 256 B, p99 ms", "15", 2),
@@ -63,7 +63,7 @@ def longest_hole(times):
 
 
 def better(ours, theirs, more):
-    """How many times better ours is."""
+    """How many times better ours is: theirs by ours, and for rates ours by theirs."""
     if not ours or not theirs:
         return "-"
     ours, theirs = statistics.median(ours), statistics.median(theirs)
@@ -79,9 +79,9 @@ def cells(values, digits):
 
 
 def table():
-    print(f"{'':34}{'GOAL':>6}{'kith MEDIAN':>13}{'RANGE':>16}{'LXMF MEDIAN':>13}{'RANGE':>18}{'LXMF/kith':>11}")
+    print(f"{'':34}{'GOAL':>6}{'kith MEDIAN':>13}{'RANGE':>16}{'LXMF MEDIAN':>13}{'RANGE':>18}{'kith BETTER':>12}")
     for key, title, goal, digits, *more in ROWS:
         ours, theirs = recorded.get((key, "kith")), recorded.get((key, "lxmf"))
         if ours or theirs:
             (a, b), (c, d) = cells(ours, digits), cells(theirs, digits)
-            print(f"{title:34}{goal:>6}{a:>13}{b:>16}{c:>13}{d:>18}{better(ours, theirs, more):>11}")
+            print(f"{title:34}{goal:>6}{a:>13}{b:>16}{c:>13}{d:>18}{better(ours, theirs, more):>12}")
