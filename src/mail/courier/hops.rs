@@ -211,6 +211,10 @@ impl Courier {
             hop.own.retain(fresh);
             hop.relayed.retain(fresh);
             let gone = before - hop.len();
+            if gone > 0 {
+                // It cannot be reached, or takes nothing.
+                self.ways.blame(now, &[peer]);
+            }
             self.hops.waiting -= gone;
             self.counters.dropped_late += gone as u64;
             if hop.len() == 0 && !hop.linked {

@@ -21,8 +21,9 @@ const GRANT_MS: u64 = 9 * DAY_MS;
 const RENEW_MS: u64 = 8 * DAY_MS;
 /// Most nodes we keep letters for.
 const GRANTS_MAX: usize = 256;
-/// Time between two questions to one node whether it would keep letters for us.
-const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// Time between two questions to one node whether it would keep letters for us. A question can be lost: the
+/// other end may not know the link yet.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// A mailbox that is away for so long makes room for another one.
 const AWAY_MAX: Duration = Duration::from_secs(60 * 60);
 /// Letters we fetch from time to time even if nobody says that there are any.
@@ -337,7 +338,7 @@ impl Courier {
         self.boxes.more.extend(late.into_keys());
         self.tell_fetched(now, out);
         if now < self.boxes.fetch_at {
-            return;
+            return self.ask_for_mailboxes(now, out);
         }
         let now_ms = self.now_ms(now);
         self.boxes.fetch_at = now + FETCH_EVERY;
@@ -391,7 +392,8 @@ impl Courier {
 
     pub(super) fn next_tending(&self) -> Time {
         let late = self.boxes.fetching.values().map(|since| *since + FETCH_WITHIN);
-        late.fold(self.boxes.fetch_at, Time::min)
+        let unanswered = self.boxes.asked.values().map(|at| *at + ASK_AGAIN);
+        late.chain(unanswered).fold(self.boxes.fetch_at, Time::min)
     }
 
     /// A link is up: perhaps it keeps letters for us, or we for it.

@@ -126,6 +126,8 @@ pub struct Courier {
     /// Nodes that letters were sent to: they are no strangers.
     written_to: BTreeSet<NodeId>,
     owed: BTreeMap<NodeId, Vec<(LetterId, Said)>>,
+    /// To whom a receipt is owed once more: the last one did not arrive.
+    owed_again: BTreeSet<NodeId>,
     replays: relay::Replays,
     budgets: relay::Budgets,
     boxes: mailbox::Boxes,
@@ -188,6 +190,7 @@ impl Courier {
             requests: Requests::default(),
             written_to: recalled.written_to.into_iter().collect(),
             owed: BTreeMap::new(),
+            owed_again: BTreeSet::new(),
             replays: relay::Replays::default(),
             budgets,
             boxes: mailbox::Boxes::default(),

@@ -29,6 +29,7 @@ const DRAWN: usize = 32;
 const IMMEDIATE_REPEAT: u32 = 100_000;
 const USED_BY_ANOTHER_FRAGMENT: u32 = 1_000;
 const LAST_NOT_LINKED: u32 = 400;
+const NO_GUARD: u32 = 300;
 const REPEAT_OF_LATE: u32 = 200;
 const REPEAT: u32 = 100;
 const NOT_LINKED: u32 = 5;
@@ -117,19 +118,22 @@ impl Ways {
         let candidates = &least_used(candidates, wanted.used, hops);
         let guards: Vec<NodeId> =
             wanted.guards.iter().copied().filter(|g| candidates.contains(g)).collect();
-        let mut paths = if count(candidates.len(), hops) <= LOOKED_AT {
+        let paths = if count(candidates.len(), hops) <= LOOKED_AT {
             let mut paths = Vec::new();
             all_paths(candidates, hops, &mut Vec::new(), &mut paths);
             paths
         } else {
             let weights: Vec<u64> = candidates.iter().map(|id| self.weight(&[*id])).collect();
-            (0..DRAWN).map(|_| draw(candidates, &weights, hops, &guards, dice)).collect()
+            // A few without a guard, should none of them lead there.
+            let guards = |n| if n % 4 == 3 { &[] } else { &guards[..] };
+            (0..DRAWN).map(|n| draw(candidates, &weights, hops, guards(n), dice)).collect()
         };
-        if !guards.is_empty() && paths.iter().any(|p| guards.contains(&p[0])) {
-            paths.retain(|p| guards.contains(&p[0]));
-        }
+        let against = |path: &Vec<NodeId>| {
+            let guarded = guards.is_empty() || guards.contains(&path[0]);
+            self.against(members, path, wanted) + if guarded { 0 } else { NO_GUARD }
+        };
         let scored: Vec<(u32, &Vec<NodeId>)> =
-            paths.iter().map(|path| (self.against(members, path, wanted), path)).collect();
+            paths.iter().map(|path| (against(path), path)).collect();
         let least = scored.iter().map(|(points, _)| *points).min()?;
         let best: Vec<&Vec<NodeId>> =
             scored.iter().filter(|(points, _)| *points == least).map(|(_, path)| *path).collect();
