@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures a mesh of kith beside serf, in turns, each alone in a network and process namespace; and transfers
-# of files beside other programs (bench_pieces/).
+# of files and letters beside other programs (bench_pieces/, bench_mail/).
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -10,6 +10,7 @@ usage() {
 usage: scripts/bench.sh mesh [N...] [--rounds R] [--trials T] [--idle SECONDS] [--only kith|serf]
        scripts/bench.sh split [N...] [--rounds R] [--for SECONDS] [--only kith|serf]
        scripts/bench.sh pieces [--help for more]
+       scripts/bench.sh mail [--help for more]
 
 mesh, for each N (default 5 and 50), R rounds (default 3) of kith, serf, kith, serf...; in each round:
   cold start    N daemons launched at once, until everyone knows everyone (kith: and every link)
@@ -381,6 +382,29 @@ if [[ $1 == pieces ]]; then
     build
     (cd "$ROOT" && cargo build --release --quiet --example floor)
     exec python3 "$ROOT/scripts/bench_pieces" "$@"
+fi
+
+# LXMF in an environment of its own, made when it is missing.
+mail_venv() {
+    export BENCH_MAIL_VENV=${BENCH_MAIL_VENV:-${CARGO_TARGET_DIR:-$ROOT/target}/bench-mail-venv}
+    [[ -x $BENCH_MAIL_VENV/bin/rnsd ]] && return
+    { python3 -m venv "$BENCH_MAIL_VENV" && "$BENCH_MAIL_VENV/bin/pip" install --quiet rns==1.5.7 lxmf==1.2.1; } ||
+        die 'rns and lxmf could not be installed; try --only kith'
+}
+
+if [[ $1 == mail ]]; then
+    shift
+    command -v python3 >/dev/null || die 'python3 is missing'
+    [[ "$*" != *--help* ]] || exec python3 "$ROOT/scripts/bench_mail" --help
+    [[ "$*" == *'--only lxmf'* ]] || build
+    [[ "$*" == *'--only kith'* ]] || mail_venv
+    # A network of its own with nothing but a loopback: no port collides, and nobody else can be reached.
+    as_root=()
+    ((EUID == 0)) || as_root=(--map-root-user)
+    export KITH_NODE=$NODE
+    # shellcheck disable=SC2016 # the inner shell expands it
+    exec unshare "${as_root[@]}" --net --pid --fork --kill-child=TERM --mount-proc \
+        bash -c 'ip link set lo up && exec python3 "$@"' bench "$ROOT/scripts/bench_mail" "$@"
 fi
 
 export MODE=mesh TRIALS=3 IDLE=20 HOLD=20

@@ -89,6 +89,8 @@ same_as() { # FILE OTHER...
     for other in "$@"; do cmp -s "$first" "$other" || return 1; done
 }
 
+has_letter() { ask "$1" pull --peek --json | grep -qF "$2"; } # WHO TEXT
+
 heard() { grep -q "$1" "$(log_of "$2")"; }
 
 build
@@ -135,6 +137,17 @@ run carol pieces
 for name in alice bob carol; do run "$name" forget "$ticket"; done
 expect 'the files themselves are still there' same_as "$temp/film" "$temp"/film-of-*
 
+title 'Write a letter: sealed, over three relays, by another path each time'
+run alice relays
+run alice push --to erin --msg 'dinner is at seven' --wait
+run alice push --to erin --msg 'and bring the cake' --shards 3/5 --wait
+run erin pull
+run erin push --to alice --msg 'I will' --hops 1 --wait
+run alice pull
+run alice letters
+letter=$(ask alice letters --json | awk -F'"' '/"id":/ { print $4; exit }')
+run alice letters show "$letter"
+
 if [[ -n $own ]]; then
     title 'Kill one without a word (kill -9)'
     begin=$(now_ms)
@@ -144,12 +157,15 @@ if [[ -n $own ]]; then
     say "-> the last of them knew $(latest "$begin" erin alice bob carol dave) ms after the kill"
     run alice why erin
 
-    title 'Start it again: same key, same node'
+    title 'Write to it while it is away, and start it again: same key, same node'
+    run alice push --to erin --msg 'where are you?'
     begin=$(now_ms)
     start erin
     expect 'erin is ready' wait_ready erin
     expect 'all five see 5 nodes and 10 links' links 10 "${PROFILES[@]}"
     say "-> the last of them knew $(latest "$begin" erin alice bob carol dave) ms after the start"
+    expect 'the letter is there' has_letter erin 'where are you?'
+    run erin pull
 fi
 
 title 'Ban and unban'

@@ -18,6 +18,7 @@ use crate::actors::supervisor::run as run_actors;
 use crate::api::control::{Plan, starter};
 use crate::api::{Facts, Token};
 use crate::cli::{Exit, Flags, Trouble};
+use crate::mail::rows::Recalled;
 use crate::mesh::book::Book;
 use crate::mesh::peers::Home;
 use crate::mesh::record::{Crypto, EPOCH_MAX};
@@ -27,11 +28,13 @@ use crate::net::session::{Clock, Shared};
 use crate::net::tls::Tls;
 use crate::settings::{Loaded, LogFormat, Settings, load};
 use crate::store::book_db::BookDb;
+use crate::store::database::DbError;
 use crate::store::identity::Identity;
+use crate::store::letters::LetterStore;
 use crate::store::pieces::PieceStore;
 use crate::store::runtime;
 use crate::store::state_dir::StateDir;
-use crate::store::unix_ms;
+use crate::store::{secret, unix_ms};
 use crate::wire::bounded::Text;
 
 /// Connections that may wait to be accepted.
@@ -115,6 +118,9 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let nobody = View { me: id, nodes: Vec::new(), links: Vec::new(), changed_ms: start_ms };
     let (view, _) = watch::channel(Arc::new(nobody));
     let (pieces, _) = watch::channel(Arc::default());
+    let (mail, _) = watch::channel(Arc::default());
+    let (letters, recalled) = open_letters(settings, state.as_deref())?;
+    let secret = secret().map_err(|e| failed("the system gives no chance", &e, ""))?;
     let store = open_pieces(settings, state.as_deref())?;
     let downloads = downloads(settings, state.as_deref())?;
     let voice = Voice::new().map_err(|e| failed("cannot start a thread", &e, ""))?;
@@ -143,6 +149,10 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
         store,
         downloads,
         pieces,
+        letters,
+        recalled,
+        mail,
+        secret,
         control: starter(control),
         seed,
         loaded,
@@ -187,6 +197,23 @@ fn open_pieces(settings: &Settings, state: Option<&StateDir>) -> Result<PieceSto
         log::warn!("{aside}");
     }
     Ok(store)
+}
+
+fn open_letters(
+    settings: &Settings,
+    state: Option<&StateDir>,
+) -> Result<(LetterStore, Recalled), Trouble> {
+    let unreadable = |error: DbError| {
+        let remedy = "see that the state directory can be written to";
+        failed("cannot read the letters", &chain(&error), remedy)
+    };
+    let opened = LetterStore::open(state.map(StateDir::path), policy::letters(settings));
+    let (store, aside) = opened.map_err(unreadable)?;
+    if let Some(aside) = aside {
+        log::warn!("{aside}");
+    }
+    let recalled = store.recall().map_err(unreadable)?;
+    Ok((store, recalled))
 }
 
 /// Where downloads go when nobody says where to; nowhere without a setting or a state directory.

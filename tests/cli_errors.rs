@@ -252,6 +252,12 @@ fn verbs_without_a_daemon_say_how_to_start_one() {
         &["transfers"],
         &["pieces", "--json"],
         &["forget", "disc.iso"],
+        &["push", "--to", "bob", "--msg", "hi"],
+        &["pull"],
+        &["pull", "--follow"],
+        &["letters", "--json"],
+        &["letters", "show", "3f2a91bc"],
+        &["relays"],
     ] {
         failed(&run(home.path(), verb), 3, &["no daemon to ask", "start it with: node"]);
     }
@@ -296,6 +302,89 @@ fn files_and_tickets_that_are_none_are_told_with_what_to_do() {
         failed(&done, 2, says);
         assert!(!done.stderr.contains('\u{1b}'), "{args:?}: raw control characters");
     }
+}
+
+/// As for files: the words are looked at before any daemon is.
+#[test]
+fn letters_that_are_none_are_told_with_what_to_do() {
+    let home = home();
+    let write = |name: &str, bytes: usize| {
+        fs::write(home.path().join(name), vec![b'x'; bytes]).expect("ours");
+    };
+    write("empty", 0);
+    write("large", (1 << 20) + 1);
+    write("fits", 1 << 20);
+    let to = ["push", "--to", "bob"];
+    for (args, says) in [
+        (&[][..], &["--msg <TEXT>", "--file <FILE>"][..]),
+        (&["--msg", ""], &["cannot send a letter to bob", "it says nothing", "try: --msg"]),
+        (&["--file", "empty"], &["it says nothing"]),
+        (&["-"], &["it says nothing"]),
+        (&["--file", "large"], &["at most 1.0 MiB (1048576 bytes)", "try: node share"]),
+        (&["--file", "gone"], &["gone cannot be read: No such file", "try: name a file"]),
+        (&["--file", "."], &[". cannot be read: Is a directory"]),
+        (&["--file", "\u{1b}[2J"], &["cannot be read"]),
+        (&["--msg", "hi", "-"], &["cannot be used with"]),
+        (&["--msg", "hi", "--file", "empty"], &["cannot be used with"]),
+        (&["hi"], &["invalid value 'hi'"]),
+        (&["--msg", "hi", "--hops", "5"], &["5 is not in 0..=4"]),
+        (&["--msg", "hi", "--hops", "x"], &["'x'"]),
+        (&["--msg", "hi", "--shards", "6/5"], &["K/N with 1 <= K <= N <= 128"]),
+        (&["--msg", "hi", "--shards", "0/5"], &["K/N"]),
+        (&["--msg", "hi", "--shards", "3/129"], &["K/N"]),
+        (&["--msg", "hi", "--shards", "3"], &["K/N"]),
+        (&["--msg", "hi", "--ttl", "8d"], &["from 1s to 7d"]),
+        (&["--msg", "hi", "--ttl", "7"], &["from 1s to 7d"]),
+        (&["--msg", "hi", "--id", ""], &["1 to 128 bytes"]),
+        (&["--msg", "hi", "--timeout", "1"], &["--wait"]),
+        (&["--msg", "hi", "--wait", "--timeout", "0"], &["0 is not in 1"]),
+        (&["--msg", "hi", "--json", "--plain"], &["cannot be used with"]),
+    ] {
+        let done = run(home.path(), &[&to[..], args].concat());
+        failed(&done, 2, says);
+        assert!(!done.stderr.contains('\u{1b}'), "{args:?}: raw control characters");
+    }
+    failed(&run(home.path(), &["push", "--msg", "hi"]), 2, &["--to <WHO>"]);
+    for args in [&["--limit", "0"][..], &["--limit", "x"], &["--plain", "--follow"], &["bob"]] {
+        failed(&run(home.path(), &[&["pull"], args].concat()), 2, &[]);
+    }
+    failed(&run(home.path(), &["letters", "show"]), 2, &["<ID>"]);
+    // What is right is what a daemon is looked for with.
+    failed(&run(home.path(), &[&to[..], &["--file", "fits"]].concat()), 3, &["no daemon to ask"]);
+}
+
+#[test]
+fn the_plain_forms_fail_in_one_word_and_keep_the_exit_status() {
+    let home = home();
+    for (args, code) in [
+        (&["push", "--to", "bob", "--msg", "hi", "--plain"][..], 3),
+        (&["push", "--to", "bob", "--msg", "", "--plain"], 2),
+        (&["pull", "--plain"], 3),
+    ] {
+        let done = run(home.path(), args);
+        assert_eq!((done.code, done.stdout.as_str()), (Some(code), "FAIL\n"), "{done:#?}");
+        assert_eq!(done.errors().len(), 1, "{done:#?}");
+    }
+}
+
+#[test]
+fn a_letter_to_nobody_or_to_oneself_is_not_taken() {
+    let alice = node("alice").start();
+    let own = alice.id.clone();
+    let push = |to: &str| alice.ask(&["push", "--to", to, "--msg", "hi"]);
+    failed(&push("nobody"), 1, &["cannot tell who \"nobody\" is", "try: node peers"]);
+    failed(&push("\u{1b}[2J"), 1, &["cannot tell who \"\\u{1b}[2J\" is"]);
+    failed(&push("192.0.2.1"), 1, &["192.0.2.1", "give its port, too"]);
+    failed(&push("127.0.0.1:1"), 1, &["cannot tell who is at 127.0.0.1:1"]);
+    for to in ["alice", own.as_str(), &own[..8]] {
+        failed(&push(to), 2, &["addressed to this node itself", "try: name another node"]);
+    }
+    let done = alice.ask(&["push", "--to", "nobody", "--msg", "hi", "--plain"]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(1), "FAIL\n"), "{done:#?}");
+    failed(&alice.ask(&["letters", "show", "xyz"]), 2, &["not the id of a letter", "first 8"]);
+    failed(&alice.ask(&["pull", "--with", "nobody"]), 1, &["cannot tell who"]);
+    failed(&alice.ask(&["letters", "--with", "nobody"]), 1, &["cannot tell who"]);
+    drop(alice);
 }
 
 #[test]
@@ -419,7 +508,7 @@ fn huge_and_odd_arguments_are_refused_politely() {
 #[test]
 fn help_and_version_are_printed_to_stdout() {
     let home = home();
-    for args in [&["--help"][..], &["-h"], &["--version"], &["peers", "--help"], &["help"]] {
+    for args in [&["--help"][..], &["-h"], &["--version"], &["push", "--help"], &["help"]] {
         let done = run(home.path(), args);
         assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""), "{args:?}");
         assert!(!done.stdout.is_empty(), "{args:?}");

@@ -134,7 +134,10 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
     ("cli", &["cli", "api", "settings", "store", "mesh", "pieces", "mail", "text", "actors"]),
     (
         "daemon",
-        &["daemon", "actors", "api", "cli", "mesh", "net", "settings", "store", "text", "wire"],
+        &[
+            "daemon", "actors", "api", "cli", "mail", "mesh", "net", "settings", "store", "text",
+            "wire",
+        ],
     ),
     ("lib", &[]),
     ("main", &[]),

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix::{Arbiter, Recipient};
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::lifeline::Lifeline;
-use super::messages::{PiecesView, Stop};
+use super::messages::{MailView, PiecesView, Stop};
 use super::services::Services;
 use super::voice::Voice;
+use crate::mail::rows::Recalled;
 use crate::mesh::book::Book;
 use crate::mesh::peers::Home;
 use crate::mesh::record::Crypto;
@@ -18,6 +20,7 @@ use crate::mesh::view::View;
 use crate::net::session::Shared;
 use crate::settings::{Loaded, Sources};
 use crate::store::book_db::BookDb;
+use crate::store::letters::LetterStore;
 use crate::store::pieces::PieceStore;
 use crate::store::state_dir::StateDir;
 
@@ -29,6 +32,8 @@ pub struct ControlParts {
     pub view: watch::Receiver<Arc<View>>,
     /// The files and transfers as they are.
     pub pieces: watch::Receiver<Arc<PiecesView>>,
+    /// What is told of letters.
+    pub mail: watch::Receiver<Arc<MailView>>,
     /// Tells when it has ended.
     pub lifeline: Lifeline,
 }
@@ -76,8 +81,26 @@ pub struct Boot {
     pub downloads: Option<PathBuf>,
     /// The files and transfers before any are known.
     pub pieces: watch::Sender<Arc<PiecesView>>,
+    /// Where letters are kept.
+    pub letters: LetterStore,
+    /// What the last run left of them.
+    pub recalled: Recalled,
+    /// What is told of letters before there is anything to tell.
+    pub mail: watch::Sender<Arc<MailView>>,
     /// Starts Control.
     pub control: StartControl,
-    /// Seed of all chance.
+    /// Seed of all chance that need not be secret.
     pub seed: u64,
+    /// Seed of the chance that must be.
+    pub secret: [u8; 32],
+}
+
+impl Boot {
+    /// Secret chance of one generation: no two draw the same.
+    pub(super) fn secret_of(&self, generation: u64) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.secret);
+        hash.update(generation.to_be_bytes());
+        hash.finalize().into()
+    }
 }

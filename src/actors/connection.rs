@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    BeatFrom, ChunkSent, Closed, Confirmed, GossipFrom, Handshaken, Hangup, Heard, PieceFrom,
-    RootDiffers, Verdict, WholeFrom,
+    BeatFrom, ChunkSent, Closed, Confirmed, GossipFrom, Handshaken, Hangup, Heard, MailFrom,
+    PacketFrom, PieceFrom, RootDiffers, Verdict, WholeFrom,
 };
 use super::post::{deliver, post};
 use crate::mesh::ConnId;
@@ -36,6 +36,11 @@ const BEATS_PER_SECOND: u32 = 256;
 const PIECES_BURST: u32 = 4096;
 const PIECES_PER_SECOND: u32 = 4096;
 
+/// The same for packets and messages about letters, each a turn of the one Courier. More than a relay takes by
+/// its settings, so that what is too much is told of and not only late.
+const MAIL_BURST: u32 = 4096;
+const MAIL_PER_SECOND: u32 = 8192;
+
 /// What every connection of one generation uses.
 pub struct Ports {
     /// TLS, network, clock, root digest.
@@ -56,6 +61,10 @@ pub struct Ports {
     pub gossip: Recipient<GossipFrom>,
     /// Topology.
     pub roots: Recipient<RootDiffers>,
+    /// Courier.
+    pub packets: Recipient<PacketFrom>,
+    /// Courier.
+    pub mail: Recipient<MailFrom>,
     /// Exchange.
     pub pieces: Recipient<PieceFrom>,
     /// Exchange.
@@ -225,6 +234,7 @@ impl Talk<'_> {
         let (peer, conn) = (*peer, *conn);
         let mut beats = Budget::new(BEATS_BURST, BEATS_PER_SECOND);
         let mut pieces = Budget::new(PIECES_BURST, PIECES_PER_SECOND);
+        let mut mail = Budget::new(MAIL_BURST, MAIL_PER_SECOND);
         let mut unconfirmed = self.dialled;
         loop {
             let next = match reader.next(&ports.shared, &self.link, &*ports.crypto).await {
@@ -240,6 +250,7 @@ impl Talk<'_> {
             let budget = match next {
                 Incoming::Heard { .. } | Incoming::Frame(Frame::Beat(_)) => Some(&mut beats),
                 Incoming::Frame(Frame::Pieces(_)) => Some(&mut pieces),
+                Incoming::Frame(Frame::Packet(_) | Frame::Mail(_)) => Some(&mut mail),
                 _ => None,
             };
             if let Some(budget) = budget {
@@ -264,6 +275,16 @@ impl Talk<'_> {
                 }
                 Incoming::Frame(Frame::Pieces(frame)) => {
                     if ports.pieces.send(PieceFrom { peer, conn, frame }).await.is_err() {
+                        return Ended::Ours;
+                    }
+                }
+                Incoming::Frame(Frame::Packet(packet)) => {
+                    if ports.packets.send(PacketFrom { peer, conn, packet }).await.is_err() {
+                        return Ended::Ours;
+                    }
+                }
+                Incoming::Frame(Frame::Mail(frame)) => {
+                    if ports.mail.send(MailFrom { peer, conn, frame }).await.is_err() {
                         return Ended::Ours;
                     }
                 }

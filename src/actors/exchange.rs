@@ -11,10 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient,
-    WrapFuture,
-};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient};
 use tokio::sync::watch;
 
 pub use self::disk::Shelves;
@@ -163,27 +160,6 @@ impl Exchange {
 
     fn now_ms(&self) -> u64 {
         self.place.start_ms + self.turn.now().as_ms()
-    }
-
-    /// Sends to another actor and comes back with the answer. One that is gone takes us with it soon.
-    fn ask<M, F>(&self, to: &Recipient<M>, message: M, ctx: &mut Context<Self>, then: F)
-    where
-        M: Message + Send + 'static,
-        M::Result: Send,
-        F: FnOnce(&mut Exchange, M::Result, &mut Context<Self>) + 'static,
-    {
-        let asked = to.send(message).into_actor(self);
-        ctx.spawn(asked.map(|answer, exchange, ctx| {
-            if let Ok(answer) = answer {
-                then(exchange, answer, ctx);
-            }
-        }));
-    }
-
-    /// Hands the core an event after the turn that is under way.
-    fn later(&self, name: &'static str, event: Event, ctx: &mut Context<Self>) {
-        let nothing = std::future::ready(()).into_actor(self);
-        ctx.spawn(nothing.map(move |(), exchange, ctx| exchange.handle_event(name, event, ctx)));
     }
 
     fn send(&mut self, peer: NodeId, frame: PieceFrame) {

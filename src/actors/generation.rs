@@ -7,22 +7,28 @@ use actix::{Actor, Addr, Arbiter, AsyncContext, Context, SyncArbiter};
 use tokio::sync::watch;
 
 use super::connection;
+use super::courier::{self, Courier};
 use super::disk::Disk;
 use super::exchange::{self, Exchange};
 use super::heartbeat::{self, Heartbeat};
+use super::letterbox::Letterbox;
 use super::lifeline::Lifeline;
 use super::messages::{
-    Arrived, Child, Close, Closed, ConfigWanted, Configure, Exited, Goodbye, Open, PiecesView,
-    Reload, Shutdown, Stop,
+    Arrived, Child, Close, Closed, ConfigWanted, Configure, Exited, Goodbye, MailView, Open,
+    PiecesView, Reload, Shutdown, Stop,
 };
 use super::policy;
 use super::post::{deliver, to};
 use super::registry::{self, Registry};
+use super::sealers::Sealers;
 use super::services::Services;
 use super::shelf::Shelf;
 use super::topology::{self, Topology};
 use super::turn::Turn;
 use super::voice::Voice;
+use crate::mail::courier as mail;
+use crate::mail::rows::Recalled;
+use crate::mail::work::RealSealer;
 use crate::mesh::book::Book;
 use crate::mesh::peers::{Home, Peers};
 use crate::mesh::pulse::Pulse;
@@ -33,6 +39,7 @@ use crate::net::session::Shared;
 use crate::pieces::exchange as pieces;
 use crate::settings::Settings;
 use crate::store::book_db::BookDb;
+use crate::store::letters::LetterStore;
 use crate::store::pieces::PieceStore;
 
 /// Threads that check and write pieces and read blocks: enough to keep two cores hashing.
@@ -41,6 +48,9 @@ const QUICK_SHELVES: usize = 2;
 const SYNC_SHELVES: usize = 2;
 /// Threads for what takes hours: hashing what is shared, or what is there of a download.
 const LONG_SHELVES: usize = 2;
+
+/// Most threads for the cryptography of letters.
+const SEALERS_MAX: usize = 8;
 
 /// Everything a generation is built from.
 pub struct Plans<'a> {
@@ -68,10 +78,18 @@ pub struct Plans<'a> {
     pub downloads: Option<PathBuf>,
     /// Who shows files.
     pub pieces: watch::Sender<Arc<PiecesView>>,
+    /// Where letters are kept.
+    pub letters: LetterStore,
+    /// What the last run (or generation) left of them.
+    pub recalled: Recalled,
+    /// Who shows letters.
+    pub mail: watch::Sender<Arc<MailView>>,
     /// Standard output.
     pub voice: Voice,
-    /// Seed of all chance.
+    /// Seed of all chance that need not be secret.
     pub seed: u64,
+    /// Seed of the chance that must be.
+    pub secret: [u8; 32],
 }
 
 /// What the Supervisor itself answers.
@@ -97,8 +115,13 @@ pub struct Generation {
     pub(super) topology: Addr<Topology>,
     pub(super) disk: Addr<Disk>,
     pub(super) exchange: Addr<Exchange>,
+    pub(super) courier: Addr<Courier>,
     #[cfg(test)]
     pub(super) shelf: Addr<Shelf>,
+    #[cfg(test)]
+    pub(super) letterbox: Addr<Letterbox>,
+    #[cfg(test)]
+    pub(super) sealers: Addr<Sealers>,
     /// What connections of this generation use.
     pub ports: Arc<connection::Ports>,
 }
@@ -114,9 +137,10 @@ impl Generation {
         let heartbeat_ctx = Context::<Heartbeat>::new();
         let topology_ctx = Context::<Topology>::new();
         let exchange_ctx = Context::<Exchange>::new();
+        let courier_ctx = Context::<Courier>::new();
         let (registry, heartbeat, topology) =
             (registry_ctx.address(), heartbeat_ctx.address(), topology_ctx.address());
-        let exchange = exchange_ctx.address();
+        let (exchange, courier) = (exchange_ctx.address(), courier_ctx.address());
         let (me, start_ms) = (plans.home.me, plans.home.start_ms);
         let disk = {
             let (book_db, lifeline) = (plans.book_db, lifeline(Child::Disk));
@@ -126,7 +150,7 @@ impl Generation {
         let core = TopologyCore::new(plans.identity, policy::topology(settings), crypto.clone());
         let card = core.card();
         let ports = topology::Ports {
-            graph: [to(&registry), to(&heartbeat), to(&exchange)],
+            graph: [to(&registry), to(&heartbeat), to(&exchange), to(&courier)],
             dropped: to(&heartbeat),
             card: to(&registry),
             epoch: to(&registry),
@@ -154,7 +178,7 @@ impl Generation {
         let ports = registry::Ports {
             open: above.open.clone(),
             close: above.close.clone(),
-            links: [to(&heartbeat), to(&topology), to(&exchange)],
+            links: [to(&heartbeat), to(&topology), to(&exchange), to(&courier)],
             reachable: to(&topology),
             learned: to(&topology),
             call_back: to(&topology),
@@ -193,16 +217,57 @@ impl Generation {
             lifeline(Child::Exchange),
         ));
 
-        let ports =
-            link_ports(settings, shared, crypto, &registry, &heartbeat, &topology, &exchange);
+        let letterboxes = || {
+            let (store, exited) = (plans.letters.clone(), above.exited.clone());
+            let lifeline = move || Lifeline::new(exited.clone(), Child::Letterbox, generation);
+            SyncArbiter::start(1, move || Letterbox::new(store.clone(), lifeline()))
+        };
+        let (writer, reader) = (letterboxes(), letterboxes());
+        let sealers = {
+            let (sealer, exited) =
+                (Arc::new(RealSealer::new(crypto.clone())), above.exited.clone());
+            let lifeline = move || Lifeline::new(exited.clone(), Child::Sealers, generation);
+            SyncArbiter::start(sealer_threads(), move || Sealers::new(sealer.clone(), lifeline()))
+        };
+        let home = mail::Home { me, start_ms, seed: plans.secret };
+        let core = mail::Courier::new(home, policy::mail(settings), plans.recalled);
+        let ports = courier::Ports {
+            letterbox: wire_letterboxes(&writer, &reader),
+            wrap: to(&sealers),
+            peel: to(&sealers),
+            need_link: to(&registry),
+            note: to(&registry),
+            keys: to(&topology),
+            view: plans.mail,
+        };
+        courier_ctx.run(Courier::new(
+            Turn::new(core, clock),
+            ports,
+            plans.letters,
+            settings,
+            lifeline(Child::Courier),
+        ));
+
+        let ports = ports_of_links(
+            settings,
+            shared,
+            crypto,
+            (&registry, &heartbeat, &topology),
+            (&exchange, &courier),
+        );
         Generation {
             registry,
             heartbeat,
             topology,
             disk,
             exchange,
+            courier,
             #[cfg(test)]
             shelf: quick,
+            #[cfg(test)]
+            letterbox: writer,
+            #[cfg(test)]
+            sealers,
             ports,
         }
     }
@@ -218,6 +283,7 @@ impl Generation {
             peers: to(&self.registry),
             status: to(&self.registry),
             why: to(&self.registry),
+            pins: to(&self.registry),
             connect: to(&self.registry),
             disconnect: to(&self.registry),
             pin: to(&self.registry),
@@ -229,6 +295,12 @@ impl Generation {
             get_file: to(&self.exchange),
             stop_transfer: to(&self.exchange),
             forget: to(&self.exchange),
+            push: to(&self.courier),
+            letters: to(&self.courier),
+            letter: to(&self.courier),
+            pull: to(&self.courier),
+            acknowledge: to(&self.courier),
+            relays: to(&self.courier),
             config: above.config.clone(),
             reload: above.reload.clone(),
             shutdown: above.shutdown.clone(),
@@ -241,9 +313,11 @@ impl Generation {
         deliver(&to(&self.heartbeat), Configure(settings.clone()));
         deliver(&to(&self.topology), Configure(settings.clone()));
         deliver(&to(&self.exchange), Configure(settings.clone()));
+        deliver(&to(&self.courier), Configure(settings.clone()));
         let (shared, crypto) = (self.ports.shared.clone(), self.ports.crypto.clone());
-        let Generation { registry, heartbeat, topology, exchange, .. } = &*self;
-        self.ports = link_ports(settings, shared, crypto, registry, heartbeat, topology, exchange);
+        let mesh = (&self.registry, &self.heartbeat, &self.topology);
+        let services = (&self.exchange, &self.courier);
+        self.ports = ports_of_links(settings, shared, crypto, mesh, services);
     }
 
     /// Tells the registry that a connection ended without saying so itself.
@@ -274,19 +348,18 @@ impl Generation {
         deliver(&to(&self.heartbeat), Stop);
         deliver(&to(&self.topology), Stop);
         deliver(&to(&self.exchange), Stop);
+        deliver(&to(&self.courier), Stop);
         deliver(&to(&self.disk), Stop);
     }
 }
 
 /// What connections use, with the bounds that are in force now.
-fn link_ports(
+fn ports_of_links(
     settings: &Settings,
     shared: Arc<Shared>,
     crypto: Arc<dyn Crypto + Send + Sync>,
-    registry: &Addr<Registry>,
-    heartbeat: &Addr<Heartbeat>,
-    topology: &Addr<Topology>,
-    exchange: &Addr<Exchange>,
+    (registry, heartbeat, topology): (&Addr<Registry>, &Addr<Heartbeat>, &Addr<Topology>),
+    (exchange, courier): (&Addr<Exchange>, &Addr<Courier>),
 ) -> Arc<connection::Ports> {
     Arc::new(connection::Ports {
         shared,
@@ -298,6 +371,8 @@ fn link_ports(
         beats: to(heartbeat),
         gossip: to(topology),
         roots: to(topology),
+        packets: to(courier),
+        mail: to(courier),
         pieces: to(exchange),
         wholes: to(exchange),
         sent: to(exchange),
@@ -305,6 +380,25 @@ fn link_ports(
         stalled: settings.network.link.stalled_timeout.duration(),
         lanes: policy::lanes(settings),
     })
+}
+
+/// One thread for each processor, as far as that is of use to one daemon.
+fn sealer_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(SEALERS_MAX)
+}
+
+/// Who does what on letters: nobody who reads waits for a sync.
+fn wire_letterboxes(writer: &Addr<Letterbox>, reader: &Addr<Letterbox>) -> courier::Letterboxes {
+    courier::Letterboxes {
+        commit: to(writer),
+        mark_read: to(writer),
+        body: to(reader),
+        kept: to(reader),
+        written: to(reader),
+        written_one: to(reader),
+        received: to(reader),
+        unread: to(reader),
+    }
 }
 
 /// Who does what on the files: nothing waits behind what takes longer than itself.

@@ -2,6 +2,7 @@
 
 mod asked;
 mod calls;
+mod letters;
 mod mail;
 mod pieces;
 mod shelf;
@@ -24,6 +25,7 @@ use crate::net::session::Origin;
 use crate::wire::ByeFrame;
 pub use asked::*;
 pub use calls::*;
+pub use letters::*;
 pub use mail::*;
 pub use pieces::*;
 pub use shelf::*;
@@ -55,6 +57,12 @@ pub enum Child {
     Disk,
     /// The Exchange.
     Exchange,
+    /// The Courier.
+    Courier,
+    /// One thread of the Letterbox.
+    Letterbox,
+    /// One thread of the Sealers.
+    Sealers,
     /// One thread of the Shelf.
     Shelf,
     /// The Listener.
@@ -159,7 +167,7 @@ pub struct Closed {
     pub how: Ended,
 }
 
-/// Heartbeat, Topology, Exchange: a link is up or down. Never lost.
+/// Heartbeat, Topology, Exchange, Courier: a link is up or down. Never lost.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct LinkChanged {
@@ -234,7 +242,7 @@ pub struct RootDiffers {
 
 // ---- between the cores ----
 
-/// PeerRegistry, Heartbeat, Exchange: the graph as it is now. Latest wins.
+/// PeerRegistry, Heartbeat, Exchange, Courier: the graph as it is now. Latest wins.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct GraphChanged(pub Arc<View>);

@@ -3,10 +3,12 @@
 
 pub mod boot;
 mod connection;
+mod courier;
 mod disk;
 mod exchange;
 mod generation;
 mod heartbeat;
+mod letterbox;
 mod lifeline;
 mod listener;
 pub mod messages;
@@ -14,6 +16,7 @@ mod notices;
 pub mod policy;
 mod post;
 mod registry;
+mod sealers;
 pub mod services;
 mod shelf;
 mod signals;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::messages::SettingRow;
+use crate::mail;
 use crate::mesh::graph;
 use crate::mesh::trust::Rules;
 use crate::mesh::{peers, pulse, topology};
 use crate::net::lanes::LaneLimits;
 use crate::pieces;
-use crate::settings::{Loaded, Settings, Trust};
+use crate::settings::{DirectFallback, Loaded, Settings, Trust};
 use crate::store::pieces::Limits;
 
 fn size(n: u32) -> usize {
@@ -79,6 +80,42 @@ pub fn pieces(settings: &Settings) -> pieces::event::Policy {
         transfers_max: size(files.transfers_max),
         files_max: size(files.files_max),
         index_max: size(files.index_max),
+    }
+}
+
+/// For the courier.
+pub fn mail(settings: &Settings) -> mail::event::Policy {
+    let (relay, letters) = (&settings.relay, &settings.mail);
+    mail::event::Policy {
+        volunteer: relay.volunteer,
+        mailbox: relay.mailbox,
+        packets_per_second: relay.packets_per_second,
+        packets_per_second_per_link: relay.packets_per_second_per_link,
+        hops: letters.hops,
+        fallback: match letters.direct_fallback {
+            DirectFallback::Always => mail::event::Fallback::Always,
+            DirectFallback::Ask => mail::event::Fallback::Ask,
+            DirectFallback::Never => mail::event::Fallback::Never,
+        },
+        ttl: letters.ttl.duration(),
+        body_bytes_max: size(letters.body_bytes_max),
+        outbox_max: size(letters.outbox_letters_max),
+        mailboxes: letters.mailboxes.into(),
+        read_receipts: letters.read_receipts,
+        requests_per_day: letters.requests_per_day,
+    }
+}
+
+/// For the letters on disk.
+pub fn letters(settings: &Settings) -> mail::rows::Limits {
+    let (relay, letters) = (&settings.relay, &settings.mail);
+    mail::rows::Limits {
+        inbox_bytes: letters.inbox_bytes_max,
+        inbox_letters: letters.inbox_letters_max.into(),
+        history_letters: letters.history_letters_max.into(),
+        kept_bytes: relay.kept_bytes_max_per_reader,
+        kept_letters: relay.kept_letters_max_per_reader.into(),
+        kept_bytes_all: relay.kept_bytes_max,
     }
 }
 

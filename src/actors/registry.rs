@@ -44,7 +44,7 @@ pub struct Ports {
     /// Supervisor.
     pub close: Recipient<Close>,
     /// Heartbeat, Topology and Exchange.
-    pub links: [Recipient<LinkChanged>; 3],
+    pub links: [Recipient<LinkChanged>; 4],
     /// Topology.
     pub reachable: Recipient<Reachable>,
     /// Topology.

@@ -3,8 +3,9 @@
 use actix::Recipient;
 
 use super::messages::{
-    ConfigWanted, Connect, Disconnect, Forget, GetFile, PeersWanted, Probe, Reload, SetBanned,
-    SetPinned, Share, Shout, Shutdown, StatusWanted, StopTransfer, UnpinLabel, WhyWanted,
+    Acknowledge, ConfigWanted, Connect, Disconnect, Forget, GetFile, LetterWanted, LettersWanted,
+    PeersWanted, PinsWanted, Probe, Pull, Push, RelaysWanted, Reload, SetBanned, SetPinned, Share,
+    Shout, Shutdown, StatusWanted, StopTransfer, UnpinLabel, WhyWanted,
 };
 
 /// Who answers what.
@@ -15,6 +16,8 @@ pub struct Services {
     pub status: Recipient<StatusWanted>,
     /// Registry: evidence.
     pub why: Recipient<WhyWanted>,
+    /// Registry: who was seen first under a name.
+    pub pins: Recipient<PinsWanted>,
     /// Registry: dial.
     pub connect: Recipient<Connect>,
     /// Registry: close.
@@ -37,6 +40,18 @@ pub struct Services {
     pub stop_transfer: Recipient<StopTransfer>,
     /// Exchange: forget a file.
     pub forget: Recipient<Forget>,
+    /// Courier: send a letter.
+    pub push: Recipient<Push>,
+    /// Courier: what was sent, and with whom.
+    pub letters: Recipient<LettersWanted>,
+    /// Courier: one letter that was sent.
+    pub letter: Recipient<LetterWanted>,
+    /// Courier: what came.
+    pub pull: Recipient<Pull>,
+    /// Courier: somebody has been shown what came.
+    pub acknowledge: Recipient<Acknowledge>,
+    /// Courier: who could pass letters on.
+    pub relays: Recipient<RelaysWanted>,
     /// Supervisor: settings in force.
     pub config: Recipient<ConfigWanted>,
     /// Supervisor: read the settings again.

@@ -4,13 +4,14 @@
 //! generation is dropped and built again from disk by the function that built the first one. Three failed
 //! generations within a minute end the process with 70, for systemd to start it again.
 
+mod settings;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, MessageResult,
-    ResponseFuture, System, WrapFuture,
+    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, System,
+    WrapFuture,
 };
 
 use super::boot::{Boot, ControlHandle, ControlParts};
@@ -18,17 +19,12 @@ use super::connection::Connection;
 use super::generation::{Above, Generation, Plans};
 use super::lifeline::Lifeline;
 use super::listener::Listener;
-use super::messages::{
-    Child, Close, Closed, ConfigWanted, Exited, Hangup, Open, Refused, Reload, Reloaded, Shutdown,
-    Stop,
-};
-use super::policy;
+use super::messages::{Child, Close, Closed, Exited, Hangup, Open, Shutdown, Stop};
 use super::post::{deliver, to};
 use super::signals::signals;
 use crate::mesh::ConnId;
 use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::EPOCH_MAX;
-use crate::settings::{Loaded, diff, in_force, load};
 use crate::store::book_db::BookDb;
 use crate::wire::ByeFrame;
 
@@ -155,7 +151,11 @@ impl Supervisor {
             store: boot.store.clone(),
             downloads: boot.downloads.clone(),
             pieces: boot.pieces.clone(),
+            letters: boot.letters.clone(),
+            recalled: std::mem::take(&mut boot.recalled),
+            mail: boot.mail.clone(),
             voice: boot.voice.clone(),
+            secret: boot.secret_of(self.generation),
             seed: boot.seed.wrapping_add(self.generation),
         };
         self.actors = Some(Generation::build(plans, &above, &self.threads.disk));
@@ -185,6 +185,7 @@ impl Supervisor {
             services: actors.services(&Self::above(ctx)),
             view: self.boot.view.subscribe(),
             pieces: self.boot.pieces.subscribe(),
+            mail: self.boot.mail.subscribe(),
             lifeline: Lifeline::new(exited, Child::Control, self.generation),
         };
         self.control = Some((self.boot.control)(parts, &self.threads.web));
@@ -252,20 +253,11 @@ impl Supervisor {
             self.boot.book = book;
             self.boot.book_db = book_db;
         }
+        self.boot.recalled = self.boot.letters.recall()?;
         let unix_ms = self.boot.identity.start_ms + self.boot.shared.clock.now().as_ms();
         let epoch = unix_ms.max(self.boot.identity.epoch + 1).min(EPOCH_MAX);
         self.boot.identity.epoch = epoch;
         self.boot.book.epoch = epoch;
-        Ok(())
-    }
-
-    /// Puts in force what a running daemon can take of newly read settings.
-    fn take_settings(&mut self, loaded: Loaded) -> Result<(), Refused> {
-        let loaded = in_force(&self.boot.loaded, loaded);
-        self.boot.loaded = loaded.map_err(|problems| Refused { why: problems.to_string() })?;
-        if let Some(actors) = &mut self.actors {
-            actors.configure(&Arc::new(self.boot.loaded.settings.clone()));
-        }
         Ok(())
     }
 
@@ -410,39 +402,6 @@ impl Handler<Shutdown> for Supervisor {
 
     fn handle(&mut self, Shutdown { why, leave }: Shutdown, ctx: &mut Context<Self>) {
         self.begin_stop(why, leave, ctx);
-    }
-}
-
-impl Handler<ConfigWanted> for Supervisor {
-    type Result = MessageResult<ConfigWanted>;
-
-    fn handle(&mut self, _: ConfigWanted, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(policy::setting_rows(&self.boot.loaded))
-    }
-}
-
-impl Handler<Reload> for Supervisor {
-    type Result = ResponseFuture<Result<Reloaded, Refused>>;
-
-    fn handle(&mut self, _: Reload, _: &mut Context<Self>) -> Self::Result {
-        let result = match load(&self.boot.sources) {
-            Err(problems) => Err(Refused { why: problems.to_string() }),
-            Ok(loaded) => {
-                let changes = diff(&self.boot.loaded, &loaded);
-                let keys = |changes: &[crate::settings::Change]| {
-                    changes.iter().map(|c| c.key.to_owned()).collect::<Vec<_>>()
-                };
-                let (applied, needs_restart) =
-                    (keys(&changes.applied), keys(&changes.needs_restart));
-                log::info!(
-                    "settings reloaded: {} applied, {} need a restart {needs_restart:?}",
-                    applied.len(),
-                    needs_restart.len()
-                );
-                self.take_settings(loaded).map(|()| Reloaded { applied, needs_restart })
-            }
-        };
-        Box::pin(async { result })
     }
 }
 

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use super::lifeline::Lifeline;
 use super::messages::{
     CallBack, Called, CardChanged, Configure, Dropped, EpochChanged, Goodbye, GossipFrom,
-    GraphChanged, Learned, LinkChange, LinkChanged, Measured, Reachable, Refused, RootDiffers,
-    Shout, Stop,
+    GraphChanged, KeysChanged, Learned, LinkChange, LinkChanged, Measured, Reachable, Refused,
+    RootDiffers, Shout, Stop,
 };
 use super::notices::Notices;
 use super::policy;
@@ -24,15 +24,15 @@ use crate::mesh::{NodeId, Ver};
 use crate::net::lanes::Link;
 use crate::net::session::Shared;
 use crate::wire::Frame;
-use crate::wire::bounded::Text;
+use crate::wire::bounded::{Blob, Text};
 
 /// Messages that wait; behind them the links are not read.
 const MAILBOX: usize = 256;
 
 /// Whom the Topology tells.
 pub struct Ports {
-    /// PeerRegistry, Heartbeat and Exchange.
-    pub graph: [Recipient<GraphChanged>; 3],
+    /// PeerRegistry, Heartbeat, Exchange and Courier.
+    pub graph: [Recipient<GraphChanged>; 4],
     /// Heartbeat.
     pub dropped: Recipient<Dropped>,
     /// PeerRegistry.
@@ -180,6 +180,18 @@ impl Handler<Learned> for Topology {
 
     fn handle(&mut self, Learned(record): Learned, ctx: &mut Context<Self>) {
         self.handle_event("Learned", Event::Learned { record }, ctx);
+    }
+}
+
+impl Handler<KeysChanged> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, KeysChanged(keys): KeysChanged, ctx: &mut Context<Self>) {
+        match Blob::new(keys.to_vec()) {
+            Ok(keys) => self.handle_event("Keys", Event::Keys(keys), ctx),
+            Err(error) => log::error!("our mail keys do not fit a card: {error}"),
+        }
+        self.tell_card();
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use actix::{Actor, AsyncContext, Context, SpawnHandle};
+use actix::{
+    Actor, ActorFutureExt, AsyncContext, Context, Message, Recipient, SpawnHandle, WrapFuture,
+};
 
 use crate::mesh::{Core, Time};
 use crate::net::session::Clock;
@@ -52,6 +54,30 @@ pub trait Driver: Actor<Context = Context<Self>> {
         let now = turn.clock.now();
         turn.core.handle(now, event, &mut out);
         settle(self, name, begun, out, ctx);
+    }
+
+    /// Hands the core an event after the turn that is under way.
+    fn later(&self, name: &'static str, event: <Self::Core as Core>::Event, ctx: &mut Context<Self>)
+    where
+        <Self::Core as Core>::Event: 'static,
+    {
+        let nothing = std::future::ready(()).into_actor(self);
+        ctx.spawn(nothing.map(move |(), actor, ctx| actor.handle_event(name, event, ctx)));
+    }
+
+    /// Sends to another actor and comes back with the answer. One that is gone takes us with it soon.
+    fn ask<M, F>(&self, to: &Recipient<M>, message: M, ctx: &mut Context<Self>, then: F)
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        F: FnOnce(&mut Self, M::Result, &mut Context<Self>) + 'static,
+    {
+        let asked = to.send(message).into_actor(self);
+        ctx.spawn(asked.map(|answer, actor, ctx| {
+            if let Ok(answer) = answer {
+                then(actor, answer, ctx);
+            }
+        }));
     }
 }
 

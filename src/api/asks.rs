@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::shapes::{HexFile, HexId};
+use super::shapes::{HexFile, HexId, HexLetter};
 use crate::actors::messages;
 
 /// Asks for something about one node.
@@ -29,6 +29,57 @@ pub struct AskConnect {
 pub struct AskShout {
     /// At most 16 KiB.
     pub text: String,
+}
+
+/// `POST letters`: exactly one of `text` and `body_base64`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskPush {
+    /// Id, local name, prefix of an id, label, IP or `IP:port`.
+    pub to: String,
+    /// What to say: 1 byte to 1 MiB, or what the settings allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The same, for bytes that are no UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_base64: Option<String>,
+    /// Relays to pass, 0 to 4; the setting's if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hops: Option<u8>,
+    /// In how many fragments, and how many of them are needed: `3/5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<String>,
+    /// Seconds until it is given up, 1 to 604800; the setting's if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_s: Option<u32>,
+    /// The writer's own name for it, 1 to 128 bytes: the same again is the same letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// `POST inbox/ack`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskAcknowledge {
+    /// The letters that somebody has been shown.
+    pub letters: Vec<Came>,
+}
+
+/// Names a letter that came: its id is unique for one sender only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Came {
+    /// Which.
+    pub id: HexLetter,
+    /// Who signed it.
+    pub from: HexId,
+}
+
+/// Answer to `inbox/ack`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// How many of them were unread until now.
+    pub acknowledged: usize,
 }
 
 /// Answer to `ping`.

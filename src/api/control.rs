@@ -61,10 +61,11 @@ struct Control {
 impl Control {
     fn begin(&mut self, ctx: &mut Context<Self>) -> Result<(), String> {
         let parts = self.parts.take().ok_or("started twice")?;
-        let ControlParts { services, view, pieces, lifeline } = parts;
+        let ControlParts { services, view, pieces, mail, lifeline } = parts;
         self.lifeline = Some(lifeline);
         let Plan { listen, facts, dir, graph_files } = self.plan.clone();
-        let serving = serve(listen, services, facts, view.clone(), pieces, self.drain.clone());
+        let drain = self.drain.clone();
+        let serving = serve(listen, services, facts, view.clone(), pieces, mail, drain);
         let Serving { addr, handle, server } = serving.map_err(|e| match &e {
             super::ApiError::Listen { source, .. } => format!("{e}: {source}"),
             super::ApiError::NotLoopback(_) => e.to_string(),

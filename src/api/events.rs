@@ -3,6 +3,9 @@
 //! A stream begins with every row there is, so that who reads it needs nothing else; then comes each row that
 //! is new or shown otherwise (`transfer`, `piece`), and the names of those that are gone (`gone`). Who reads
 //! slowly is told less often, never more at once.
+//!
+//! Of letters it tells what happens from its beginning on (`letter`: one came, `outbox`: one that was sent is in
+//! another state); who reads too slowly for that is told how many of these it `missed`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,8 +22,10 @@ use super::failure::{Code, Failure};
 use super::guard::Drain;
 use super::read::only;
 use super::server::Context;
-use super::shapes::{self, Gone, HexFile, Shaped};
-use crate::actors::messages::{File, PiecesView, Transfer};
+use super::shapes::{
+    self, CameEvent, Gone, HexFile, HexId, HexLetter, Missed, OutboxEvent, Shaped,
+};
+use crate::actors::messages::{File, Happened, MailView, PiecesView, Transfer};
 use crate::pieces::FileId;
 use crate::pieces::event::TransferId;
 
@@ -55,20 +60,24 @@ async fn events(context: web::Data<Context>) -> Result<HttpResponse, Failure> {
             "close a dashboard, or ask again and again instead: GET transfers",
         )
     })?;
-    let told = stream(context.pieces.clone(), context.drain.clone(), place, HEARTBEAT);
+    let (pieces, mail) = (context.pieces.clone(), context.mail.clone());
+    let told = stream(pieces, mail, context.drain.clone(), place, HEARTBEAT);
     Ok(HttpResponse::Ok().content_type("text/event-stream").streaming(told))
 }
 
 /// What one reader is told, as long as `place` is theirs.
 pub(super) fn stream(
     mut pieces: watch::Receiver<Arc<PiecesView>>,
+    mut mail: watch::Receiver<Arc<MailView>>,
     drain: Drain,
     place: OwnedSemaphorePermit,
     heartbeat: Duration,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     pieces.mark_changed();
     let told = Arc::default();
-    let teller = Teller { pieces, drain, told, telling: None, heartbeat, _place: place };
+    let news = mail.borrow_and_update().news.back().map_or(0, |news| news.number);
+    let teller =
+        Teller { pieces, mail, drain, told, telling: None, news, heartbeat, _place: place };
     stream::unfold(teller, |mut teller| async move {
         let text = teller.next().await?;
         Some((Ok(Bytes::from(text)), teller))
@@ -78,11 +87,14 @@ pub(super) fn stream(
 /// Tells one stream.
 struct Teller {
     pieces: watch::Receiver<Arc<PiecesView>>,
+    mail: watch::Receiver<Arc<MailView>>,
     drain: Drain,
     /// What was told of last, in whole.
     told: Arc<PiecesView>,
     /// What is being told of, and how many of its rows are done.
     telling: Option<(Arc<PiecesView>, usize)>,
+    /// The last news of letters that were told.
+    news: u64,
     heartbeat: Duration,
     _place: OwnedSemaphorePermit,
 }
@@ -95,22 +107,30 @@ impl Teller {
                 return None;
             }
             let mut text = String::new();
+            if self.telling.is_none() && self.pieces.has_changed().ok()? {
+                self.telling = Some((self.pieces.borrow_and_update().clone(), 0));
+            }
             if let Some((now, done)) = self.telling.take() {
                 self.telling =
                     say(&self.told, &now, done, &mut text).map(|done| (now.clone(), done));
                 if self.telling.is_none() {
                     self.told = now;
                 }
-                if !text.is_empty() {
-                    return Some(text);
-                }
+            }
+            // Both in one turn: many news of the one never keep the other from being told.
+            self.news = say_news(&self.mail.borrow_and_update(), self.news, &mut text);
+            if !text.is_empty() {
+                return Some(text);
+            }
+            if self.telling.is_some() {
                 continue;
             }
             tokio::select! {
                 changed = self.pieces.changed() => {
                     changed.ok()?;
-                    self.telling = Some((self.pieces.borrow_and_update().clone(), 0));
+                    self.pieces.mark_changed();
                 }
+                changed = self.mail.changed() => changed.ok()?,
                 () = tokio::time::sleep(self.heartbeat) => return Some(": still here\n\n".into()),
                 () = self.drain.wait() => return None,
             }
@@ -146,6 +166,36 @@ fn say(told: &PiecesView, now: &PiecesView, from: usize, text: &mut String) -> O
         }
     }
     None
+}
+
+/// Says what happened to letters after number `told`, until about a chunk is full: the last number that is told
+/// now. Where the numbers begin anew (the daemon has built its actors again), so does what is told.
+fn say_news(mail: &MailView, told: u64, text: &mut String) -> u64 {
+    let (Some(first), Some(last)) = (mail.news.front(), mail.news.back()) else { return told };
+    let mut told = if last.number < told { first.number.saturating_sub(1) } else { told };
+    if first.number > told + 1 {
+        event("missed", Missed { count: first.number - told - 1 }, text);
+        told = first.number - 1;
+    }
+    let begun = told;
+    for news in mail.news.iter().filter(|news| news.number > begun) {
+        let at_ms = news.at_ms;
+        match &news.what {
+            Happened::Came { id, from } => {
+                let (id, from) = (HexLetter(*id), HexId(*from));
+                event("letter", CameEvent { id, from, at_ms }, text);
+            }
+            Happened::Turned { id, to, state, why } => {
+                let (id, to, why) = (HexLetter(*id), HexId(*to), why.clone());
+                event("outbox", OutboxEvent { id, to, state: (*state).into(), why, at_ms }, text);
+            }
+        }
+        told = news.number;
+        if text.len() >= CHUNK_BYTES {
+            break;
+        }
+    }
+    told
 }
 
 fn say_gone(told: &PiecesView, now: &PiecesView, text: &mut String) {

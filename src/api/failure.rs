@@ -15,6 +15,9 @@ use super::who::WhoError;
 use crate::actors::messages::Refused;
 use crate::pieces::FileId;
 
+/// Most letters listed that could be meant.
+const CANDIDATES_MAX: usize = 8;
+
 /// What went wrong, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +94,12 @@ impl Failure {
         Failure { status, problem: Problem { code, what, why, remedy, candidates: Vec::new() } }
     }
 
+    /// The same with another word on what to do.
+    pub fn trying(mut self, remedy: impl Into<String>) -> Failure {
+        self.problem.remedy = remedy.into();
+        self
+    }
+
     /// The request is wrong: 400.
     pub fn usage(why: impl Into<String>, remedy: &str) -> Failure {
         Failure::new(StatusCode::BAD_REQUEST, Code::Usage, "cannot read the request", why, remedy)
@@ -144,6 +153,17 @@ impl Failure {
         }
     }
 
+    /// Several letters begin so: 409. `fits` are their ids, and the labels of their readers.
+    pub fn which_letter(text: &str, fits: Vec<(String, String)>) -> Failure {
+        let what = format!("cannot tell which letter \"{text}\" is");
+        let (status, why) = (StatusCode::CONFLICT, format!("{} letters begin so", fits.len()));
+        let mut failure =
+            Failure::new(status, Code::Ambiguous, what, why, "write more digits of its id");
+        let fits = fits.into_iter().take(CANDIDATES_MAX);
+        failure.problem.candidates = fits.map(|(id, label)| Candidate { id, label }).collect();
+        failure
+    }
+
     /// Understood and not done: 409.
     pub fn refused(what: &str, refused: Refused) -> Failure {
         Failure::new(StatusCode::CONFLICT, Code::Refused, what, refused.why, "")
@@ -187,7 +207,8 @@ impl Failure {
 
     /// The body is wrong: 400, 413 or 415.
     pub fn body(error: &JsonPayloadError) -> Failure {
-        let mut failure = Failure::usage(error.to_string(), "send one JSON object, at most 1 MiB");
+        let remedy = "send one JSON object, at most 1 MiB; a letter's may have a third more";
+        let mut failure = Failure::usage(error.to_string(), remedy);
         failure.status = match error {
             JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
                 StatusCode::PAYLOAD_TOO_LARGE

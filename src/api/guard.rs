@@ -22,6 +22,11 @@ use super::server::Context;
 
 /// Longest body, bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// Longest body of a letter to send, bytes: its text may have 1 MiB of any bytes, which base64 makes a third
+/// longer, and a few words stand beside it. Only that route takes so much.
+pub const LETTER_BODY_BYTES_MAX: usize = (1 << 20) * 4 / 3 + 8 * 1024;
+/// The path of that route.
+const LETTERS: &str = "/api/v1/letters";
 /// Longest time from the head of a request to its answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The only two paths that need no token.
@@ -159,10 +164,9 @@ fn admit(context: &Context, req: &ServiceRequest) -> Result<(), Failure> {
         return Err(Failure::stopping());
     }
     let length = only(req.headers(), CONTENT_LENGTH).and_then(|l| l.parse::<u64>().ok());
-    if length.is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
-        return Err(Failure::body(&actix_web::error::JsonPayloadError::Overflow {
-            limit: BODY_BYTES_MAX,
-        }));
+    let limit = if req.path() == LETTERS { LETTER_BODY_BYTES_MAX } else { BODY_BYTES_MAX };
+    if length.is_some_and(|bytes| bytes > limit as u64) {
+        return Err(Failure::body(&actix_web::error::JsonPayloadError::Overflow { limit }));
     }
     Ok(())
 }

@@ -1,15 +1,17 @@
 //! The control API: one daemon's state and verbs over HTTP on a loopback address.
 //!
-//! Knows the messages the actors answer, the current [`View`](crate::mesh::view::View) and
-//! [`PiecesView`](crate::actors::messages::PiecesView); turns requests into the ones and JSON into the others. Must not know any actor, any socket of the mesh, or the disk.
+//! Knows the messages the actors answer, the current [`View`](crate::mesh::view::View),
+//! [`PiecesView`](crate::actors::messages::PiecesView) and [`MailView`](crate::actors::messages::MailView); turns requests into the ones and JSON into the others. Must not know any actor, any socket of the mesh, or the disk.
 //! [`shapes`], [`asks`] and [`failure`] are what travels; [`who`], [`which`], [`path`] and [`export`] are pure.
 
 pub mod asks;
 pub mod control;
+mod correspondents;
 mod events;
 pub mod export;
 pub mod failure;
 mod guard;
+pub mod letters;
 pub mod path;
 pub mod pieces;
 mod read;

@@ -83,7 +83,8 @@ pub(super) async fn no_such_route() -> Result<HttpResponse, Failure> {
     Err(Failure::new(status, Code::NotFound, "no such route", "nothing is here", remedy))
 }
 
-async fn wrong_method() -> Result<HttpResponse, Failure> {
+/// Whatever asks a route with a method that is not its own.
+pub(super) async fn wrong_method() -> Result<HttpResponse, Failure> {
     let status = StatusCode::METHOD_NOT_ALLOWED;
     let remedy = "GET shows, POST changes";
     Err(Failure::new(status, Code::Usage, "not done", "this route answers another method", remedy))

@@ -1,6 +1,8 @@
 //! A small network for tests: me (`alice`) is node 1.
 
-use crate::actors::messages::{File, PiecesView, Transfer};
+use crate::actors::messages::{File, PiecesView, RelayRow, Relays, Transfer};
+use crate::mail::LetterId;
+use crate::mail::rows::{Conversation, InLetter, OutLetter, State as LetterState};
 use crate::mesh::NodeId;
 use crate::mesh::view::{LinkView, NodeView, State, View};
 use crate::pieces::FileId;
@@ -145,4 +147,99 @@ pub fn pieces() -> PiecesView {
     changed.problem = "it has changed since it was shared; share it again".into();
     let files = vec![known(10, "disc.iso", 1024, 635), known(11, "photos", 3, 3), changed];
     PiecesView { transfers: vec![shared(1), fetching(2)], files: files.into() }
+}
+
+/// When the letters were written, Unix milliseconds.
+pub const WRITTEN_MS: u64 = 1_700_000_000_000;
+
+/// The id of a letter made of a seed byte.
+pub fn letter_id(seed: u8) -> LetterId {
+    LetterId([seed.wrapping_mul(17); 16])
+}
+
+/// A letter to bob that has come this far, over carol and a node without a label.
+pub fn letter(seed: u8, state: LetterState) -> OutLetter {
+    let at = |reached: LetterState, ms: u64| {
+        let passed = state >= reached && state <= LetterState::Read;
+        if passed { WRITTEN_MS + ms } else { 0 }
+    };
+    let left = state != LetterState::Queued;
+    OutLetter {
+        id: letter_id(seed),
+        reader: id(2),
+        created_ms: WRITTEN_MS,
+        expires_ms: WRITTEN_MS + 7 * 24 * 3_600_000,
+        bytes: 12,
+        hops: None,
+        shards: None,
+        split_seed: [0; 32],
+        state,
+        why: match state {
+            LetterState::Failed => "no relay, and mail.direct_fallback is ask\x1b".into(),
+            _ => String::new(),
+        },
+        tries: if left { 2 } else { 0 },
+        sent_ms: at(LetterState::Sent, 4),
+        stored_ms: 0,
+        delivered_ms: at(LetterState::Delivered, 61),
+        read_ms: at(LetterState::Read, 90_000),
+        paths: if left { vec![vec![id(3), id(7)]] } else { vec![] },
+    }
+}
+
+/// A letter that came.
+pub fn came(seed: u8, from: NodeId, body: &[u8]) -> InLetter {
+    InLetter {
+        seq: seed.into(),
+        id: letter_id(seed),
+        from,
+        created_ms: WRITTEN_MS,
+        received_ms: WRITTEN_MS + 1000 * u64::from(seed),
+        seen_until_ms: u64::MAX,
+        read: false,
+        request: from == id(9),
+        body: body.to_vec(),
+    }
+}
+
+/// All letters with one node, in short.
+pub fn conversation(with: u8) -> Conversation {
+    Conversation {
+        with: id(with),
+        received: 12,
+        unread: 3,
+        sent: 7,
+        waiting: 1,
+        last_ms: WRITTEN_MS,
+    }
+}
+
+/// Bob and carol pass letters on, and bob keeps ours.
+pub fn relays() -> Relays {
+    let bob = RelayRow {
+        id: id(2),
+        volunteer: true,
+        mailbox: true,
+        state: "ready",
+        guard: true,
+        delivered: 41,
+        silent: 1,
+    };
+    let carol = RelayRow {
+        id: id(3),
+        mailbox: false,
+        state: "quarantined",
+        guard: false,
+        delivered: 0,
+        silent: 6,
+        ..bob.clone()
+    };
+    Relays {
+        volunteer: true,
+        mailbox: true,
+        nodes: vec![bob, carol],
+        mailboxes: vec![id(2)],
+        kept: (2, 30),
+        counters: vec![("packets_forwarded", 420), ("packets_dropped_replay", 3)],
+    }
 }

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 
 use super::events::Places;
 use super::guard::{Drain, Hosts, REQUEST_TIMEOUT, Token, guard};
-use super::{events, pieces, read, steer};
-use crate::actors::messages::PiecesView;
+use super::{events, letters, pieces, read, steer};
+use crate::actors::messages::{MailView, PiecesView};
 use crate::actors::services::Services;
 use crate::mesh::NodeId;
 use crate::mesh::view::View;
@@ -49,6 +49,7 @@ pub struct Context {
     pub(super) facts: Facts,
     pub(super) view: watch::Receiver<Arc<View>>,
     pub(super) pieces: watch::Receiver<Arc<PiecesView>>,
+    pub(super) mail: watch::Receiver<Arc<MailView>>,
     pub(super) places: Places,
     pub(super) hosts: Hosts,
     pub(super) drain: Drain,
@@ -100,6 +101,7 @@ pub fn serve(
     facts: Facts,
     view: watch::Receiver<Arc<View>>,
     pieces: watch::Receiver<Arc<PiecesView>>,
+    mail: watch::Receiver<Arc<MailView>>,
     drain: Drain,
 ) -> Result<Serving, ApiError> {
     if !listen.ip().is_loopback() {
@@ -110,7 +112,7 @@ pub fn serve(
     let addr = listener.local_addr().map_err(cannot)?;
     let hosts = Hosts::of(addr);
     let places = Places::default();
-    let context = Context { services, facts, view, pieces, places, hosts, drain };
+    let context = Context { services, facts, view, pieces, mail, places, hosts, drain };
     let context = web::Data::new(context);
     let server = HttpServer::new(move || app(context.clone()))
         .workers(1)
@@ -149,6 +151,7 @@ pub(super) fn app(
                 .configure(read::api)
                 .configure(steer::api)
                 .configure(pieces::api)
+                .configure(letters::api)
                 .configure(events::api),
         )
         .default_service(web::to(read::no_such_route))

@@ -1,8 +1,9 @@
 //! Finding the node a person means. Never guesses: what fits two nodes is answered with both.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::actors::messages::PeerRow;
+use crate::actors::messages::{PeerRow, Pins};
 use crate::mesh::NodeId;
 use crate::mesh::view::{State, View};
 
@@ -22,6 +23,8 @@ pub struct Known {
     pub alive: bool,
     /// Where it says it can be dialled.
     pub addrs: Vec<SocketAddr>,
+    /// Trusted by hand.
+    pub pinned: bool,
 }
 
 /// Why a text does not name one node.
@@ -49,16 +52,19 @@ impl WhoError {
 
 /// The nodes of a view, and those that only the registry knows (banned, pinned, never met again).
 pub fn known(view: &View, rows: &[PeerRow]) -> Vec<Known> {
+    let pinned = rows.iter().filter(|row| row.pinned).filter_map(|row| row.id);
+    let pinned: BTreeSet<NodeId> = pinned.collect();
     let of_view = view.nodes.iter().map(|node| Known {
         id: node.id,
         label: node.label.clone(),
         alive: matches!(node.state, State::Alive | State::Suspect),
         addrs: node.addrs.clone(),
+        pinned: pinned.contains(&node.id),
     });
     let of_rows = rows.iter().filter_map(|row| {
         let id = row.id.filter(|id| view.node(id).is_none())?;
         let addrs = row.addr.into_iter().collect();
-        Some(Known { id, label: row.label.clone(), alive: false, addrs })
+        Some(Known { id, label: row.label.clone(), alive: false, addrs, pinned: row.pinned })
     });
     of_view.chain(of_rows).collect()
 }
@@ -70,11 +76,7 @@ pub fn resolve(who: &str, known: &[Known]) -> Result<NodeId, WhoError> {
     if let Ok(id) = who.parse() {
         return Ok(id);
     }
-    let prefix = who.to_ascii_lowercase();
-    let is_prefix =
-        prefix.len() >= PREFIX_DIGITS_MIN && prefix.bytes().all(|b| b.is_ascii_hexdigit());
-    let by_prefix = |k: &Known| is_prefix && k.id.to_string().starts_with(&prefix);
-    if let Some(found) = only(known, by_prefix) {
+    if let Some(found) = by_prefix(who, known) {
         return found;
     }
     let addr: Option<SocketAddr> = who.parse().ok();
@@ -86,6 +88,77 @@ pub fn resolve(who: &str, known: &[Known]) -> Result<NodeId, WhoError> {
         .or_else(|| only(known, |k| k.alive && by_addr(k)))
         .or_else(|| only(known, by_addr))
         .unwrap_or(Err(WhoError::Nobody))
+}
+
+/// The only node whose id begins so, if this can be the beginning of one.
+fn by_prefix(who: &str, known: &[Known]) -> Option<Result<NodeId, WhoError>> {
+    let prefix = who.to_ascii_lowercase();
+    let long = prefix.len() >= PREFIX_DIGITS_MIN && prefix.bytes().all(|b| b.is_ascii_hexdigit());
+    long.then(|| only(known, |k| k.id.to_string().starts_with(&prefix))).flatten()
+}
+
+/// For whom a letter is, and how sure that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Its id was given, or a person or an earlier meeting has tied the name to it.
+    Sure(NodeId),
+    /// The only one that calls itself so; nobody was met under that name.
+    CallsItselfSo(NodeId),
+    /// The only one that says it can be dialled there; nobody was dialled there.
+    SaysItIsThere(NodeId),
+    /// Nobody is known there: who answers a dial is meant.
+    Dial(SocketAddr),
+}
+
+/// Where a letter goes that is addressed to `who`: a full id, else the only node pinned by hand that has this
+/// name, else the only id that begins so, else who was seen first behind the label, else at the address or IP.
+/// A letter may wait for its reader, so that who is there now does not go before who is not.
+pub fn reader(who: &str, known: &[Known], pins: &Pins) -> Result<Reader, WhoError> {
+    if let Ok(id) = who.parse() {
+        return Ok(Reader::Sure(id));
+    }
+    let addr: Option<SocketAddr> = who.parse().ok();
+    let ip: Option<IpAddr> = who.parse().ok();
+    if addr.is_some() || ip.is_some() {
+        return place(addr, ip, known, pins);
+    }
+    if who.is_empty() {
+        return Err(WhoError::Nobody);
+    }
+    let named = |k: &Known| k.pinned && (k.label == who || pins.label == Some(k.id));
+    if let Some(found) = only(known, named).or_else(|| by_prefix(who, known)) {
+        return found.map(Reader::Sure);
+    }
+    if let Some(first) = pins.label {
+        return Ok(Reader::Sure(first));
+    }
+    let labelled = only(known, |k| k.label == who).unwrap_or(Err(WhoError::Nobody));
+    labelled.map(Reader::CallsItselfSo)
+}
+
+/// Who is meant by an address, or by an IP: behind one there may be many nodes.
+fn place(
+    addr: Option<SocketAddr>,
+    ip: Option<IpAddr>,
+    known: &[Known],
+    pins: &Pins,
+) -> Result<Reader, WhoError> {
+    if let (Some(_), [first]) = (addr, pins.places.as_slice()) {
+        return Ok(Reader::Sure(*first));
+    }
+    let there = |k: &Known| {
+        let says = |at: &SocketAddr| addr == Some(*at) || ip == Some(at.ip());
+        pins.places.contains(&k.id) || k.addrs.iter().any(says)
+    };
+    match only(known, there) {
+        Some(Ok(id)) if pins.places.contains(&id) => Ok(Reader::Sure(id)),
+        Some(found) => found.map(Reader::SaysItIsThere),
+        None => match (pins.places.as_slice(), addr) {
+            ([first], _) => Ok(Reader::Sure(*first)),
+            (_, Some(addr)) => Ok(Reader::Dial(addr)),
+            _ => Err(WhoError::Nobody),
+        },
+    }
 }
 
 /// The only node that fits; an error if several do; nothing if none does.
@@ -128,7 +201,13 @@ mod tests {
         let mut twin = id(2);
         twin.0[31] ^= 1;
         let mut all = known(&view(), &[]);
-        all.push(Known { id: twin, label: String::new(), alive: true, addrs: vec![] });
+        all.push(Known {
+            id: twin,
+            label: String::new(),
+            alive: true,
+            addrs: vec![],
+            pinned: false,
+        });
         let Err(WhoError::Ambiguous(fits)) = resolve(&id(2).short(), &all) else { panic!() };
         assert_eq!(fits.len(), 2);
     }
@@ -160,5 +239,77 @@ mod tests {
     fn an_address_on_a_card_names_its_node() {
         assert_eq!(find("127.0.0.1:9002"), Ok(id(2)));
         assert_eq!(find("127.0.0.1:1"), Err(WhoError::Nobody));
+    }
+
+    /// The sample network; bob was seen first behind his label and address, and some are trusted by hand.
+    fn met(trusted: &[u8]) -> (Vec<Known>, Pins) {
+        let mut all = known(&view(), &[]);
+        all.iter_mut().for_each(|k| k.pinned = trusted.iter().any(|seed| id(*seed) == k.id));
+        (all, Pins { label: Some(id(2)), places: vec![id(2)] })
+    }
+
+    #[test]
+    fn a_letter_goes_to_whom_the_name_was_tied_to() {
+        let (mut all, bob) = met(&[]);
+        let nobody = Pins::default();
+        assert_eq!(reader("bob", &all, &bob), Ok(Reader::Sure(id(2))));
+        assert_eq!(reader("bob", &all, &nobody), Ok(Reader::CallsItselfSo(id(2))));
+        assert_eq!(reader("dave", &all, &nobody), Ok(Reader::CallsItselfSo(id(4))), "away");
+        assert_eq!(reader(&id(99).to_string(), &all, &nobody), Ok(Reader::Sure(id(99))));
+        assert_eq!(reader(&id(2).short(), &all, &nobody), Ok(Reader::Sure(id(2))));
+        for who in ["", "nobody", &id(2).short()[..7]] {
+            assert_eq!(reader(who, &all, &nobody), Err(WhoError::Nobody), "{who}");
+        }
+        // Somebody else who is here now calls itself bob, and bob is away.
+        all[2].label = "bob".into();
+        all[1].alive = false;
+        assert_eq!(reader("bob", &all, &bob), Ok(Reader::Sure(id(2))));
+        assert!(
+            matches!(reader("bob", &all, &nobody), Err(WhoError::Ambiguous(fits)) if fits.len() == 2)
+        );
+        assert!(matches!(reader("twin", &all, &nobody), Err(WhoError::Ambiguous(_))));
+    }
+
+    #[test]
+    fn what_a_person_pinned_goes_before_everything_but_a_full_id() {
+        let (mut all, mut pins) = met(&[6]);
+        assert_eq!(reader("twin", &all, &Pins::default()), Ok(Reader::Sure(id(6))));
+        pins.label = Some(id(5));
+        assert_eq!(
+            reader("twin", &all, &pins),
+            Ok(Reader::Sure(id(6))),
+            "seen first, and not pinned"
+        );
+        all[5].label = id(2).short();
+        assert_eq!(reader(&id(2).short(), &all, &Pins::default()), Ok(Reader::Sure(id(6))));
+        assert_eq!(reader(&id(2).to_string(), &all, &pins), Ok(Reader::Sure(id(2))));
+        let (all, pins) = met(&[5, 6]);
+        assert!(matches!(reader("twin", &all, &pins), Err(WhoError::Ambiguous(_))));
+    }
+
+    #[test]
+    fn an_address_is_who_was_met_there_then_who_says_so_then_a_dial() {
+        let (mut all, bob) = met(&[]);
+        let nobody = Pins::default();
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(reader("127.0.0.1:9009", &all, &bob), Ok(Reader::Sure(id(2))));
+        assert_eq!(reader("127.0.0.1:9003", &all, &nobody), Ok(Reader::SaysItIsThere(id(3))));
+        assert_eq!(reader("127.0.0.1:9999", &all, &nobody), Ok(Reader::Dial(at(9999))));
+        assert!(matches!(reader("127.0.0.1", &all, &bob), Err(WhoError::Ambiguous(_))));
+        assert_eq!(reader("10.0.0.1", &all, &nobody), Err(WhoError::Nobody));
+        assert_eq!(
+            reader("10.0.0.1", &all, &bob),
+            Ok(Reader::Sure(id(2))),
+            "only one was met there"
+        );
+        all[2].addrs = vec!["10.0.0.1:7".parse().unwrap()];
+        assert_eq!(reader("10.0.0.1", &all, &nobody), Ok(Reader::SaysItIsThere(id(3))));
+        assert!(matches!(reader("10.0.0.1", &all, &bob), Err(WhoError::Ambiguous(_))));
+        all[4].label = "10.0.0.9".into();
+        assert_eq!(
+            reader("10.0.0.9", &all, &nobody),
+            Err(WhoError::Nobody),
+            "never read as a label"
+        );
     }
 }

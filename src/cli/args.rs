@@ -1,8 +1,12 @@
 //! What can be said on the command line.
 
+mod letters;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use letters::{LettersArgs, OneLetter, PullArgs, PushArgs};
 
 use super::trouble::Trouble;
 use crate::settings::{Sources, process_environment};
@@ -30,13 +34,13 @@ const EXITS: &str =
 #[derive(Clone, Debug, Default, Args)]
 pub struct Flags {
     /// Directory with network/default.toml and network/PROFILE.toml
-    #[arg(short, long, value_name = "DIR", global = true)]
+    #[arg(short, long, value_name = "DIR", global = true, display_order = 900)]
     pub config: Option<PathBuf>,
     /// Which profile of it
-    #[arg(short, long, value_name = "NAME", global = true, value_parser = profile)]
+    #[arg(short, long, value_name = "NAME", global = true, display_order = 900, value_parser = profile)]
     pub profile: Option<String>,
     /// Set one setting, over all files: network.controller.listen.port=9001 (repeatable)
-    #[arg(short, long, value_name = "KEY=VALUE", global = true)]
+    #[arg(short, long, value_name = "KEY=VALUE", global = true, display_order = 900)]
     pub set: Vec<String>,
     /// Address of the control API to ask, as the daemon prints it at its start
     #[arg(long, value_name = "IP:PORT", global = true, help_heading = "Which daemon")]
@@ -274,6 +278,18 @@ pub enum Verb {
         /// File id, its first 8 or more digits, a ticket, or the exact name
         file: String,
     },
+    /// Send a letter: sealed for its reader, over other nodes each time, tried until the reader has signed
+    Push(Box<PushArgs>),
+    /// Print the letters that came and were not seen yet, by correspondent
+    Pull(PullArgs),
+    /// List conversations, and the letters from here that are under way or failed
+    Letters(LettersArgs),
+    /// List who passes letters on and who keeps them, and how that goes
+    Relays {
+        /// How.
+        #[command(flatten)]
+        show: ShowLive,
+    },
     /// Dial an address now
     Connect {
         /// IP:port or host:port
@@ -399,6 +415,23 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_may_say_what_looks_like_a_flag() {
+        let said = |line: &[&str]| {
+            let words = ["node", "push", "--to", "bob"].iter().chain(line);
+            match parse(words.map(Into::into)).expect("good").verb {
+                Some(Verb::Push(push)) => (push.msg, push.stdin),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(said(&["--msg", "-"]), (Some("-".into()), None));
+        assert_eq!(said(&["--msg", "--json"]), (Some("--json".into()), None));
+        assert_eq!(said(&["--msg=", "--wait"]), (Some(String::new()), None));
+        assert_eq!(said(&["-"]), (None, Some("-".into())));
+        assert!(read("node letters show 3f2a91bc --json").is_ok());
+        assert!(read("node pull --with bob --peek --limit 3").is_ok());
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for line in [
             "node nosuchverb",
@@ -416,6 +449,21 @@ mod tests {
             "node get x --timeout 1 --no-wait",
             "node transfers --stop x",
             "node transfers --stop 1 --json",
+            "node push --to bob",
+            "node push --msg hi",
+            "node push --to bob --msg hi -",
+            "node push --to bob --msg hi --file x",
+            "node push --to bob hi",
+            "node push --to bob --msg hi --hops 5",
+            "node push --to bob --msg hi --hops -1",
+            "node push --to bob --msg hi --shards 6/5",
+            "node push --to bob --msg hi --ttl 8d",
+            "node push --to bob --msg hi --timeout 3",
+            "node push --to bob --msg hi --plain --json",
+            "node pull --limit 0",
+            "node pull --plain --follow",
+            "node letters show",
+            "node letters --with bob show 3f2a91bc",
         ] {
             assert_eq!(read(line).err(), Some(Exit::Usage), "{line}");
         }

@@ -2,13 +2,15 @@
 //!
 //! Knows the API's shapes and how to find a daemon; must not know an actor, a core or a socket of the
 //! mesh. Reading list: [`args`] (what can be said), `daemon` (which daemon is meant), `client` (asking
-//! it), `table` (showing the answer), `files` (the verbs that take long), [`offline`] (what needs no daemon).
+//! it), `table` (showing the answer), `files` and `letters` (the verbs that take long), [`offline`] (what needs no
+//! daemon).
 
 pub mod args;
 mod client;
 mod daemon;
 mod files;
 mod interrupt;
+mod letters;
 mod look;
 pub mod offline;
 mod progress;
@@ -57,6 +59,8 @@ fn perform(flags: &Flags, verb: &Verb, effective: Effective) -> Result<(), Troub
         Verb::Get { ticket, out, force, follow } => {
             files::get(flags, ticket, out.as_deref(), *force, follow)
         }
+        Verb::Push(args) => letters::push(flags, args),
+        Verb::Pull(args) => letters::pull(flags, args),
         verb => {
             let client = client::Client::to(daemon::find(flags)?);
             match read::show(&client, verb, look) {

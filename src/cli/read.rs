@@ -3,14 +3,16 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::args::{ShowLive, Verb};
+use super::args::{LettersArgs, OneLetter, ShowLive, Verb};
 use super::client::{Client, parse, segment};
 use super::look::{Look, print};
 use super::trouble::Trouble;
 use super::watch::{Frame, PERIOD, watch};
 use super::{offline, table};
 use crate::api::asks::{AskWho, Config, Ping};
-use crate::api::shapes::{Graph, Path, Peers, Pieces, Shaped, Status, Transfers, Why};
+use crate::api::shapes::{
+    Graph, Letter, Letters, Path, Peers, Pieces, Relays, Shaped, Status, Transfers, Why,
+};
 use crate::store::unix_ms;
 
 /// Shows what the verb asks for; nothing if it is not a verb that shows.
@@ -50,12 +52,31 @@ pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Troub
             let draw = |known: Pieces, _| Ok(table::pieces(&known.pieces, look));
             live(client, "pieces", *show, look, draw)
         }
+        Verb::Letters(args) => letters(client, args, look),
+        Verb::Relays { show } => live(client, "relays", *show, look, |relays: Relays, _| {
+            Ok(table::relays(&relays, look))
+        }),
         Verb::Config { json, origin, .. } => {
             let text = client.text(&format!("config?origin={origin}"));
             once(text, *json, |config: Config| Ok(offline::table(&config, look)))
         }
         _ => return None,
     })
+}
+
+fn letters(client: &Client, args: &LettersArgs, look: Look) -> Result<(), Trouble> {
+    if let Some(OneLetter::Show { id, json }) = &args.one {
+        let text = client.text(&format!("letters/{}", segment(id)));
+        return once(text, *json, |letter: Letter| {
+            let Shaped { body: graph, .. } = client.get("graph")?;
+            Ok(table::letter(&letter, &graph, unix_ms(), look))
+        });
+    }
+    let with = args.with.as_deref().map(|who| format!("with={}", segment(who)));
+    let limit = args.limit.map(|limit| format!("limit={limit}"));
+    let query: Vec<String> = with.into_iter().chain(limit).collect();
+    let path = format!("letters?{}", query.join("&"));
+    live(client, &path, args.show, look, |all: Letters, now| Ok(table::letters(&all, now, look)))
 }
 
 /// Shows once, or for ever.

@@ -48,6 +48,10 @@ pub fn steer(client: &Client, verb: &Verb) -> Result<(), Trouble> {
         | Verb::Get { .. }
         | Verb::Transfers { stop: None, .. }
         | Verb::Pieces { .. }
+        | Verb::Push(_)
+        | Verb::Pull(_)
+        | Verb::Letters(_)
+        | Verb::Relays { .. }
         | Verb::Check
         | Verb::Config { .. }
         | Verb::Init { .. } => return Ok(()),

@@ -93,6 +93,17 @@ impl Trouble {
         Trouble::new(Exit::Failed, "cannot print", error.to_string(), "")
     }
 
+    /// What could not be printed has not been read: not even a closed pipe means "enough" then.
+    pub fn unread(self) -> Trouble {
+        if self.exit != Exit::Done {
+            return self;
+        }
+        let why = "nobody reads what is printed any more".into();
+        let remedy =
+            "they stay new: node pull shows them again, half a minute from now at the latest";
+        Trouble::new(Exit::Failed, "cannot show the letters", why, remedy)
+    }
+
     /// Told as one line of JSON instead, if `json`.
     pub fn in_json(self, json: bool) -> Trouble {
         Trouble { json, ..self }
@@ -172,5 +183,13 @@ mod tests {
     fn a_closed_pipe_is_no_trouble() {
         let trouble = Trouble::output(&ErrorKind::BrokenPipe.into());
         assert_eq!((trouble.lines().as_str(), trouble.exit), ("", Exit::Done));
+        // It is for letters: who did not read them is to be shown them again.
+        insta::assert_snapshot!(trouble.unread().lines(), @r#"
+        error: cannot show the letters
+        because: nobody reads what is printed any more
+        try: they stay new: node pull shows them again, half a minute from now at the latest
+        "#);
+        let full = Trouble::output(&ErrorKind::StorageFull.into());
+        assert_eq!(full.clone().unread(), full);
     }
 }

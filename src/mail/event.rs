@@ -289,6 +289,11 @@ pub struct Policy {
     pub body_bytes_max: usize,
     /// Most letters under way.
     pub outbox_max: usize,
+    /// How many nodes are asked to keep our letters while we are away, at most
+    /// [`MAILBOXES_MAX`](super::keys::MAILBOXES_MAX).
+    pub mailboxes: usize,
+    /// Tell senders that somebody has been shown their letter.
+    pub read_receipts: bool,
     /// Most letters a day from strangers.
     pub requests_per_day: u32,
 }

@@ -267,6 +267,8 @@ pub struct KeyRing {
     long: Chain<Pair>,
     /// The clock when it was last looked at.
     seen_ms: u64,
+    /// From when on the clock is believed that a key is over.
+    settled_ms: u64,
 }
 
 impl std::fmt::Debug for KeyRing {
@@ -308,7 +310,8 @@ impl KeyRing {
             keep_ms: ONION_GRACE_MS,
             max: ONIONS_MAX,
         };
-        let mut ring = KeyRing { onion, short, long, seen_ms: now_ms };
+        let settled_ms = now_ms.saturating_add(SETTLE_MS);
+        let mut ring = KeyRing { onion, short, long, seen_ms: now_ms, settled_ms };
         ring.turn(now_ms, false, &mut rng);
         ring
     }
@@ -316,10 +319,11 @@ impl KeyRing {
     /// Makes what is due and drops what is over. Whether anything that is published or stored changed: then
     /// store first ([`KeyRing::stored`]), publish after.
     pub fn rotate(&mut self, now_ms: u64, seed: &[u8; 32]) -> bool {
-        let calm = self.believes(now_ms);
-        let changed = self.turn(now_ms, calm, &mut ChaCha20Rng::from_seed(*seed));
+        if !self.went_on(now_ms) {
+            self.settled_ms = now_ms.saturating_add(SETTLE_MS);
+        }
         self.seen_ms = now_ms;
-        changed
+        self.turn(now_ms, self.believes(now_ms), &mut ChaCha20Rng::from_seed(*seed))
     }
 
     fn turn(&mut self, now_ms: u64, calm: bool, rng: &mut ChaCha20Rng) -> bool {
@@ -343,16 +347,12 @@ impl KeyRing {
     /// When [`KeyRing::rotate`] has something to do, unix milliseconds; at most an hour after it was called.
     pub fn next_rotation_ms(&self) -> u64 {
         let due = self.onion.due_ms().min(self.short.due_ms()).min(self.long.due_ms());
-        // Retired prekeys go with the hourly rotation; the onion key goes to the minute, as its packets are
-        // refused from then on.
+        // Retired prekeys go with the hourly rotation, unless one waits for the clock to settle; the onion key
+        // goes to the minute, as its packets are refused from then on.
         let prekeys = [self.short.first_end_ms(), self.long.first_end_ms()];
-        let late = prekeys.into_iter().flatten().any(|end| end <= self.seen_ms);
-        let settled = late.then(|| self.seen_ms.saturating_add(SETTLE_MS));
-        let onion = self.onion.first_end_ms().map(|end| match end > self.seen_ms {
-            true => end,
-            false => self.seen_ms.saturating_add(SETTLE_MS),
-        });
-        [settled, onion].into_iter().flatten().fold(due, u64::min)
+        let late = prekeys.into_iter().flatten().filter(|end| *end <= self.seen_ms);
+        let ends = self.onion.first_end_ms().into_iter().chain(late);
+        ends.map(|end| end.max(self.settled_ms)).fold(due, u64::min)
     }
 
     /// What packets are peeled with at `now_ms`: the newest, then those in their grace.
@@ -395,8 +395,13 @@ impl KeyRing {
     }
 
     /// Whether the clock went on evenly since it was last looked at.
-    fn believes(&self, now_ms: u64) -> bool {
+    fn went_on(&self, now_ms: u64) -> bool {
         now_ms.checked_sub(self.seen_ms).is_some_and(|step| step <= STEP_MS_MAX)
+    }
+
+    /// Whether a key whose time is over at `now_ms` is really over.
+    fn believes(&self, now_ms: u64) -> bool {
+        self.went_on(now_ms) && now_ms >= self.settled_ms
     }
 
     fn over<K>(&self, key: &Aged<K>, now_ms: u64) -> bool {

@@ -277,7 +277,8 @@ impl ReplyKey {
 
     /// The text of a reply ([`To::Reply`]), at most [`Size::room`] bytes.
     ///
-    /// It says nothing of who wrote it: whoever holds the block could have.
+    /// It says nothing of who wrote it: whoever holds the block could have. Of a block whose only hop is its
+    /// maker, peeling has opened the reply already; then any key opens it, and the mark alone tells whose it is.
     pub fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, ReplyError> {
         if !Size::ALL.iter().any(|size| size.payload_bytes() == sealed.len()) {
             return Err(ReplyError);

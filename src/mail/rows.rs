@@ -180,7 +180,8 @@ pub enum Change {
         /// Unix milliseconds.
         at_ms: u64,
     },
-    /// A letter has come: [`Outcome::Duplicate`] when it has come before, [`Outcome::Full`] without room.
+    /// A letter has come: [`Outcome::Duplicate`] when it has come before, [`Outcome::Full`] without room, for
+    /// which the oldest letters that somebody has been shown are forgotten.
     Receive(InLetter),
     /// Somebody has been shown these.
     Read(Vec<(NodeId, LetterId)>),
@@ -231,6 +232,8 @@ pub struct Recalled {
     pub memo: Memo,
     /// How many letters are kept for each reader.
     pub kept: Vec<(NodeId, u64)>,
+    /// To whom letters were sent from here: they are no strangers.
+    pub written_to: Vec<NodeId>,
 }
 
 /// Bounds of what is kept.

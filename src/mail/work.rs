@@ -214,9 +214,12 @@ pub struct Tag {
     pub tag: [u8; 16],
 }
 
-/// Reads the answer to one reply block; none if it is none.
+/// A function that reads an answer; none if it is none.
+type Reads = dyn Fn(&[u8]) -> Option<Word> + Send + Sync;
+
+/// Reads the answer to one reply block.
 #[derive(Clone)]
-pub struct ReadReply(pub Arc<dyn Fn(&[u8]) -> Option<Word> + Send + Sync>);
+pub struct ReadReply(pub Arc<Reads>);
 
 impl std::fmt::Debug for ReadReply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

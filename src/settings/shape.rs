@@ -303,6 +303,10 @@ pub struct Mail {
     pub inbox_letters_max: u32,
     /// Most bytes of letters kept that came.
     pub inbox_bytes_max: u64,
+    /// How many nodes are asked to keep letters while this one is away.
+    pub mailboxes: u8,
+    /// Tell senders when their letter was shown here.
+    pub read_receipts: bool,
     /// Most letters taken in a day from nodes that are not known here.
     pub requests_per_day: u32,
 }

@@ -115,6 +115,9 @@ pub(super) const ROWS: &[Row] = &[
     row("mail.inbox_letters_max", count(10_000_000), Applied),
     // Room for at least one largest letter.
     row("mail.inbox_bytes_max", Whole { least: 1_048_576, most: 1_099_511_627_776 }, Applied),
+    // A card names at most three.
+    row("mail.mailboxes", Whole { least: 0, most: 3 }, Applied),
+    row("mail.read_receipts", Flag, Applied),
     row("mail.requests_per_day", Whole { least: 0, most: 1_000_000 }, Applied),
 ];
 

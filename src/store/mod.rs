@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod database;
 pub mod identity;
 mod key_file;
+pub mod letters;
 pub mod pieces;
 pub mod runtime;
 pub mod state_dir;
@@ -19,6 +20,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// 32 bytes of the system's chance, for what must not be guessed.
+pub fn secret() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let filled = aws_lc_rs::rand::fill(&mut bytes);
+    filled.map_err(|_| std::io::Error::other("no randomness to be had"))?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -132,10 +132,7 @@ impl StateDir {
     /// Makes a new token for the control API, 64 hex digits of 32 random bytes, and writes it to
     /// [`TOKEN`] (mode 0600). The one of an earlier start is void.
     pub fn token(&self) -> Result<String, StateError> {
-        let mut bytes = [0; 32];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| {
-            StateError::at(&self.path.join(TOKEN), io::Error::other("no randomness to be had"))
-        })?;
+        let bytes = super::secret().map_err(|e| StateError::at(&self.path.join(TOKEN), e))?;
         let token: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         self.write_atomic(TOKEN, token.as_bytes(), 0o600, Durability::Cached)?;
         Ok(token)

@@ -70,10 +70,46 @@ impl Hostile {
     }
 
     pub async fn greet(&mut self) {
+        self.greet_and_see().await;
+    }
+
+    /// Greets; the node's card.
+    pub async fn greet_and_see(&mut self) -> Card {
         let hello = self.hello();
         self.send(&Frame::Hello(Box::new(hello))).await.expect("taken");
-        assert!(matches!(self.receive().await, Some(Frame::Hello(_))), "it greets");
+        let Some(Frame::Hello(theirs)) = self.receive().await else { panic!("it greets") };
         self.send(&Frame::Ready).await.expect("taken");
+        let record = Arc::new(theirs.card).open(&self.identity).expect("its own card");
+        record.card().expect("a card").clone()
+    }
+
+    /// Sends so many of what `next` makes and then waits until they have been read; how many were taken.
+    pub async fn send_many(&mut self, count: u64, next: impl Fn(u64) -> Frame) -> u64 {
+        let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
+        let write = async {
+            for n in 0..count {
+                let mut bytes = encode(&next(n)).expect("encodes").to_vec();
+                if n.is_multiple_of(256) {
+                    // A sign of life, or the link is given up.
+                    let ping = Frame::Beat(Beat::Ping { sent_us: n, rtt_us: 0, root: 0 });
+                    bytes.extend(encode(&ping).expect("encodes"));
+                }
+                if writer.write_all(&bytes).await.is_err() {
+                    return n;
+                }
+            }
+            // What is written and not read when we go would be lost.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            count
+        };
+        let read = async {
+            let mut sink = vec![0; 64 * 1024];
+            while reader.read(&mut sink).await.is_ok_and(|n| n > 0) {}
+        };
+        tokio::select! {
+            sent = write => sent,
+            () = read => 0,
+        }
     }
 
     pub fn id(&self) -> String {

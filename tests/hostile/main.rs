@@ -7,5 +7,6 @@ mod common;
 mod files;
 mod greeting;
 mod linked;
+mod packets;
 mod strangers;
 mod target;

@@ -32,6 +32,20 @@ pub struct RegistryStatus {
     pub counters: Vec<(&'static str, u64)>,
 }
 
+/// PeerRegistry: who was seen first behind this name, be it a label, an address or an IP?
+#[derive(Message)]
+#[rtype(result = "Pins")]
+pub struct PinsWanted(pub String);
+
+/// What [`PinsWanted`] asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// Seen first with this label.
+    pub label: Option<NodeId>,
+    /// Seen first at this address, or at one with this IP; each node once.
+    pub places: Vec<NodeId>,
+}
+
 /// PeerRegistry: the evidence behind the last verdicts on a node, oldest first, at most 32.
 #[derive(Message)]
 #[rtype(result = "Vec<Evidence>")]

@@ -10,6 +10,7 @@ use crate::mail::LetterId;
 use crate::mail::frame::MailFrame;
 use crate::mail::rows::{Conversation, InLetter, OutLetter, Shards, State};
 use crate::mesh::{ConnId, NodeId};
+use crate::wire::Packet;
 
 /// What is told of letters as it happens. Published in one slot (`tokio::sync::watch`): who looks rarely
 /// misses only what is older than the last [`NEWS_MAX`].
@@ -174,10 +175,8 @@ pub struct PacketFrom {
     pub peer: NodeId,
     /// On which of its links.
     pub conn: ConnId,
-    /// The number in front of it.
-    pub number: u32,
     /// The packet.
-    pub packet: Vec<u8>,
+    pub packet: Packet,
 }
 
 /// Courier: a peer said something about letters. Waits for room: the link is not read meanwhile.

@@ -1,11 +1,14 @@
 //! What people and services ask of the PeerRegistry.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
 use actix::{Context, Handler, MessageResult, ResponseFuture};
 use tokio::sync::oneshot;
 
 use super::super::messages::{
-    Connect, Disconnect, Evidence, NeedLink, PeerRow, PeersWanted, Refused, RegistryStatus,
-    SetBanned, SetPinned, StatusWanted, UnpinLabel, WhyWanted,
+    Connect, Disconnect, Evidence, NeedLink, PeerRow, PeersWanted, Pins, PinsWanted, Refused,
+    RegistryStatus, SetBanned, SetPinned, StatusWanted, UnpinLabel, WhyWanted,
 };
 use super::super::turn::Driver;
 use super::{Registry, TICKETS_MAX};
@@ -41,6 +44,20 @@ impl Handler<PeersWanted> for Registry {
 
     fn handle(&mut self, _: PeersWanted, _: &mut Context<Self>) -> Vec<PeerRow> {
         self.turn.core.rows()
+    }
+}
+
+impl Handler<PinsWanted> for Registry {
+    type Result = MessageResult<PinsWanted>;
+
+    fn handle(&mut self, PinsWanted(name): PinsWanted, _: &mut Context<Self>) -> Self::Result {
+        let book = self.turn.core.book();
+        let (addr, ip) = (name.parse::<SocketAddr>().ok(), name.parse::<IpAddr>().ok());
+        let there = |at: &SocketAddr| addr == Some(*at) || ip == Some(at.ip());
+        let places = book.addr_pins.iter().filter(|(at, _)| there(at)).map(|(_, id)| *id);
+        let places: BTreeSet<_> = places.collect();
+        let label = book.label_pins.get(&name).copied();
+        MessageResult(Pins { label, places: places.into_iter().collect() })
     }
 }
 

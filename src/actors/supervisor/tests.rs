@@ -1,14 +1,19 @@
 //! Actors that panic, in whole daemons in one process: what was promised of each comes true.
 
-use actix::SyncContext;
+use std::sync::Arc;
+
+use actix::{MessageResult, SyncContext};
 use tokio::sync::watch;
 
 use super::*;
+use crate::actors::courier::Courier;
 use crate::actors::disk::Disk;
 use crate::actors::exchange::Exchange;
 use crate::actors::heartbeat::Heartbeat;
+use crate::actors::letterbox::Letterbox;
 use crate::actors::post::post;
 use crate::actors::registry::Registry;
+use crate::actors::sealers::Sealers;
 use crate::actors::shelf::Shelf;
 use crate::actors::topology::Topology;
 use crate::mesh::view::View;
@@ -30,15 +35,21 @@ macro_rules! can_fail {
         }
     )*};
 }
-can_fail!(Registry, Heartbeat, Topology, Disk, Exchange, Listener, Connection, Supervisor);
+can_fail!(Registry, Heartbeat, Topology, Disk, Exchange, Courier, Listener, Connection, Supervisor);
 
-impl Handler<Fail> for Shelf {
-    type Result = ();
+/// The same for those that have threads of their own.
+macro_rules! can_fail_in_threads {
+    ($($actor:ty),*) => {$(
+        impl Handler<Fail> for $actor {
+            type Result = ();
 
-    fn handle(&mut self, _: Fail, _: &mut SyncContext<Self>) {
-        panic!("told to fail");
-    }
+            fn handle(&mut self, _: Fail, _: &mut SyncContext<Self>) {
+                panic!("told to fail");
+            }
+        }
+    )*};
 }
+can_fail_in_threads!(Shelf, Letterbox, Sealers);
 
 /// Supervisor: make this child panic.
 #[derive(Message)]
@@ -57,6 +68,9 @@ impl Handler<FailChild> for Supervisor {
             Child::Disk => post(&to(&actors.disk), Fail),
             Child::Exchange => post(&to(&actors.exchange), Fail),
             Child::Shelf => post(&to(&actors.shelf), Fail),
+            Child::Courier => post(&to(&actors.courier), Fail),
+            Child::Letterbox => post(&to(&actors.letterbox), Fail),
+            Child::Sealers => post(&to(&actors.sealers), Fail),
             Child::Listener => post(&to(self.listener.as_ref().expect("it listens")), Fail),
             Child::Connection(conn) => post(&to(&self.connections[&conn]), Fail),
             Child::Control => unreachable!("it is in a room above"),
@@ -149,6 +163,9 @@ fn when_an_actor_that_others_build_on_fails_all_are_built_again_and_the_links_co
         Child::Disk,
         Child::Exchange,
         Child::Shelf,
+        Child::Courier,
+        Child::Letterbox,
+        Child::Sealers,
     ] {
         System::new().block_on(async {
             let seed = Daemon::start("seed", None);

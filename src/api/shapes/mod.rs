@@ -1,6 +1,7 @@
 //! The JSON shapes of the control API, in both directions: the daemon writes them, the command line reads
 //! them. Fields may be added, never renamed.
 
+mod letters;
 mod peers;
 mod pieces;
 
@@ -12,6 +13,10 @@ use crate::actors::messages;
 use crate::mesh::view::{LinkView, NodeView, State, View};
 use crate::mesh::{NodeId, ParseIdError};
 
+pub use letters::{
+    CameEvent, Conversation, HexLetter, Inbox, Kept, Letter, LetterState, Letters, Mailbox, Missed,
+    OutboxEvent, Pushed, Received, Relay, Relays,
+};
 pub use peers::{LinkWord, Peer, Peers};
 pub use pieces::{File, Gone, HexFile, Kind, Phase, Pieces, Source, Transfer, Transfers};
 

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::super::events::{STREAMS_MAX, stream};
 use super::*;
 use crate::api::samples::fetching;
+use crate::mail::rows::State;
 
 /// The next piece of a stream; none when it has ended.
 async fn next(body: &mut BoxBody) -> Option<String> {
@@ -145,9 +146,62 @@ async fn nobody_listens_without_the_token() {
 async fn a_silent_stream_says_that_it_is_still_there() {
     let (fake, drain, heartbeat) = (Fake::default(), Drain::default(), Duration::from_millis(20));
     let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-    let mut told = pin!(stream(fake.pieces.subscribe(), drain, place, heartbeat));
+    let mut told =
+        pin!(stream(fake.pieces.subscribe(), fake.mail.view.subscribe(), drain, place, heartbeat));
     assert!(told.next().await.unwrap().unwrap().starts_with(b"event: transfer\n"));
     for _ in 0..3 {
         assert_eq!(told.next().await.unwrap().unwrap(), ": still here\n\n");
     }
+}
+
+#[actix::test]
+async fn what_happens_to_letters_is_told_from_now_on() {
+    let (fake, drain) = (Fake::default(), Drain::default());
+    let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
+    fake.mail.arrive(courier::bob_says(1, "before"));
+    let mut body = open(&app, asks().to_request()).await.into_body();
+    assert!(!next(&mut body).await.unwrap().contains("event: letter"), "that was before");
+
+    fake.mail.arrive(courier::bob_says(2, "hello"));
+    fake.mail.turn(samples::letter_id(1), State::Failed, "no\nrelay");
+    let news = told(&next(&mut body).await.unwrap());
+    assert_eq!(names(&news), ["letter", "outbox"]);
+    let (id, bob) = (samples::letter_id(2).to_string(), id(2).to_string());
+    let letter =
+        serde_json::json!({"schema": 1, "id": id, "from": bob, "at_ms": 1_700_000_000_002u64});
+    assert_eq!(news[0].1, letter);
+    let id = samples::letter_id(1).to_string();
+    let outbox = serde_json::json!({"schema": 1, "id": id, "to": bob, "state": "failed",
+        "why": "no\nrelay", "at_ms": 1_700_000_000_003u64});
+    assert_eq!(news[1].1, outbox);
+
+    // Files that change are told of beside them.
+    fake.show(|view| view.transfers[1].row.pieces_done += 1);
+    fake.mail.arrive(courier::bob_says(4, "again"));
+    assert_eq!(names(&told(&next(&mut body).await.unwrap())), ["transfer", "letter"]);
+}
+
+#[actix::test]
+async fn who_reads_slowly_is_told_how_many_letters_were_missed() {
+    let (fake, drain) = (Fake::default(), Drain::default());
+    let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
+    let mut body = open(&app, asks().to_request()).await.into_body();
+    next(&mut body).await.unwrap();
+    for _ in 0..1000 {
+        fake.mail.tell(Happened::Came { id: samples::letter_id(1), from: id(2) });
+    }
+    let (mut events, mut parts) = (Vec::new(), 0);
+    while events.len() < NEWS_MAX + 1 {
+        let part = next(&mut body).await.unwrap();
+        assert!(part.len() < 64 * 1024, "{}", part.len());
+        events.extend(told(&part));
+        parts += 1;
+    }
+    assert_eq!((events[0].0.as_str(), &events[0].1["count"]), ("missed", &744.into()));
+    assert!(events[1..].iter().all(|(name, _)| name == "letter") && parts > 1, "{parts}");
+
+    // The daemon has built its actors again: numbers begin anew, and nothing is called missed.
+    fake.mail.view.send_replace(Arc::default());
+    fake.mail.arrive(courier::bob_says(1, "hello"));
+    assert_eq!(names(&told(&next(&mut body).await.unwrap())), ["letter"]);
 }

@@ -1,7 +1,10 @@
 //! Every route and every rule, against one fake actor that answers all messages.
 
+mod courier;
 mod events;
 mod files;
+mod letters;
+mod letters_came;
 mod routes;
 mod rules;
 
@@ -24,6 +27,8 @@ use super::{Drain, Facts, Services, Token};
 use crate::actors::messages::*;
 use crate::mesh::record::Direction;
 
+pub use courier::{Mail, bob_says};
+
 pub const TOKEN: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
 
 /// Answers every message; notes what it was asked; refuses when told to.
@@ -34,6 +39,8 @@ pub struct Fake {
     pub lonely: bool,
     /// What it shows of files: `share` adds number 7, which is done, `get` number 8, which goes on.
     pub pieces: Arc<watch::Sender<Arc<PiecesView>>>,
+    /// What it knows of letters.
+    pub mail: Arc<Mail>,
 }
 
 impl Default for Fake {
@@ -43,6 +50,7 @@ impl Default for Fake {
             refuse: Arc::default(),
             lonely: false,
             pieces: Arc::new(watch::Sender::new(Arc::new(samples::pieces()))),
+            mail: Arc::default(),
         }
     }
 }
@@ -138,6 +146,27 @@ answers!(
 );
 answers!(StopTransfer, |fake, m| format!("stop {}", m.transfer), fake.result(()));
 answers!(Forget, |fake, m| format!("forget {}", m.file.short()), fake.result(()));
+answers!(PinsWanted, |fake, m| format!("pins {}", m.0), fake.mail.pins());
+answers!(Push, |fake, m| courier::asked(&m), {
+    let refused = fake.result(());
+    refused.map(|()| fake.mail.push(&m))
+});
+answers!(
+    LettersWanted,
+    |fake, m| format!("letters {:?} {}", m.with, m.limit),
+    fake.result(fake.mail.letters(m.with, m.limit))
+);
+answers!(LetterWanted, |fake, m| format!("letter {:?}", m.0), fake.result(fake.mail.letter(m.0)));
+answers!(Pull, |fake, m| format!("pull {:?} {} {} {}", m.with, m.peek, m.after, m.limit), {
+    let refused = fake.result(());
+    refused.map(|()| fake.mail.pull(&m))
+});
+answers!(
+    Acknowledge,
+    |fake, m| format!("ack {:?}", m.0),
+    fake.result(()).map(|()| fake.mail.acknowledge(&m.0))
+);
+answers!(RelaysWanted, |_fake, _m| "relays".into(), samples::relays());
 answers!(Shutdown, |_fake, m| format!("shutdown {} {}", m.why, m.leave), ());
 
 /// What the fake registry knows: a link to bob, and mallory, banned and never in the graph.
@@ -175,6 +204,7 @@ pub fn services(fake: &Fake) -> Services {
         peers: addr.clone().recipient(),
         status: addr.clone().recipient(),
         why: addr.clone().recipient(),
+        pins: addr.clone().recipient(),
         connect: addr.clone().recipient(),
         disconnect: addr.clone().recipient(),
         pin: addr.clone().recipient(),
@@ -186,6 +216,12 @@ pub fn services(fake: &Fake) -> Services {
         get_file: addr.clone().recipient(),
         stop_transfer: addr.clone().recipient(),
         forget: addr.clone().recipient(),
+        push: addr.clone().recipient(),
+        letters: addr.clone().recipient(),
+        letter: addr.clone().recipient(),
+        pull: addr.clone().recipient(),
+        acknowledge: addr.clone().recipient(),
+        relays: addr.clone().recipient(),
         config: addr.clone().recipient(),
         reload: addr.clone().recipient(),
         shutdown: addr.recipient(),
@@ -213,6 +249,7 @@ pub fn context_of(fake: &Fake, services: Services, drain: &Drain) -> web::Data<C
         facts: facts(),
         view: watch::channel(Arc::new(view())).1,
         pieces: fake.pieces.subscribe(),
+        mail: fake.mail.view.subscribe(),
         places: Places::default(),
         hosts: Hosts::of(([127, 0, 0, 1], 7777).into()),
         drain: drain.clone(),

@@ -155,7 +155,16 @@ async fn the_real_server_answers_on_a_free_port_and_stops() {
     let listen = ([127, 0, 0, 1], 0).into();
     let fake = Fake::default();
     let pieces = fake.pieces.subscribe();
-    let serving = serve(listen, services(&fake), facts(), view, pieces, Drain::default()).unwrap();
+    let serving = serve(
+        listen,
+        services(&fake),
+        facts(),
+        view,
+        pieces,
+        fake.mail.view.subscribe(),
+        Drain::default(),
+    )
+    .unwrap();
     let (addr, handle) = (serving.addr, serving.handle.clone());
     let server = actix::spawn(serving.server);
     let body = actix_web::web::block(move || {
@@ -183,6 +192,7 @@ async fn addresses_others_can_reach_are_refused() {
         facts(),
         view,
         Fake::default().pieces.subscribe(),
+        Fake::default().mail.view.subscribe(),
         Drain::default(),
     );
     assert!(matches!(result, Err(ApiError::NotLoopback(_))));

@@ -6,16 +6,18 @@ use std::sync::{Arc, mpsc};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::super::args::{Follow, Progress, ShowLive, Verb};
+use super::super::args::{Follow, LettersArgs, OneLetter, Progress, PullArgs, PushArgs};
+use super::super::args::{ShowLive, Verb};
 use super::super::look::Look;
-use super::super::{files, read, steer};
+use super::super::{files, letters, read, steer};
 use super::*;
 use crate::actors::messages::{PiecesView, Transfer};
 use crate::api::Drain;
 use crate::api::asks::AskGet;
-use crate::api::samples::{file, shared, view};
+use crate::api::samples::{file, letter_id, shared, view};
 use crate::api::shapes::{Graph, Shaped, Status};
-use crate::api::tests::{Fake, TOKEN, facts, services};
+use crate::api::tests::{Fake, TOKEN, bob_says, facts, services};
+use crate::mail::rows::State;
 use crate::pieces::rows::Phase;
 
 /// Starts an API on a thread of its own, for as long as the test process lives.
@@ -26,9 +28,10 @@ fn api(fake: Fake) -> Client {
             let view = watch::channel(Arc::new(view())).1;
             let listen = ([127, 0, 0, 1], 0).into();
             let pieces = fake.pieces.subscribe();
-            let drain = Drain::default();
+            let (mail, drain) = (fake.mail.view.subscribe(), Drain::default());
+            let services = services(&fake);
             let serving =
-                crate::api::serve(listen, services(&fake), facts(), view, pieces, drain).unwrap();
+                crate::api::serve(listen, services, facts(), view, pieces, mail, drain).unwrap();
             tell.send(serving.addr).unwrap();
             serving.server.await.unwrap();
         });
@@ -93,6 +96,15 @@ fn verbs_that_show_find_their_answer() {
         Verb::Pieces { show },
         Verb::Pieces { show: ShowLive { json: true, watch: false } },
         Verb::Config { json: false, origin: true, running: true },
+        Verb::Letters(LettersArgs::default()),
+        Verb::Letters(LettersArgs {
+            with: Some("bob".into()),
+            limit: Some(2),
+            ..Default::default()
+        }),
+        Verb::Letters(one_letter("22222222", false)),
+        Verb::Letters(one_letter("22222222", true)),
+        Verb::Relays { show },
     ] {
         assert_eq!(read::show(&client, &verb, Look::default()), Some(Ok(())), "{verb:?}");
     }
@@ -100,6 +112,116 @@ fn verbs_that_show_find_their_answer() {
     let nobody = read::show(&client, &odd, Look::default()).unwrap().unwrap_err();
     assert_eq!(nobody.report(), Exit::Failed);
     assert_eq!(read::show(&client, &Verb::Stop, Look::default()), None);
+    let gone = Verb::Letters(one_letter("99999999", false));
+    let gone = read::show(&client, &gone, Look::default()).unwrap().unwrap_err();
+    assert_eq!(gone.report(), Exit::Failed);
+}
+
+fn one_letter(id: &str, json: bool) -> LettersArgs {
+    let one = Some(OneLetter::Show { id: id.into(), json });
+    LettersArgs { one, ..LettersArgs::default() }
+}
+
+fn to_bob() -> PushArgs {
+    PushArgs { to: "bob".into(), ..PushArgs::default() }
+}
+
+#[test]
+fn a_letter_travels_as_text_or_as_bytes() {
+    let fake = Fake::default();
+    let client = api(fake.clone());
+    for (body, asked) in [
+        (b"hello".to_vec(), "\"hello\" of 5"),
+        (vec![0xff, 0], "\"\u{fffd}\\0\" of 2"),
+        (vec![1; 1 << 20], "of 1048576"),
+        (vec![0xff; 1 << 20], "of 1048576"),
+    ] {
+        for args in [to_bob(), PushArgs { json: true, ..to_bob() }] {
+            assert_eq!(letters::push_to(&client, &args, body.clone()), Ok(()));
+            let last = fake.asked.lock().unwrap().last().unwrap().clone();
+            assert!(last.starts_with("push 22222222") && last.contains(asked), "{last}");
+        }
+    }
+    let twin = PushArgs { to: "twin".into(), ..PushArgs::default() };
+    let ambiguous = letters::push_to(&client, &twin, b"hello".to_vec()).unwrap_err();
+    assert_eq!(ambiguous.report(), Exit::Failed);
+}
+
+#[test]
+fn a_push_that_waits_ends_as_its_letter_does() {
+    for (state, exit) in [
+        (State::Delivered, None),
+        (State::Read, None),
+        (State::Failed, Some(Exit::Failed)),
+        (State::Expired, Some(Exit::Failed)),
+    ] {
+        let fake = Fake::default();
+        let client = api(fake.clone());
+        std::thread::spawn(move || {
+            let mail = &fake.mail;
+            let there = || mail.letter(letter_id(9)).is_some();
+            while !there() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            mail.turn(letter_id(9), State::Sent, "");
+            std::thread::sleep(Duration::from_millis(20));
+            mail.turn(letter_id(9), state, "so it is");
+        });
+        let args = PushArgs { wait: true, timeout: Some(20), ..to_bob() };
+        let ended = letters::push_to(&client, &args, b"hello".to_vec());
+        assert_eq!(ended.err().map(|t| t.report()), exit, "{state:?}");
+    }
+    let client = api(Fake::default());
+    let args = PushArgs { wait: true, timeout: Some(1), plain: true, ..to_bob() };
+    let late = letters::push_to(&client, &args, b"hello".to_vec()).unwrap_err();
+    assert_eq!(late.report(), Exit::TimedOut);
+}
+
+#[test]
+fn what_is_pulled_is_acknowledged_once_it_is_printed() {
+    let fake = Fake::default();
+    let client = api(fake.clone());
+    let pull = |args: PullArgs| letters::pull_from(&client, &args, &mut false);
+    let unread = || fake.mail.view.borrow().unread;
+    for n in 0..30 {
+        fake.mail.arrive(bob_says(n + 1, "hello"));
+    }
+    for json in [true, false] {
+        assert_eq!(pull(PullArgs { peek: true, json, ..PullArgs::default() }), Ok(()));
+        assert_eq!(unread(), 30, "only looked at");
+    }
+    assert_eq!(pull(PullArgs { limit: Some(5), ..PullArgs::default() }), Ok(()));
+    assert_eq!(unread(), 25);
+    let with = |who: &str| PullArgs { with: Some(who.into()), ..PullArgs::default() };
+    assert_eq!(pull(with("carol")), Ok(()));
+    assert_eq!(unread(), 25);
+    assert_eq!(pull(PullArgs { plain: true, ..PullArgs::default() }), Ok(()));
+    assert_eq!(unread(), 0);
+    for args in [PullArgs::default(), PullArgs { plain: true, ..PullArgs::default() }] {
+        assert_eq!(pull(args), Ok(()), "nothing there");
+    }
+    *fake.refuse.lock().unwrap() = true;
+    let mut printed = false;
+    let refused = letters::pull_from(&client, &PullArgs::default(), &mut printed).unwrap_err();
+    assert_eq!((refused.report(), printed), (Exit::Failed, false));
+}
+
+#[test]
+fn letters_are_followed_as_they_come() {
+    let fake = Fake::default();
+    let client = api(fake.clone());
+    let later = fake.clone();
+    std::thread::spawn(move || {
+        for n in 0..3 {
+            std::thread::sleep(Duration::from_millis(30));
+            later.mail.arrive(bob_says(n + 1, "hello"));
+        }
+    });
+    let follow = PullArgs { follow: true, limit: Some(3), ..PullArgs::default() };
+    assert_eq!(letters::pull_from(&client, &follow, &mut false), Ok(()));
+    assert_eq!(fake.mail.view.borrow().unread, 0);
+    let look = PullArgs { peek: true, json: true, ..follow };
+    assert_eq!(letters::pull_from(&client, &look, &mut false), Ok(()), "each is shown once");
 }
 
 /// How `share` and `get` wait in these tests: nothing is printed beside the answer.

@@ -3,8 +3,10 @@
 //! PURE: shapes and the time in, text out. All text that peers wrote goes through [`escape`].
 
 mod files;
+mod letters;
 
 pub use files::{counted, pieces, progress, standing, transfers};
+pub use letters::{empty, inbox, letter, letters, plain_inbox, pushed, relays, turned};
 
 use comfy_table::{Attribute, Cell, ContentArrangement};
 use comfy_table::{CellAlignment, Color, Table, TableStyle};

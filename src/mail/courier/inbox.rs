@@ -114,7 +114,7 @@ impl Courier {
         lies: Vec<FromMailbox>,
         out: &mut Vec<Effect>,
     ) {
-        let known = self.members.get(&from).is_some();
+        let known = self.members.get(&from).is_some() || self.written_to.contains(&from);
         if !known && !self.allow_request(now) {
             self.counters.dropped_requests += 1;
             self.partials.kept(now, (from, inner.id), false);
@@ -225,8 +225,8 @@ impl Courier {
             return;
         }
         let avoid = [to, last.id];
-        let candidates = self.ways.candidates(&self.members, now, now_ms, &avoid);
         let hops = relays_wanted(self.policy.hops);
+        let candidates = self.ways.candidates(&self.members, now, now_ms, &avoid, hops);
         if candidates.is_empty() && hops > 0 && self.policy.fallback == Fallback::Never {
             return;
         }
@@ -280,6 +280,9 @@ impl Courier {
         letters: Vec<(NodeId, LetterId)>,
         out: &mut Vec<Effect>,
     ) {
+        if !self.policy.read_receipts {
+            return;
+        }
         for (from, id) in letters {
             self.owe(from, id, Said::Shown);
         }

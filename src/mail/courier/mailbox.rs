@@ -8,7 +8,6 @@ use super::inbox::FromMailbox;
 use super::{Courier, JOBS_MAX, Job, NOTES_MAX, Note};
 use crate::mail::event::Effect;
 use crate::mail::frame::{Kept, MailFrame, TOKENS_MAX};
-use crate::mail::keys::MAILBOXES_MAX;
 use crate::mail::rows::{Change, KeptLetter, Outcome};
 use crate::mail::work::{Layer, What, Word, Wrap};
 use crate::mesh::{NodeId, Time};
@@ -22,8 +21,9 @@ const GRANT_MS: u64 = 9 * DAY_MS;
 const RENEW_MS: u64 = 8 * DAY_MS;
 /// Most nodes we keep letters for.
 const GRANTS_MAX: usize = 256;
-/// Time between two questions to one node whether it would keep letters for us.
-const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// Time between two questions to one node whether it would keep letters for us. A question can be lost: the
+/// other end may not know the link yet.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// A mailbox that is away for so long makes room for another one.
 const AWAY_MAX: Duration = Duration::from_secs(60 * 60);
 /// Letters we fetch from time to time even if nobody says that there are any.
@@ -315,7 +315,7 @@ impl Courier {
         }
         let before = self.memo.mailboxes.clone();
         self.memo.mailboxes.retain(|(id, _)| *id != peer);
-        if until_ms > now_ms && self.memo.mailboxes.len() < MAILBOXES_MAX {
+        if until_ms > now_ms && self.memo.mailboxes.len() < self.policy.mailboxes {
             self.memo.mailboxes.push((peer, until_ms.min(now_ms + GRANT_MS)));
             self.memo.mailboxes.sort_unstable();
         }
@@ -338,7 +338,7 @@ impl Courier {
         self.boxes.more.extend(late.into_keys());
         self.tell_fetched(now, out);
         if now < self.boxes.fetch_at {
-            return;
+            return self.ask_for_mailboxes(now, out);
         }
         let now_ms = self.now_ms(now);
         self.boxes.fetch_at = now + FETCH_EVERY;
@@ -389,7 +389,7 @@ impl Courier {
         willing.retain(|id| ours(id).is_none());
         self.dice.shuffle(&mut willing);
         let waited = self.boxes.asked.keys().filter(|id| ours(id).is_none()).count();
-        let room = MAILBOXES_MAX.saturating_sub(self.memo.mailboxes.len() + waited);
+        let room = self.policy.mailboxes.saturating_sub(self.memo.mailboxes.len() + waited);
         ask.extend(willing.into_iter().take(room));
         for peer in ask {
             self.boxes.asked.insert(peer, now);
@@ -399,7 +399,8 @@ impl Courier {
 
     pub(super) fn next_tending(&self) -> Time {
         let late = self.boxes.fetching.values().map(|since| *since + FETCH_WITHIN);
-        late.fold(self.boxes.fetch_at, Time::min)
+        let unanswered = self.boxes.asked.values().map(|at| *at + ASK_AGAIN);
+        late.chain(unanswered).fold(self.boxes.fetch_at, Time::min)
     }
 
     /// A link is up: perhaps it keeps letters for us, or we for it.

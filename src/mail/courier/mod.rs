@@ -128,6 +128,8 @@ pub struct Courier {
     srtt: BTreeMap<NodeId, Duration>,
     partials: partial::Partials,
     requests: Requests,
+    /// Nodes that letters were sent to: they are no strangers.
+    written_to: BTreeSet<NodeId>,
     owed: BTreeMap<NodeId, Vec<(LetterId, Said)>>,
     /// To whom a receipt is owed once more: the last one did not arrive.
     owed_again: BTreeSet<NodeId>,
@@ -193,6 +195,7 @@ impl Courier {
             srtt: BTreeMap::new(),
             partials: partial::Partials::new(me),
             requests: Requests::default(),
+            written_to: recalled.written_to.into_iter().collect(),
             owed: BTreeMap::new(),
             owed_again: BTreeSet::new(),
             replays: relay::Replays::default(),

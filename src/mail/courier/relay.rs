@@ -182,13 +182,10 @@ impl Courier {
         }
         match opened {
             Opened::Forward { next, packet, .. } => {
-                if !self.policy.volunteer || next == self.me {
+                // Nor for a node that is not there: what anybody may make up cannot make us dial.
+                let there = self.hops.is_linked(&next) || self.members.is_alive(&next);
+                if !self.policy.volunteer || next == self.me || !there {
                     self.counters.dropped_not_volunteer += 1;
-                    return;
-                }
-                // Nobody is dialled for whom nobody answers.
-                if !self.members.is_alive(&next) {
-                    self.counters.dropped_no_room += 1;
                     return;
                 }
                 self.hand_on(now, next, packet, true, out);

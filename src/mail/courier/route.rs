@@ -83,24 +83,30 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Ways {
-    /// Who could be on a way now: volunteers that are there, do not rest, and whose key is fresh. If all rest,
-    /// none does.
+    /// Who could be on a way of so many hops now: volunteers that are there, do not rest, and whose key is fresh.
+    /// Where they are too few those that rest join, the first to be awake first: whoever loses packets must not
+    /// make ways shorter.
     pub(super) fn candidates(
         &self,
         members: &Members,
         now: Time,
         now_ms: u64,
         avoid: &[NodeId],
+        hops: usize,
     ) -> Vec<NodeId> {
         let fits = |id: &NodeId| {
             members.get(id).is_some_and(|m| m.relay)
                 && members.hop(id, now_ms).is_some()
                 && !avoid.contains(id)
         };
-        let all: Vec<NodeId> = members.iter().map(|(id, _)| *id).filter(fits).collect();
+        let all = members.iter().map(|(id, _)| *id).filter(fits);
         let rests = |id: &NodeId| self.relays.get(id).is_some_and(|r| r.rests(now));
-        let awake: Vec<NodeId> = all.iter().copied().filter(|id| !rests(id)).collect();
-        if awake.is_empty() { all } else { awake }
+        let (mut resting, mut awake): (Vec<NodeId>, Vec<NodeId>) = all.partition(rests);
+        if awake.len() < hops {
+            resting.sort_by_key(|id| self.relays.get(id).map(|record| record.until));
+            awake.extend(resting.into_iter().take(hops - awake.len()));
+        }
+        awake
     }
 
     /// The relays of a way, first one first; none if there is not a single candidate.

@@ -11,7 +11,7 @@ use crate::mail::event::{Effect, Fallback};
 use crate::mail::onion::{HOPS_MAX, Hop};
 use crate::mail::rows::{OutLetter, State};
 use crate::mail::seal::Kind;
-use crate::mail::work::{Part, Store, What, Wrap, Wrapped};
+use crate::mail::work::{Part, Store, WHOLE_BYTES_MAX, What, Wrap, Wrapped};
 use crate::mesh::{NodeId, Time};
 
 /// Tries in a row to a reader that is there, until it is left alone for a while.
@@ -118,14 +118,16 @@ impl Courier {
             (Some(shards), _) => (0..shards.n).collect(),
         };
         let avoid = [reader, last.id];
-        let candidates = self.ways.candidates(&self.members, now, now_ms, &avoid);
+        let candidates = self.ways.candidates(&self.members, now, now_ms, &avoid, wanted);
         if candidates.is_empty() && wanted > 0 && self.policy.fallback != Fallback::Always {
             return None;
         }
-        // Fragments go apart, as far as there are relays: then each way is shorter.
+        // Fragments that a writer asked for go apart, as far as there are relays: then each way is shorter. Those
+        // of a letter that is only long keep all its layers, and may share relays.
+        let long = usize::try_from(entry.letter.bytes).is_ok_and(|bytes| bytes > WHOLE_BYTES_MAX);
         let hops = match indices.len() {
-            1 => wanted,
-            n => wanted.min((candidates.len() / n).max(1)),
+            n if n > 1 && !long => wanted.min((candidates.len() / n).max(1)),
+            _ => wanted,
         };
         let guards = match indices.len() {
             // They could not go apart.

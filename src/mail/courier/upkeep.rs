@@ -100,7 +100,7 @@ impl Courier {
         self.srtt.retain(|id, _| self.members.get(id).is_some());
         let members = &self.members;
         self.budgets.keep(|peer| members.get(peer).is_some());
-        if self.memo.mailboxes.len() < MAILBOXES_MAX {
+        if self.memo.mailboxes.len() < self.policy.mailboxes {
             self.ask_for_mailboxes(now, out);
         }
     }

@@ -60,6 +60,8 @@ pub fn policy() -> Policy {
         ttl: Duration::from_secs(7 * 24 * 3600),
         body_bytes_max: 64 * 1024,
         outbox_max: 100_000,
+        mailboxes: 3,
+        read_receipts: true,
         requests_per_day: 1000,
     }
 }
