@@ -14,7 +14,7 @@ use crate::mesh::view::{State, View};
 pub(super) type Net = Option<[u8; 6]>;
 
 /// One node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Member {
     pub(super) alive: bool,
     pub(super) relay: bool,
@@ -41,30 +41,27 @@ impl Members {
 
     /// Takes a new view; those that are back since the last one.
     pub(super) fn update(&mut self, view: Arc<View>) -> Vec<NodeId> {
-        let mut before = std::mem::take(&mut self.all);
-        let mut back = Vec::new();
+        let (mut back, mut others) = (Vec::new(), 0);
         for node in view.nodes.iter().filter(|node| node.id != self.me) {
-            let old = before.remove(&node.id);
-            let alive = matches!(node.state, State::Alive | State::Suspect);
-            let same = old.as_ref().is_some_and(|old| old.bytes == node.offers.keys);
-            let keys = match &old {
-                Some(old) if same => old.keys.clone(),
-                _ => MailKeys::decode(&node.offers.keys).ok(),
-            };
+            others += 1;
+            let member = self.all.entry(node.id).or_default();
+            let was_there = member.alive && member.keys.is_some();
+            let same = member.bytes == node.offers.keys;
+            if !same {
+                member.keys = MailKeys::decode(&node.offers.keys).ok();
+                member.bytes.clone_from(&node.offers.keys);
+            }
+            member.alive = matches!(node.state, State::Alive | State::Suspect);
+            member.relay = node.offers.relay;
+            member.mailbox = node.offers.mailbox;
+            member.net = node.addrs.first().and_then(|addr| net(addr.ip()));
             // A node that came back with other keys may have been away without our seeing it.
-            let was_there = old.as_ref().is_some_and(|old| old.alive && old.keys.is_some());
-            if alive && keys.is_some() && (!was_there || !same) {
+            if member.alive && member.keys.is_some() && (!was_there || !same) {
                 back.push(node.id);
             }
-            let member = Member {
-                alive,
-                relay: node.offers.relay,
-                mailbox: node.offers.mailbox,
-                keys,
-                bytes: node.offers.keys.clone(),
-                net: node.addrs.first().and_then(|addr| net(addr.ip())),
-            };
-            self.all.insert(node.id, member);
+        }
+        if self.all.len() > others {
+            self.all.retain(|id, _| view.node(id).is_some());
         }
         self.view = view;
         back
