@@ -32,9 +32,9 @@ const AWAY_MAX: Duration = Duration::from_secs(60 * 60);
 const FETCH_EVERY: Duration = Duration::from_secs(60);
 /// A fetch that is not answered to its end in this time is begun again.
 const FETCH_WITHIN: Duration = Duration::from_secs(10);
-/// Letters handed out in answer to one question: at most this many bytes (one large one is always), so that
-/// they fit into a lane.
-const HANDED_BYTES_MAX: usize = 128 * 1024;
+/// Letters handed out in answer to one question: at most this many bytes as they are padded (one is always).
+/// They fit into the smallest lane there can be: what has no room there is lost until it is asked for again.
+const HANDED_BYTES_MAX: usize = 60 * 1024;
 
 /// What we know of the nodes that keep letters for us.
 #[derive(Debug, Default)]
