@@ -174,6 +174,8 @@ impl Generation {
             lifeline(Child::Heartbeat),
         ));
 
+        let mut recalled = plans.recalled;
+        recalled.acquaintances.extend(plans.book.entries.keys());
         let core = Peers::new(plans.home, policy::peers(settings), plans.book, plans.seed);
         let ports = registry::Ports {
             open: above.open.clone(),
@@ -230,7 +232,7 @@ impl Generation {
             SyncArbiter::start(sealer_threads(), move || Sealers::new(sealer.clone(), lifeline()))
         };
         let home = mail::Home { me, start_ms, seed: plans.secret };
-        let core = mail::Courier::new(home, policy::mail(settings), plans.recalled);
+        let core = mail::Courier::new(home, policy::mail(settings), recalled);
         let ports = courier::Ports {
             letterbox: wire_letterboxes(&writer, &reader),
             wrap: to(&sealers),

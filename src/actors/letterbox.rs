@@ -10,6 +10,7 @@ use super::messages::{
     BodyOf, CommitLetters, KeptFor, MarkRead, Received, UnreadWanted, Written, WrittenOne,
 };
 use crate::mail::LetterId;
+use crate::mail::frame::padded;
 use crate::mail::rows::{Conversation, InLetter, KeptLetter, OutLetter, Outcome};
 use crate::mesh::NodeId;
 use crate::store::database::DbError;
@@ -72,7 +73,17 @@ impl Handler<KeptFor> for Letterbox {
 
     fn handle(&mut self, message: KeptFor, _: &mut SyncContext<Self>) -> Self::Result {
         let KeptFor { reader, mut but, bytes, now_ms } = message;
-        let letters = self.store.kept(&reader, &but, HANDED_MAX, bytes, now_ms)?;
+        let mut letters = self.store.kept(&reader, &but, HANDED_MAX, bytes, now_ms)?;
+        // What counts is how long they are on the wire, padded.
+        let mut room = bytes;
+        let fit = letters.iter().take_while(|letter| {
+            let padded = padded(letter.sealed.len());
+            let fits = padded <= room;
+            room = room.saturating_sub(padded);
+            fits
+        });
+        let fit = fit.count().max(1);
+        letters.truncate(fit);
         but.extend(letters.iter().map(|letter| letter.token));
         let more = !self.store.kept(&reader, &but, 1, 0, now_ms)?.is_empty();
         Ok((letters, more))

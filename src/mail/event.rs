@@ -174,7 +174,7 @@ pub enum Effect {
         reader: NodeId,
         /// Not these.
         but: BTreeSet<[u8; 16]>,
-        /// At most so many bytes; one letter is always handed out.
+        /// At most so many bytes, as they are padded; one letter is always handed out.
         bytes: usize,
     },
     /// A link to this node is needed.

@@ -48,6 +48,11 @@ pub enum MailFrame {
 /// Lengths a kept letter is padded to: those of the payloads of packets.
 pub const KEPT_BYTES: [usize; 2] = [2 * 1024, 16 * 1024];
 
+/// Bytes that a sealed letter of `len` bytes has on its way to its reader.
+pub fn padded(len: usize) -> usize {
+    KEPT_BYTES.into_iter().find(|bytes| *bytes >= len).unwrap_or(len)
+}
+
 /// A kept letter on its way to its reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {

@@ -232,8 +232,8 @@ pub struct Recalled {
     pub memo: Memo,
     /// How many letters are kept for each reader.
     pub kept: Vec<(NodeId, u64)>,
-    /// To whom letters were sent from here: they are no strangers.
-    pub written_to: Vec<NodeId>,
+    /// To whom letters were sent from here, and whom else this node has met: they are no strangers.
+    pub acquaintances: Vec<NodeId>,
 }
 
 /// Bounds of what is kept.

@@ -52,6 +52,8 @@ pub(super) struct FromMailbox {
 pub(super) struct Coming {
     from: NodeId,
     id: LetterId,
+    /// Its sender is a stranger.
+    request: bool,
     /// Where copies or fragments of it lie, to be thrown away once it is safe.
     lies: Vec<FromMailbox>,
 }
@@ -114,11 +116,12 @@ impl Courier {
         lies: Vec<FromMailbox>,
         out: &mut Vec<Effect>,
     ) {
-        let known = self.members.get(&from).is_some() || self.written_to.contains(&from);
-        if !known && !self.allow_request(now) {
+        let known = self.acquaintances.contains(&from);
+        if !known && !self.allows_request(now) {
+            // What lies in a mailbox stays there for another day.
             self.counters.dropped_requests += 1;
             self.partials.kept(now, (from, inner.id), false);
-            return self.let_go(lies);
+            return;
         }
         let seal::Inner { id, created_ms, ttl_s, body, .. } = inner;
         let ends_ms = created_ms.saturating_add(u64::from(ttl_s) * 1000);
@@ -133,17 +136,16 @@ impl Courier {
             request: !known,
             body,
         };
-        let note = Note::Came(Coming { from, id, lies });
+        let note = Note::Came(Coming { from, id, request: !known, lies });
         self.keep(note, Change::Receive(letter), out);
     }
 
-    fn allow_request(&mut self, now: Time) -> bool {
+    /// Whether one more letter of a stranger is taken today.
+    fn allows_request(&mut self, now: Time) -> bool {
         if now.since(self.requests.since) >= DAY {
             self.requests = Requests { since: now, count: 0 };
         }
-        let room = self.requests.count < self.policy.requests_per_day;
-        self.requests.count += u32::from(room);
-        room
+        self.requests.count < self.policy.requests_per_day
     }
 
     /// A letter is on the disk, or not.
@@ -154,12 +156,13 @@ impl Courier {
         outcome: Result<Outcome, String>,
         out: &mut Vec<Effect>,
     ) {
-        let Coming { from, id, mut lies } = coming;
+        let Coming { from, id, request, mut lies } = coming;
         let safe = matches!(outcome, Ok(Outcome::Done | Outcome::Duplicate));
         lies.extend(self.partials.kept(now, (from, id), safe));
         match outcome {
             Ok(Outcome::Done) => {
                 self.counters.letters_received += 1;
+                self.requests.count = self.requests.count.saturating_add(u32::from(request));
                 out.push(Effect::Came { id, from });
             }
             Ok(Outcome::Duplicate) => {

@@ -21,23 +21,25 @@ const GRANT_MS: u64 = 9 * DAY_MS;
 const RENEW_MS: u64 = 8 * DAY_MS;
 /// Most nodes we keep letters for.
 const GRANTS_MAX: usize = 256;
-/// Time between two questions to one node whether it would keep letters for us. A question can be lost: the
-/// other end may not know the link yet.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// A node that does not answer whether it would keep letters for us is asked again after this: the question
+/// may have come before it knew the link.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// One that would not is asked again after this.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// A mailbox that is away for so long makes room for another one.
 const AWAY_MAX: Duration = Duration::from_secs(60 * 60);
 /// Letters we fetch from time to time even if nobody says that there are any.
 const FETCH_EVERY: Duration = Duration::from_secs(60);
 /// A fetch that is not answered to its end in this time is begun again.
 const FETCH_WITHIN: Duration = Duration::from_secs(10);
-/// Letters handed out in answer to one question: at most this many bytes (one large one is always), so that
-/// they fit into a lane.
-const HANDED_BYTES_MAX: usize = 128 * 1024;
+/// Letters handed out in answer to one question: at most this many bytes as they are padded (one is always).
+/// They fit into the smallest lane there can be: what has no room there is lost until it is asked for again.
+const HANDED_BYTES_MAX: usize = 60 * 1024;
 
 /// What we know of the nodes that keep letters for us.
 #[derive(Debug, Default)]
 pub(super) struct Boxes {
-    /// When each was asked last whether it would.
+    /// Who was asked whether it would, and until when it is not asked again.
     asked: BTreeMap<NodeId, Time>,
     /// Since when one is away.
     away: BTreeMap<NodeId, Time>,
@@ -170,6 +172,17 @@ impl Courier {
         self.memo.grants.extend(before.map(|until_ms| (peer, until_ms)));
     }
 
+    /// What a reader has fetched is thrown away, or could not be.
+    pub(super) fn thrown(&mut self, reader: NodeId, tokens: &[[u8; 16]]) {
+        let Some(going) = self.going.get_mut(&reader) else { return };
+        for token in tokens {
+            going.remove(token);
+        }
+        if going.is_empty() {
+            self.going.remove(&reader);
+        }
+    }
+
     /// Its letters, oldest first, to a node that asks for them.
     pub(super) fn hand_out(
         &mut self,
@@ -221,7 +234,9 @@ impl Courier {
                 }
                 // One reading at a time: who asks faster is answered once.
                 if let Entry::Vacant(handing) = self.handing.entry(peer) {
-                    let but: BTreeSet<[u8; 16]> = but.iter().copied().collect();
+                    let mut but: BTreeSet<[u8; 16]> = but.iter().copied().collect();
+                    // What the disk is about to throw away is still there.
+                    but.extend(self.going.get(&peer).into_iter().flatten());
                     handing.insert(but.is_empty());
                     out.push(Effect::LoadKept { reader: peer, but, bytes: HANDED_BYTES_MAX });
                 }
@@ -241,7 +256,9 @@ impl Courier {
                 let room = count > 0 && self.notes.len() < NOTES_MAX;
                 if let Some(kept) = self.kept.get_mut(&peer).filter(|_| room) {
                     *kept = kept.saturating_sub(count);
-                    self.keep(Note::Nothing, Change::Fetched { reader: peer, tokens }, out);
+                    self.going.entry(peer).or_default().extend(&tokens);
+                    let note = Note::Thrown { reader: peer, tokens: tokens.clone() };
+                    self.keep(note, Change::Fetched { reader: peer, tokens }, out);
                 }
             }
         }
@@ -310,9 +327,8 @@ impl Courier {
 
     fn will_keep(&mut self, now: Time, peer: NodeId, until_ms: u64, out: &mut Vec<Effect>) {
         let now_ms = self.now_ms(now);
-        if !self.boxes.asked.contains_key(&peer) {
-            return;
-        }
+        let Some(asked) = self.boxes.asked.get_mut(&peer) else { return };
+        *asked = now + ASK_AGAIN;
         let before = self.memo.mailboxes.clone();
         self.memo.mailboxes.retain(|(id, _)| *id != peer);
         if until_ms > now_ms && self.memo.mailboxes.len() < self.policy.mailboxes {
@@ -375,7 +391,7 @@ impl Courier {
     /// Asks linked volunteers until three have agreed, and those that have again before their word ends.
     pub(super) fn ask_for_mailboxes(&mut self, now: Time, out: &mut Vec<Effect>) {
         let now_ms = self.now_ms(now);
-        self.boxes.asked.retain(|_, at| now.since(*at) < ASK_AGAIN);
+        self.boxes.asked.retain(|_, until| now < *until);
         let mut willing: Vec<NodeId> = self
             .members
             .iter()
@@ -388,18 +404,21 @@ impl Courier {
         let mut ask: Vec<NodeId> = willing.iter().copied().filter(due).collect();
         willing.retain(|id| ours(id).is_none());
         self.dice.shuffle(&mut willing);
-        let waited = self.boxes.asked.keys().filter(|id| ours(id).is_none()).count();
+        // Those that would not are waited for no longer.
+        let soon = now + ANSWER_WITHIN;
+        let open = self.boxes.asked.iter().filter(|(_, until)| **until <= soon);
+        let waited = open.filter(|(id, _)| ours(id).is_none()).count();
         let room = self.policy.mailboxes.saturating_sub(self.memo.mailboxes.len() + waited);
         ask.extend(willing.into_iter().take(room));
         for peer in ask {
-            self.boxes.asked.insert(peer, now);
+            self.boxes.asked.insert(peer, now + ANSWER_WITHIN);
             out.push(Effect::Send { peer, frame: MailFrame::AskKeep });
         }
     }
 
     pub(super) fn next_tending(&self) -> Time {
         let late = self.boxes.fetching.values().map(|since| *since + FETCH_WITHIN);
-        let unanswered = self.boxes.asked.values().map(|at| *at + ASK_AGAIN);
+        let unanswered = self.boxes.asked.values().copied();
         late.chain(unanswered).fold(self.boxes.fetch_at, Time::min)
     }
 

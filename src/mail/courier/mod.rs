@@ -96,6 +96,8 @@ enum Note {
     Stored { reader: NodeId, block: Vec<u8> },
     /// We agreed to keep letters for a neighbour.
     Granted { peer: NodeId, until_ms: u64, before: Option<u64> },
+    /// What a reader has fetched.
+    Thrown { reader: NodeId, tokens: Vec<[u8; 16]> },
     /// Our mailboxes: published once they are safe.
     Mailboxes,
     /// Our keys, as they were after so many changes: published once they are safe.
@@ -128,8 +130,8 @@ pub struct Courier {
     srtt: BTreeMap<NodeId, Duration>,
     partials: partial::Partials,
     requests: Requests,
-    /// Nodes that letters were sent to: they are no strangers.
-    written_to: BTreeSet<NodeId>,
+    /// Nodes that were met or written to: they are no strangers.
+    acquaintances: BTreeSet<NodeId>,
     owed: BTreeMap<NodeId, Vec<(LetterId, Said)>>,
     /// To whom a receipt is owed once more: the last one did not arrive.
     owed_again: BTreeSet<NodeId>,
@@ -141,6 +143,8 @@ pub struct Courier {
     kept: BTreeMap<NodeId, u64>,
     /// For whom kept letters are being read from the disk, and whether it is all of them.
     handing: BTreeMap<NodeId, bool>,
+    /// What readers have fetched and the disk has not thrown away yet.
+    going: BTreeMap<NodeId, BTreeSet<[u8; 16]>>,
     memo: Memo,
     jobs: BTreeMap<JobId, Job>,
     notes: BTreeMap<NoteId, Note>,
@@ -195,7 +199,7 @@ impl Courier {
             srtt: BTreeMap::new(),
             partials: partial::Partials::new(me),
             requests: Requests::default(),
-            written_to: recalled.written_to.into_iter().collect(),
+            acquaintances: recalled.acquaintances.into_iter().collect(),
             owed: BTreeMap::new(),
             owed_again: BTreeSet::new(),
             replays: relay::Replays::default(),
@@ -204,6 +208,7 @@ impl Courier {
             replies: replies::Replies::default(),
             kept: recalled.kept.into_iter().collect(),
             handing: BTreeMap::new(),
+            going: BTreeMap::new(),
             memo: recalled.memo,
             jobs: BTreeMap::new(),
             notes: BTreeMap::new(),
@@ -260,6 +265,7 @@ impl Courier {
                 }
                 Some(Note::Came(coming)) => self.taken_in(now, coming, outcome, out),
                 Some(Note::Stored { reader, block }) => self.stored(reader, block, outcome, out),
+                Some(Note::Thrown { reader, tokens }) => self.thrown(reader, &tokens),
                 Some(Note::Granted { peer, until_ms, before }) => {
                     self.granted(peer, until_ms, before, outcome.is_ok(), out);
                 }

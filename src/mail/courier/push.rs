@@ -13,9 +13,6 @@ use crate::mail::shards::{BODY_BYTES_MAX, FRAGMENTS_MAX, fewest};
 use crate::mail::work::WHOLE_BYTES_MAX;
 use crate::mesh::Time;
 
-/// Nodes remembered as written to, about 40 bytes each.
-const WRITTEN_TO_MAX: usize = 65_536;
-
 impl Courier {
     pub(super) fn push(&mut self, now: Time, ask: AskId, draft: Draft, out: &mut Vec<Effect>) {
         if let Err(error) = self.take_draft(now, ask, draft, out) {
@@ -97,9 +94,7 @@ impl Courier {
         let (durable, attempt, missing, mailbox) = (false, 0, None, None);
         let entry = Entry { letter, body, durable, asks, stage, attempt, missing, mailbox };
         self.outbox.insert(entry);
-        if self.written_to.len() < WRITTEN_TO_MAX {
-            self.written_to.insert(to);
-        }
+        self.meet(to);
         self.pump(now, out);
         Ok(())
     }

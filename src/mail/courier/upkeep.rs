@@ -23,6 +23,9 @@ const KEYS_AGAIN: Duration = Duration::from_secs(10);
 /// A clock that is off by more than this was set: keys are looked at at once.
 const JUMP_MS: u64 = 60 * 1000;
 
+/// Nodes remembered as met or written to, about 40 bytes each.
+const ACQUAINTANCES_MAX: usize = 65_536;
+
 impl Courier {
     // ---- keys ----
 
@@ -95,6 +98,9 @@ impl Courier {
         if !back.is_empty() {
             self.readers_back(now, &back);
         }
+        for id in self.members.iter().map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.meet(id);
+        }
         self.tell_fetched(now, out);
         self.ways.keep(&self.members);
         self.srtt.retain(|id, _| self.members.get(id).is_some());
@@ -102,6 +108,13 @@ impl Courier {
         self.budgets.keep(|peer| members.get(peer).is_some());
         if self.memo.mailboxes.len() < self.policy.mailboxes {
             self.ask_for_mailboxes(now, out);
+        }
+    }
+
+    /// A node that is no stranger from now on.
+    pub(super) fn meet(&mut self, id: NodeId) {
+        if self.acquaintances.len() < ACQUAINTANCES_MAX {
+            self.acquaintances.insert(id);
         }
     }
 

@@ -4,8 +4,8 @@ use redb::ReadableTable;
 
 use super::batch::{Batch, first_up_to};
 use super::tables::{
-    Did, IN_LETTERS, IN_NAMES, IN_SEEN, came, damaged, in_letter, in_with_key, join, name_key,
-    number, part, time_key,
+    Did, IN_LETTERS, IN_NAMES, IN_SEEN, IN_WITH, came, damaged, in_letter, in_with_key, join,
+    name_key, number, part, time_key,
 };
 use crate::mail::LetterId;
 use crate::mail::rows::{InLetter, Outcome};
@@ -80,12 +80,30 @@ impl Batch<'_> {
             // Its name stays, as long as a copy of it may come.
             self.tables.in_letters.remove(&seq.to_be_bytes()[..])?;
             self.tables.in_with.remove(&in_with_key(&from, true, seq)[..])?;
-            self.staged.talk(&from).received -= 1;
+            let last_in = self.last_in(&from)?;
+            let talk = self.staged.talk(&from);
+            talk.received -= 1;
+            talk.last_in = last_in;
             let sums = self.staged.sums();
             sums.inbox_letters -= 1;
             sums.inbox_bytes -= bytes;
         }
         Ok(true)
+    }
+
+    /// Number and time of the last letter kept that came from there; zeros if there is none.
+    fn last_in(&self, from: &NodeId) -> Did<(u64, u64)> {
+        let mut last = (0, 0);
+        for read in [false, true] {
+            let (first, end) = (in_with_key(from, read, 0), in_with_key(from, read, u64::MAX));
+            let mut rows = self.tables.in_with.range::<&[u8]>(&first[..]..=&end[..])?;
+            if let Some(row) = rows.next_back() {
+                let (key, value) = row?;
+                let found = (number(key.value(), 33, IN_WITH)?, number(value.value(), 0, IN_WITH)?);
+                last = last.max(found);
+            }
+        }
+        Ok(last)
     }
 
     /// Whether it has come, and a copy of it may still come.

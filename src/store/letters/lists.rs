@@ -30,11 +30,11 @@ impl LetterStore {
             }
             let keys = one(read, KEYS)?;
             let memo = one(read, MEMO)?.unwrap_or_default();
-            Ok(Recalled { outbox, keys, memo, kept: Vec::new(), written_to: Vec::new() })
+            Ok(Recalled { outbox, keys, memo, kept: Vec::new(), acquaintances: Vec::new() })
         })?;
         recalled.kept = self.kept_counts();
         let written_to = self.conversations(usize::MAX).into_iter().filter(|talk| talk.sent > 0);
-        recalled.written_to = written_to.map(|talk| talk.with).collect();
+        recalled.acquaintances = written_to.map(|talk| talk.with).collect();
         Ok(recalled)
     }
 

@@ -307,23 +307,6 @@ fn a_thousand_letters_arrive_in_whatever_order_they_travel() {
 }
 
 #[test]
-fn letters_from_strangers_are_counted() {
-    let mut w = World::new(4, 13, Policy { requests_per_day: 2, ..policy() });
-    w.start_all();
-    // Node 1 has never heard of node 0.
-    let mut view = w.view();
-    view.nodes.retain(|node| node.id != id(0));
-    view.links.retain(|link| link.from != id(0) && link.to != id(0));
-    w.give(1, Event::Graph(Arc::new(view)));
-    for n in 0..4 {
-        w.letter(0, 1, &[n]);
-    }
-    w.run_for(ms(200));
-    assert_eq!(w.nodes[1].disk.came.len(), 2);
-    assert!(w.nodes[1].disk.came.values().all(|letter| letter.request));
-}
-
-#[test]
 fn that_it_was_shown_reaches_its_sender() {
     let mut w = world(6, 14);
     let ask = w.letter(0, 1, b"hello");

@@ -6,6 +6,8 @@ use super::letters::world;
 use super::world::*;
 use crate::mail::event::{Effect, Event};
 use crate::mail::frame::MailFrame;
+use crate::mail::rows::{Change, Outcome};
+use crate::mail::seal::{self, Inner, Kind};
 use crate::mail::work::{Bad, Opened, Tag};
 use crate::mesh::{Core, NodeId, Time};
 
@@ -252,4 +254,29 @@ fn nothing_spins_where_nothing_happens() {
         assert!(wakes < 24 * 60 * 2, "n{n}: {wakes} wakes in a day");
     }
     assert!(w.core(0).next_wake() > Some(Time(0)));
+}
+
+#[test]
+fn letters_from_strangers_are_counted_and_those_of_nodes_once_met_are_not() {
+    let mut a = Alone::new();
+    a.w.configure(0, |policy| policy.requests_per_day = 2);
+    let mut receive = |sender: NodeId, n: u8| {
+        let job = a.packet(1).expect("taken");
+        let id = crate::mail::LetterId([n; 16]);
+        let created_ms = a.w.clock(0);
+        let inner = Inner { kind: Kind::Text, id, created_ms, ttl_s: 60, body: vec![n] };
+        let letter = Box::new(seal::Opened { sender, sender_key: [0; 32], inner });
+        let tag = Some(Tag { key: a.key(), tag: [n; 16] });
+        let out = a.peeled(job, Opened::Letter { tag, letter });
+        let [Effect::Keep { note, change: Change::Receive(letter) }] = &out[..] else {
+            return None;
+        };
+        let request = letter.request;
+        a.turn(Event::Kept(vec![(*note, Ok(Outcome::Done))]));
+        Some(request)
+    };
+    let stranger = NodeId([99; 32]);
+    assert_eq!([1, 2, 3].map(|n| receive(stranger, n)), [Some(true), Some(true), None]);
+    assert_eq!([4, 5, 6].map(|n| receive(id(2), n)), [Some(false); 3], "it was met");
+    assert_eq!(counter(&a.w, 0, "letters_dropped_requests"), 1);
 }

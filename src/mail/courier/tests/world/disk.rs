@@ -140,7 +140,7 @@ impl Disk {
             keys: self.keys.clone(),
             memo: self.memo.clone(),
             kept: self.kept.iter().map(|(id, kept)| (*id, kept.len() as u64)).collect(),
-            written_to: self.sent.values().map(|(letter, _)| letter.reader).collect(),
+            acquaintances: self.sent.values().map(|(letter, _)| letter.reader).collect(),
         }
     }
 
