@@ -214,6 +214,7 @@ impl Courier {
             if gone > 0 {
                 // It cannot be reached, or takes nothing.
                 self.ways.blame(now, &[peer]);
+                self.memo.guards.retain(|(guard, _)| *guard != peer);
             }
             self.hops.waiting -= gone;
             self.counters.dropped_late += gone as u64;

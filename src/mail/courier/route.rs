@@ -30,9 +30,10 @@ const IMMEDIATE_REPEAT: u32 = 100_000;
 const USED_BY_ANOTHER_FRAGMENT: u32 = 1_000;
 const LAST_NOT_LINKED: u32 = 400;
 const NO_GUARD: u32 = 300;
+const FIRST_NOT_LINKED: u32 = 250;
 const REPEAT_OF_LATE: u32 = 200;
 const REPEAT: u32 = 100;
-const NOT_LINKED: u32 = 5;
+const NOT_LINKED: u32 = 60;
 const SAME_NET: u32 = 3;
 
 /// How a relay has done.
@@ -169,8 +170,10 @@ impl Ways {
         if path.last().is_some_and(|last| !members.linked(last, &wanted.end)) {
             points += LAST_NOT_LINKED;
         }
-        let from = std::iter::once(&wanted.from).chain(path);
-        let apart = from.zip(path).filter(|(a, b)| !members.linked(a, b)).count();
+        if path.first().is_some_and(|first| !members.linked(&wanted.from, first)) {
+            points += FIRST_NOT_LINKED;
+        }
+        let apart = path.windows(2).filter(|pair| !members.linked(&pair[0], &pair[1])).count();
         points += NOT_LINKED * u32::try_from(apart).unwrap_or(0);
         let nets: Vec<[u8; 6]> = path.iter().filter_map(|id| members.get(id)?.net).collect();
         let distinct: BTreeSet<&[u8; 6]> = nets.iter().collect();

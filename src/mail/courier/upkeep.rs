@@ -128,8 +128,12 @@ impl Courier {
         let mut guards: Vec<NodeId> =
             self.memo.guards.iter().filter(usable).map(|(id, _)| *id).take(GUARDS).collect();
         while guards.len() < GUARDS {
-            let others: Vec<NodeId> =
+            let mut others: Vec<NodeId> =
                 candidates.iter().copied().filter(|id| !guards.contains(id)).collect();
+            // Rather one that can be reached.
+            if others.iter().any(|id| self.hops.is_linked(id)) {
+                others.retain(|id| self.hops.is_linked(id));
+            }
             let at = usize::try_from(self.dice.below(others.len() as u64)).unwrap_or(0);
             let Some(guard) = others.get(at) else { break };
             guards.push(*guard);

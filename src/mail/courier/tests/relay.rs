@@ -215,7 +215,7 @@ fn a_busy_relay_is_gone_round_without_blame() {
 #[test]
 fn packets_wait_for_a_link_and_not_for_ever() {
     let mut w = World::new(4, 4, policy());
-    w.sparse = true;
+    w.first_links = 0;
     w.start_all();
     w.letter(0, 1, b"hello");
     w.run_for(secs(2));

@@ -202,3 +202,25 @@ fn relays_of_different_owners_are_preferred_and_loopback_is_nobodys() {
     let (members, _) = self::members(8, |_| {});
     assert!(members.iter().all(|(_, member)| member.net.is_none()));
 }
+
+#[test]
+fn a_first_hop_that_cannot_be_reached_makes_room() {
+    let mut w = World::new(14, 1, policy());
+    w.start_all();
+    w.letter(0, 1, b"hello");
+    w.run_for(secs(1));
+    let guard = w.by_id[&w.nodes[0].routes[0].1[1]];
+    w.part(0, guard, true);
+    for n in 0..20 {
+        w.letter(0, 1, &[n]);
+        w.run_for(secs(2));
+    }
+    w.run_until(secs(60), World::all_delivered);
+    w.nodes[0].routes.clear();
+    for n in 0..50 {
+        w.letter(0, 1, &[n, n]);
+        w.run_for(ms(200));
+    }
+    let first: BTreeSet<NodeId> = w.nodes[0].routes.iter().map(|(_, r)| r[1]).collect();
+    assert!(first.len() == 3 && !first.contains(&id(guard)), "{first:?}");
+}

@@ -28,11 +28,15 @@ impl World {
         node.started = now;
         node.armed = None;
         node.core = Some(Courier::new(home, node.policy, node.disk.recall()));
-        for other in 0..self.nodes.len() {
-            if other != n && self.is_up(other) && !self.sparse {
-                let delay = self.between(self.weather.delay) * 3;
-                self.plan(now + delay, Due::Link { a: n, b: other });
-            }
+        let can = |w: &World, o: &usize| *o != n && w.is_up(*o) && !w.never.contains(&pair(n, *o));
+        let mut others: Vec<usize> = (0..self.nodes.len()).filter(|o| can(self, o)).collect();
+        if others.len() > self.first_links {
+            self.dice.shuffle(&mut others);
+            others.truncate(self.first_links);
+        }
+        for other in others {
+            let delay = self.between(self.weather.delay) * 3;
+            self.plan(now + delay, Due::Link { a: n, b: other });
         }
         self.news();
         self.perform(n, Vec::new());
@@ -95,7 +99,7 @@ impl World {
             self.unlink(a, b);
         } else {
             self.never.remove(&pair(a, b));
-            if !self.sparse {
+            if self.first_links > 0 {
                 self.link(a, b);
             }
         }

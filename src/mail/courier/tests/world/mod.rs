@@ -199,8 +199,8 @@ pub struct World {
     pub by_id: BTreeMap<NodeId, usize>,
     /// Pairs that cannot be linked, the smaller one first.
     pub never: BTreeSet<(usize, usize)>,
-    /// Links are made only when they are needed.
-    pub sparse: bool,
+    /// A node that starts links to so many others; more links are made when they are needed.
+    pub first_links: usize,
     pub laws: Laws,
     pub replay: String,
     links: BTreeMap<(usize, usize), u64>,
@@ -253,7 +253,7 @@ impl World {
             nodes: (0..count).map(node).collect(),
             by_id: (0..count).map(|n| (id(n), n)).collect(),
             never: BTreeSet::new(),
-            sparse: false,
+            first_links: usize::MAX,
             laws: Laws::default(),
             replay: String::new(),
             links: BTreeMap::new(),
