@@ -183,6 +183,6 @@ fn in_a_full_mesh_what_was_acknowledged_arrives_once() {
 
 #[test]
 fn with_links_on_demand_what_was_acknowledged_arrives_once() {
-    let plan = Plan { letters: 45, faults: 45, relays: 40, boxes: 15, links: 3, calm: secs(800) };
+    let plan = Plan { letters: 45, faults: 45, relays: 40, boxes: 15, links: 3, calm: secs(1600) };
     run("with_links_on_demand", &plan);
 }
