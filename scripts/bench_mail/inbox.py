@@ -70,7 +70,7 @@ class Puller:
         # Shown again after it was acknowledged is twice; before that it is at least once, as promised.
         came = numbers(letters)
         self.again += sum(1 for number in came if number in self.acked)
-        self.api.post(routes.ACK, {"ids": [[letter["from"], letter["id"]] for letter in letters]})
+        self.api.post(routes.ACK, routes.shown(letters))
         self.acked.update(came)
 
     def stop(self):

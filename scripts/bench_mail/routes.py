@@ -39,3 +39,8 @@ def pushed(to, text, hops=None, key=None):
 def packets(relays):
     """How many packets it forwarded, of what GET relays answers."""
     return relays["counters"]["packets_forwarded"]
+
+
+def shown(letters):
+    """What says that these were shown."""
+    return {"letters": [{"id": letter["id"], "from": letter["from"]} for letter in letters]}

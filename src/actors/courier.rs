@@ -18,7 +18,7 @@ use self::news::Newsroom;
 use super::lifeline::Lifeline;
 use super::messages::{
     Configure, GraphChanged, KeysChanged, LinkChange, LinkChanged, MailFrom, MailView, NeedLink,
-    Note, PacketFrom, PeelIt, Refused, Stop, WrapIt,
+    PacketFrom, PeelIt, Refused, Stop, WrapIt,
 };
 use super::notices::Notices;
 use super::policy;
@@ -29,7 +29,6 @@ use crate::mail::event::{AskId, Effect, Event};
 use crate::mail::frame::MailFrame;
 use crate::mail::rows::OutLetter;
 use crate::mail::{LetterId, work};
-use crate::mesh::peers::Bye;
 use crate::mesh::{ConnId, NodeId};
 use crate::net::lanes::{Link, SendError};
 use crate::store::letters::LetterStore;
@@ -51,8 +50,6 @@ pub struct Ports {
     pub peel: Recipient<PeelIt>,
     /// PeerRegistry.
     pub need_link: Recipient<NeedLink>,
-    /// PeerRegistry.
-    pub note: Recipient<Note>,
     /// Topology.
     pub keys: Recipient<KeysChanged>,
     /// Everyone who shows letters.
@@ -136,14 +133,6 @@ impl Courier {
         }
     }
 
-    fn close(&mut self, peer: NodeId, why: String) {
-        log::warn!("closing the link to {}: {why}", peer.short());
-        if let Some(link) = self.links.get(&peer) {
-            link.close(Bye::Protocol);
-        }
-        post(&self.ports.note, Note { peer, text: why });
-    }
-
     fn is_current(&self, peer: &NodeId, conn: ConnId) -> bool {
         self.links.get(peer).is_some_and(|link| link.conn == conn)
     }
@@ -207,7 +196,6 @@ impl Driver for Courier {
             Effect::Pushed { ask, result } => self.pushed(ask, result, ctx),
             Effect::Came { id, from } => self.came(id, from, ctx),
             Effect::Turned { id, to, state, why } => self.turned(id, to, state, why),
-            Effect::Close { peer, why } => self.close(peer, why),
             Effect::Notice(text) => self.notices.tell(self.turn.now(), &text),
         }
     }

@@ -238,7 +238,6 @@ impl Generation {
             wrap: to(&sealers),
             peel: to(&sealers),
             need_link: to(&registry),
-            note: to(&registry),
             keys: to(&topology),
             view: plans.mail,
         };

@@ -206,13 +206,6 @@ pub enum Effect {
         /// Why, if there is something to say.
         why: String,
     },
-    /// Close a link: the peer keeps no rule.
-    Close {
-        /// Whose.
-        peer: NodeId,
-        /// Why.
-        why: String,
-    },
     /// A person should know this.
     Notice(String),
 }

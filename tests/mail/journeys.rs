@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::common::{node, text, wait_until};
-use crate::letters::{cluster, letter, pull, push, wait_kept, wait_pulled, wait_ready, wait_state};
+use crate::letters::{
+    cluster, letter, pull, push, wait_kept_and_known, wait_pulled, wait_ready, wait_state,
+};
 
 const FIVE: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
 
@@ -58,11 +60,9 @@ fn the_same_key_is_the_same_letter() {
 #[test]
 fn a_letter_waits_in_a_mailbox_for_a_reader_who_is_away_also_without_its_sender() {
     let mut nodes = cluster(&FIVE, |_, setup| setup);
-    wait_kept(&nodes[4], 3);
+    wait_kept_and_known(&nodes[4], 3);
     let erin_id = nodes[4].id.clone();
-    // Her mailboxes must be on the card that alice has.
     let knows = |n: &crate::common::Node| n.sees(&erin_id) == "failed";
-    std::thread::sleep(std::time::Duration::from_millis(300));
     let home = nodes.pop().expect("erin").kill();
     wait_until("alice knows that erin is away", || knows(&nodes[0]));
     let ids: Vec<String> =

@@ -39,6 +39,13 @@ pub fn wait_kept(node: &Node, count: usize) {
     wait_until("mailboxes", kept);
 }
 
+/// Waits until so many nodes have agreed to keep letters for this one, and all others know which. No verb shows
+/// what a node knows of another one's mailboxes; cards are told within a second, and this is three of them.
+pub fn wait_kept_and_known(node: &Node, count: usize) {
+    wait_kept(node, count);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+}
+
 /// Sends a letter; its id.
 pub fn push(from: &Node, to: &str, msg: &str, more: &[&str]) -> String {
     let args = [&["push", "--to", to, "--msg", msg, "--json"], more].concat();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{Node, node, wait_until};
-use crate::letters::{cluster, pull, push, wait_kept, wait_state};
+use crate::letters::{cluster, pull, push, wait_kept_and_known, wait_state};
 
 /// Everything below a directory, as one string of bytes.
 fn all_bytes(dir: &Path) -> Vec<u8> {
@@ -39,12 +39,11 @@ fn relays_and_mailboxes_keep_neither_the_text_nor_who_wrote_to_whom() {
         let setup = setup.set(&format!("mail.mailboxes={mailboxes}"));
         setup.env("RUST_LOG", "kith=trace")
     });
-    wait_kept(&nodes[4], 3);
+    wait_kept_and_known(&nodes[4], 3);
     let id = push(&nodes[0], "erin", text, &[]);
     wait_state(&nodes[0], &id, &["delivered"]);
     assert_eq!(pull(&nodes[4]), [text]);
     let erin = nodes[4].id.clone();
-    std::thread::sleep(std::time::Duration::from_millis(300));
     let home = nodes.pop().expect("erin").kill();
     wait_until("alice knows", || nodes[0].sees(&erin) == "failed");
     let id = push(&nodes[0], &erin, text, &[]);

@@ -92,10 +92,6 @@ impl World {
                 self.law_turned(n, id, to, state);
                 self.nodes[n].turned.insert(id, state);
             }
-            Effect::Close { peer, why } => {
-                self.log(|| format!("n{n} closes the link to {}: {why}", peer.short()));
-                self.nodes[n].closed.push(why);
-            }
             Effect::Notice(text) => {
                 self.log(|| format!("n{n} says: {text}"));
                 self.nodes[n].notices.push(text);

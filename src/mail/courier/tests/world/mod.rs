@@ -118,7 +118,6 @@ pub struct Node {
     pub pushed: BTreeMap<AskId, Result<OutLetter, PushError>>,
     pub turned: BTreeMap<LetterId, State>,
     pub notices: Vec<String>,
-    pub closed: Vec<String>,
     /// Frames sent, for tests that look at them.
     pub frames: Vec<(NodeId, MailFrame)>,
     /// Routes of packets that were wrapped here, ourselves and the last hop included, newest last.
@@ -241,7 +240,6 @@ impl World {
             pushed: BTreeMap::new(),
             turned: BTreeMap::new(),
             notices: Vec::new(),
-            closed: Vec::new(),
             frames: Vec::new(),
             routes: Vec::new(),
             wakes: 0,
