@@ -113,15 +113,15 @@ impl Courier {
         now: Time,
         from: NodeId,
         inner: seal::Inner,
-        lies: Vec<FromMailbox>,
+        mut lies: Vec<FromMailbox>,
         out: &mut Vec<Effect>,
     ) {
         let known = self.acquaintances.contains(&from);
         if !known && !self.allows_request(now) {
             // What lies in a mailbox stays there for another day.
             self.counters.dropped_requests += 1;
-            self.partials.kept(now, (from, inner.id), false);
-            return;
+            lies.extend(self.partials.kept(now, (from, inner.id), false));
+            return self.leave(now, lies);
         }
         let seal::Inner { id, created_ms, ttl_s, body, .. } = inner;
         let ends_ms = created_ms.saturating_add(u64::from(ttl_s) * 1000);

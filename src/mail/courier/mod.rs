@@ -1,6 +1,7 @@
 //! The courier: letters out, letters in, packets passed on, letters kept. Decides everything and does nothing:
 //! the sealers do the cryptography, the disk keeps, links carry.
 
+mod boxes;
 mod counters;
 mod hops;
 mod inbox;
@@ -137,7 +138,7 @@ pub struct Courier {
     owed_again: BTreeSet<NodeId>,
     replays: relay::Replays,
     budgets: relay::Budgets,
-    boxes: mailbox::Boxes,
+    boxes: boxes::Boxes,
     replies: replies::Replies,
     /// How many letters are kept for each reader, about.
     kept: BTreeMap<NodeId, u64>,
@@ -204,7 +205,7 @@ impl Courier {
             owed_again: BTreeSet::new(),
             replays: relay::Replays::default(),
             budgets,
-            boxes: mailbox::Boxes::default(),
+            boxes: boxes::Boxes::default(),
             replies: replies::Replies::default(),
             kept: recalled.kept.into_iter().collect(),
             handing: BTreeMap::new(),

@@ -217,6 +217,28 @@ fn with_a_full_inbox_mailboxes_are_not_asked_without_a_pause() {
 }
 
 #[test]
+fn letters_of_strangers_over_the_limit_do_not_stand_in_the_way_of_others() {
+    let (mut w, _) = with_boxes(8, 2, 9);
+    w.crash(1, ms(50));
+    w.run_for(secs(1));
+    w.nodes[1].policy.requests_per_day = 0;
+    // Node 2 wrote first, and most.
+    for n in 0..700_u32 {
+        w.letter(2, 1, &n.to_be_bytes());
+    }
+    w.run_until(secs(60), |w| w.all_stored(2));
+    w.letter(0, 1, b"hello");
+    w.run_until(secs(60), all_stored);
+    // It never heard of node 2.
+    w.crash(2, ms(50));
+    w.nodes[2].boot = 0;
+    w.run_for(secs(1));
+    w.start(1);
+    w.run_for(secs(5));
+    assert_eq!(w.nodes[1].disk.came.len(), 1, "the one that is no stranger's");
+}
+
+#[test]
 fn a_reader_that_dies_while_it_fetches_loses_nothing() {
     for seed in 0..20 {
         let (mut w, _) = with_boxes(7, 2, 100 + seed);
