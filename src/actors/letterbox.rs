@@ -83,7 +83,10 @@ impl Handler<KeptFor> for Letterbox {
             fits
         });
         let fit = fit.count().max(1);
-        letters.truncate(fit);
+        if letters.len() > fit {
+            letters.truncate(fit);
+            return Ok((letters, true));
+        }
         but.extend(letters.iter().map(|letter| letter.token));
         let more = !self.store.kept(&reader, &but, 1, 0, now_ms)?.is_empty();
         Ok((letters, more))

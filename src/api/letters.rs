@@ -23,6 +23,7 @@ use crate::actors::messages::{
     Acknowledge, Happened, LetterWanted, LettersWanted, MailView, Pull, Push, Refused, RelaysWanted,
 };
 use crate::mail::LetterId;
+use crate::mail::event::Draft;
 use crate::mail::rows::{InLetter, OutLetter, Shards};
 use crate::mesh::NodeId;
 
@@ -119,7 +120,7 @@ async fn push(context: web::Data<Context>, body: web::Json<AskPush>) -> Answer<P
         let remedy = "name another node: node peers lists them";
         return Err(Failure::new(status, Code::Usage, "cannot send that letter", why, remedy));
     }
-    let message = Push { to: reader, body, key, hops, shards, ttl_s };
+    let message = Push(Draft { to: reader, body, key, hops, shards, ttl_s });
     let sent = ask("courier", &context.services.push, message).await?;
     let letter = done(&format!("cannot send a letter to {}", reader.short()), sent)?;
     let letter = shape(&context, &letter).await;

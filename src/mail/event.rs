@@ -23,15 +23,15 @@ pub type AskId = u64;
 pub struct Draft {
     /// To whom.
     pub to: NodeId,
-    /// What.
+    /// What; at most `mail.body_bytes_max`.
     pub body: Vec<u8>,
-    /// The writer's own name for it.
+    /// The writer's own name for it: the same one again is the same letter, and is not sent twice.
     pub key: Option<String>,
-    /// How many relays; none: the rule's.
+    /// How many relays, 0 to 4; none: the rule's.
     pub hops: Option<u8>,
     /// In how many fragments; none: as many as it needs.
     pub shards: Option<Shards>,
-    /// Seconds until it is given up; none: the rule's.
+    /// Seconds until it is given up, at most 7 days; none: the rule's.
     pub ttl_s: Option<u32>,
 }
 

@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 
 use super::super::messages::{
     Acknowledge, LetterWanted, Letters, LettersWanted, MarkRead, Pull, Push, Received, Refused,
-    RelayRow, Relays, RelaysWanted, Written, WrittenOne,
+    Relays, RelaysWanted, Written, WrittenOne,
 };
 use super::super::turn::Driver;
 use super::Courier;
 use crate::mail::LetterId;
-use crate::mail::event::{AskId, Draft, Event, PushError};
+use crate::mail::event::{AskId, Event, PushError};
 use crate::mail::rows::{InLetter, OutLetter};
 use crate::mesh::NodeId;
 use crate::store::database::DbError;
@@ -81,12 +81,10 @@ impl Courier {
 impl Handler<Push> for Courier {
     type Result = ResponseFuture<Result<OutLetter, Refused>>;
 
-    fn handle(&mut self, push: Push, ctx: &mut Context<Self>) -> Self::Result {
-        let Push { to, body, key, hops, shards, ttl_s } = push;
+    fn handle(&mut self, Push(draft): Push, ctx: &mut Context<Self>) -> Self::Result {
         let (asker, answer) = oneshot::channel();
         self.next_ask += 1;
         self.askers.insert(self.next_ask, asker);
-        let draft = Draft { to, body, key, hops, shards, ttl_s };
         self.handle_event("Push", Event::Push { ask: self.next_ask, draft }, ctx);
         Box::pin(async { answer.await.unwrap_or_else(|_| Err(gone())) })
     }
@@ -171,19 +169,10 @@ impl Handler<RelaysWanted> for Courier {
 
     fn handle(&mut self, _: RelaysWanted, _: &mut Context<Self>) -> Self::Result {
         let (now, core) = (self.turn.now(), &self.turn.core);
-        let nodes = core.standings(now).into_iter().map(|standing| RelayRow {
-            id: standing.id,
-            volunteer: standing.volunteer,
-            mailbox: standing.mailbox,
-            state: standing.state,
-            guard: standing.guard,
-            delivered: standing.delivered,
-            silent: standing.silent,
-        });
         MessageResult(Relays {
             volunteer: self.volunteer,
             mailbox: self.mailbox,
-            nodes: nodes.collect(),
+            nodes: core.standings(now),
             mailboxes: core.mailboxes(),
             kept: core.kept(),
             counters: core.counters(),

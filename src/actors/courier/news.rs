@@ -1,6 +1,5 @@
 //! What is told of letters as it happens.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use actix::Context;
@@ -13,37 +12,22 @@ use crate::mail::rows::State;
 use crate::mesh::NodeId;
 use crate::store::unix_ms;
 
-/// Numbers the news and publishes them.
+/// Keeps one question about the unread letters under way.
 #[derive(Default)]
 pub(super) struct Newsroom {
-    news: VecDeque<News>,
-    number: u64,
-    unread: u64,
     /// The number of unread letters is being asked for; and again, if more have come since.
     counting: bool,
     again: bool,
 }
 
-impl Newsroom {
-    fn add(&mut self, what: Happened) {
-        self.number += 1;
-        if self.news.len() == NEWS_MAX {
-            self.news.pop_front();
-        }
-        self.news.push_back(News { number: self.number, at_ms: unix_ms(), what });
-    }
-}
-
 impl Courier {
     pub(super) fn came(&mut self, id: LetterId, from: NodeId, ctx: &mut Context<Self>) {
-        self.news.add(Happened::Came { id, from });
-        self.tell();
+        self.tell(Happened::Came { id, from });
         self.count_unread(ctx);
     }
 
     pub(super) fn turned(&mut self, id: LetterId, to: NodeId, state: State, why: String) {
-        self.news.add(Happened::Turned { id, to, state, why });
-        self.tell();
+        self.tell(Happened::Turned { id, to, state, why });
     }
 
     /// Asks how many letters are unread, one question at a time.
@@ -53,21 +37,33 @@ impl Courier {
             return;
         }
         self.ask(&self.ports.letterbox.unread, UnreadWanted, ctx, |courier, unread, ctx| {
-            courier.news.unread = unread;
             courier.news.counting = false;
-            courier.tell();
+            courier.publish(|view| view.unread = unread);
             if std::mem::take(&mut courier.news.again) {
                 courier.count_unread(ctx);
             }
         });
     }
 
-    fn tell(&mut self) {
-        let view = MailView {
-            unread: self.news.unread,
-            waiting: self.turn.core.under_way_count() as u64,
-            news: self.news.news.clone(),
-        };
-        self.ports.view.send_replace(Arc::new(view));
+    fn tell(&mut self, what: Happened) {
+        self.publish(|view| {
+            // They go on where an earlier generation of actors left them.
+            let number = view.news.back().map_or(0, |last| last.number) + 1;
+            let news = News { number, at_ms: unix_ms(), what };
+            if view.news.len() == NEWS_MAX {
+                view.news.pop_front();
+            }
+            view.news.push_back(news);
+        });
+    }
+
+    /// Changes what is shown where it is: it is copied only while somebody looks at it.
+    fn publish(&mut self, change: impl FnOnce(&mut MailView)) {
+        let waiting = self.turn.core.under_way_count() as u64;
+        self.ports.view.send_modify(|view| {
+            let view = Arc::make_mut(view);
+            view.waiting = waiting;
+            change(view);
+        });
     }
 }

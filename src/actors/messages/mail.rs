@@ -7,8 +7,10 @@ use actix::Message;
 
 use super::Refused;
 use crate::mail::LetterId;
+pub use crate::mail::courier::Standing as RelayRow;
+use crate::mail::event::Draft;
 use crate::mail::frame::MailFrame;
-use crate::mail::rows::{Conversation, InLetter, OutLetter, Shards, State};
+use crate::mail::rows::{Conversation, InLetter, OutLetter, State};
 use crate::mesh::{ConnId, NodeId};
 use crate::wire::Packet;
 
@@ -64,20 +66,7 @@ pub enum Happened {
 /// Courier: send a letter. Answers once it is safe on the disk; then it is never lost.
 #[derive(Message)]
 #[rtype(result = "Result<OutLetter, Refused>")]
-pub struct Push {
-    /// To whom.
-    pub to: NodeId,
-    /// What; at most `mail.body_bytes_max`.
-    pub body: Vec<u8>,
-    /// The writer's own name for it: the same one again is the same letter, and is not sent twice.
-    pub key: Option<String>,
-    /// How many relays, 0 to 4; none: the setting's.
-    pub hops: Option<u8>,
-    /// In how many fragments.
-    pub shards: Option<Shards>,
-    /// Seconds until it is given up, at most 7 days; none: the setting's.
-    pub ttl_s: Option<u32>,
-}
+pub struct Push(pub Draft);
 
 /// Courier: letters sent from here, newest first, and all conversations, newest first.
 #[derive(Message)]
@@ -144,25 +133,6 @@ pub struct Relays {
     pub kept: (u64, u64),
     /// Counters by name, in stable order (`packets_forwarded`, `packets_dropped_replay`, …).
     pub counters: Vec<(&'static str, u64)>,
-}
-
-/// One node as a relay.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RelayRow {
-    /// Which.
-    pub id: NodeId,
-    /// It volunteers to pass packets on.
-    pub volunteer: bool,
-    /// It volunteers to keep letters.
-    pub mailbox: bool,
-    /// Whether letters go through it now; if not, why: "ready", "no key", "quarantined".
-    pub state: &'static str,
-    /// One of the first hops that are kept for long.
-    pub guard: bool,
-    /// Letters that went through it and were signed for.
-    pub delivered: u64,
-    /// Paths through it of which no word came back in time.
-    pub silent: u64,
 }
 
 // ---- what happens on links ----

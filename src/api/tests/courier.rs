@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::actors::messages::*;
 use crate::api::samples::{self, id};
 use crate::mail::LetterId;
+use crate::mail::event::Draft;
 use crate::mail::rows::{InLetter, OutLetter, State};
 use crate::mesh::NodeId;
 
@@ -38,7 +39,7 @@ impl Default for Mail {
 
 /// What is noted of a push.
 pub fn asked(m: &Push) -> String {
-    let Push { to, body, key, hops, shards, ttl_s } = m;
+    let Push(Draft { to, body, key, hops, shards, ttl_s }) = m;
     let said = String::from_utf8_lossy(&body[..body.len().min(20)]).into_owned();
     let shards = shards.map(|s| (s.k, s.n));
     format!("push {to:?} {said:?} of {} {key:?} {hops:?} {shards:?} {ttl_s:?}", body.len())
@@ -88,9 +89,9 @@ impl Mail {
 
     pub fn push(&self, m: &Push) -> OutLetter {
         let mut letter = samples::letter(9, State::Queued);
-        letter.reader = m.to;
-        letter.bytes = u32::try_from(m.body.len()).unwrap();
-        (letter.hops, letter.shards) = (m.hops, m.shards);
+        letter.reader = m.0.to;
+        letter.bytes = u32::try_from(m.0.body.len()).unwrap();
+        (letter.hops, letter.shards) = (m.0.hops, m.0.shards);
         self.sent.lock().unwrap().insert(0, letter.clone());
         letter
     }

@@ -10,7 +10,6 @@ use super::route::Wanted;
 use super::send::relays_wanted;
 use super::{Courier, JOBS_MAX, Job, Note};
 use crate::mail::event::{Effect, Fallback};
-use crate::mail::onion::Hop;
 use crate::mail::rows::{Change, InLetter, Outcome};
 use crate::mail::seal::{self, Kind};
 use crate::mail::work::{Part, Store, What, Wrap};
@@ -239,9 +238,7 @@ impl Courier {
         let wanted = Wanted { end: last.id, hops, used, from: self.me, guards: &guards };
         let path = self.ways.choose(&self.members, &candidates, &wanted, &mut self.dice);
         let path = path.unwrap_or_default();
-        let mut route: Vec<Hop> =
-            path.iter().filter_map(|id| self.members.hop(id, now_ms)).collect();
-        route.push(last);
+        let route = self.members.route(&path, last, now_ms);
         let expires_ms = now_ms.saturating_add(u64::from(RECEIPT_TTL_S) * 1000);
         // Nobody waits for word of a receipt: what is lost is asked for by sending the letter again.
         let store = mailbox.map(|_| Store { token: self.chance(), expires_ms, back: None });

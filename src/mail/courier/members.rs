@@ -96,6 +96,17 @@ impl Members {
         Some(Hop { id: *id, key: keys.onion })
     }
 
+    /// The way over these relays to `end`.
+    pub(super) fn route<'a>(
+        &self,
+        relays: impl IntoIterator<Item = &'a NodeId>,
+        end: Hop,
+        now_ms: u64,
+    ) -> Vec<Hop> {
+        let relays = relays.into_iter().filter_map(|id| self.hop(id, now_ms));
+        relays.chain([end]).collect()
+    }
+
     /// The key to seal for it; another one for a letter that will lie in a mailbox.
     pub(super) fn prekey(&self, id: &NodeId, now_ms: u64, offline: bool) -> Option<PreKey> {
         self.all.get(id)?.keys.as_ref()?.prekey(now_ms, offline).copied()

@@ -140,9 +140,7 @@ impl Courier {
             let wanted = Wanted { end: last.id, hops, used: &used, from: self.me, guards: &guards };
             let path = self.ways.choose(&self.members, &candidates, &wanted, &mut self.dice);
             let path = path.unwrap_or_default();
-            let mut route: Vec<Hop> =
-                path.iter().filter_map(|id| self.members.hop(id, now_ms)).collect();
-            route.push(last);
+            let route = self.members.route(&path, last, now_ms);
             path.into_iter().for_each(|id| *used.entry(id).or_default() += 1);
             let store = at_mailbox.then(|| {
                 let back = self.way_back(now_ms, last.id, hops, &candidates, &guards);
@@ -166,9 +164,7 @@ impl Courier {
         let wanted = Wanted { end: mailbox, hops, used, from: self.me, guards };
         let path = self.ways.choose(&self.members, candidates, &wanted, &mut self.dice);
         let path = path.unwrap_or_default();
-        let mut route: Vec<Hop> =
-            path.iter().rev().filter_map(|id| self.members.hop(id, now_ms)).collect();
-        route.push(self.own_hop(now_ms));
+        let route = self.members.route(path.iter().rev(), self.own_hop(now_ms), now_ms);
         (route, self.chance())
     }
 

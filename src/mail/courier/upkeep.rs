@@ -98,7 +98,10 @@ impl Courier {
         if !back.is_empty() {
             self.readers_back(now, &back);
         }
-        for id in self.members.iter().map(|(id, _)| *id).collect::<Vec<_>>() {
+        let strangers = self.members.iter().map(|(id, _)| *id);
+        let strangers = strangers.filter(|id| !self.acquaintances.contains(id));
+        // None, nearly always.
+        for id in strangers.collect::<Vec<_>>() {
             self.meet(id);
         }
         self.tell_fetched(now, out);
