@@ -1,6 +1,5 @@
 //! Puts a daemon together from settings and runs it. Knows every room; nothing knows it but `main`.
 
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use crate::actors::supervisor::run as run_actors;
 use crate::api::control::{Plan, starter};
 use crate::api::{Facts, Token};
 use crate::cli::{Exit, Flags, Trouble};
+use crate::logs;
 use crate::mail::rows::Recalled;
 use crate::mesh::book::Book;
 use crate::mesh::peers::Home;
@@ -26,7 +26,7 @@ use crate::mesh::topology::Identity as Said;
 use crate::mesh::view::View;
 use crate::net::session::{Clock, Shared};
 use crate::net::tls::Tls;
-use crate::settings::{Loaded, LogFormat, Settings, load};
+use crate::settings::{Loaded, Settings, load};
 use crate::store::book_db::BookDb;
 use crate::store::database::DbError;
 use crate::store::identity::Identity;
@@ -86,7 +86,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let sources = flags.sources();
     let loaded = load(&sources).map_err(|problems| Trouble::settings(words(&problems)))?;
     let settings = &loaded.settings;
-    begin_log(settings);
+    logs::set(&settings.log.levels, settings.log.format.into());
     let state = open_state(&loaded)?;
     let identity = identity(settings, state.as_deref())?;
     let (book_db, mut book) = open_book(state.as_deref())?;
@@ -157,26 +157,6 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
         seed,
         loaded,
     })
-}
-
-fn begin_log(settings: &Settings) {
-    let filter = env_logger::Env::default().default_filter_or("info,actix_server=warn");
-    let mut builder = env_logger::Builder::from_env(filter);
-    if settings.log.format == LogFormat::Json {
-        builder.format(|out, record| {
-            let line = serde_json::json!({
-                "time": out.timestamp_millis().to_string(),
-                "level": record.level().as_str(),
-                "target": record.target(),
-                "message": record.args().to_string(),
-            });
-            writeln!(out, "{line}")
-        });
-    } else {
-        builder.format_timestamp_millis().format_target(false);
-    }
-    // Only tests in one process could have set a logger before; theirs then stays.
-    let _ = builder.try_init();
 }
 
 fn open_state(loaded: &Loaded) -> Result<Option<Arc<StateDir>>, Trouble> {

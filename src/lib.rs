@@ -11,6 +11,7 @@ pub mod actors;
 pub mod api;
 pub mod cli;
 pub mod daemon;
+pub mod logs;
 pub mod mail;
 pub mod mesh;
 pub mod net;

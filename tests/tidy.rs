@@ -117,26 +117,33 @@ fn none(wrong: Vec<String>) {
 }
 
 /// For each room, the rooms it may know. A room that is not named here may know nothing.
-const MAY_KNOW: [(&str, &[&str]); 14] = [
+const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("mesh", &["mesh", "wire"]),
     ("wire", &["wire", "mesh", "pieces", "mail"]),
     ("pieces", &["pieces", "wire", "mesh"]),
     ("mail", &["mail", "wire", "mesh"]),
     ("text", &["text"]),
-    ("settings", &["settings", "mesh", "text"]),
+    ("logs", &["logs"]),
+    ("settings", &["settings", "logs", "mesh", "text"]),
     ("store", &["store", "mesh", "wire", "pieces", "mail", "text"]),
     ("net", &["net", "mesh", "wire", "pieces", "mail", "store", "text"]),
-    ("actors", &["actors", "net", "store", "settings", "mesh", "wire", "pieces", "mail", "text"]),
+    (
+        "actors",
+        &["actors", "net", "store", "settings", "logs", "mesh", "wire", "pieces", "mail", "text"],
+    ),
     (
         "api",
-        &["api", "actors", "settings", "store", "net", "mesh", "pieces", "mail", "wire", "text"],
+        &[
+            "api", "actors", "settings", "store", "net", "logs", "mesh", "pieces", "mail", "wire",
+            "text",
+        ],
     ),
     ("cli", &["cli", "api", "settings", "store", "mesh", "pieces", "mail", "text", "actors"]),
     (
         "daemon",
         &[
-            "daemon", "actors", "api", "cli", "mail", "mesh", "net", "settings", "store", "text",
-            "wire",
+            "daemon", "actors", "api", "cli", "logs", "mail", "mesh", "net", "settings", "store",
+            "text", "wire",
         ],
     ),
     ("lib", &[]),

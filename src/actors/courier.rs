@@ -120,7 +120,7 @@ impl Courier {
                 let event = Event::LaneFull { peer, number, packet, relayed };
                 self.later("LaneFull", event, ctx);
             }
-            Err(error) => log::debug!("a packet to {} not sent: {error}", peer.short()),
+            Err(error) => log::debug!(peer:%; "a packet to {} not sent: {error}", peer.short()),
             Ok(()) => {}
         }
     }
@@ -129,7 +129,7 @@ impl Courier {
         if let Some(link) = self.links.get(&peer)
             && let Err(error) = link.try_send(&Frame::Mail(frame))
         {
-            log::debug!("a message about letters to {} not sent: {error}", peer.short());
+            log::debug!(peer:%; "a message about letters to {} not sent: {error}", peer.short());
         }
     }
 

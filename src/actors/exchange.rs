@@ -169,11 +169,11 @@ impl Exchange {
         if owed && error == SendError::Full {
             return self.close(peer, "it asks and does not read our answers".into());
         }
-        log::debug!("a message about files to {} not sent: {error}", peer.short());
+        log::debug!(peer:%; "a message about files to {} not sent: {error}", peer.short());
     }
 
     fn close(&mut self, peer: NodeId, why: String) {
-        log::warn!("closing the link to {}: {why}", peer.short());
+        log::warn!(peer:%; "closing the link to {}: {why}", peer.short());
         if let Some(link) = self.links.get(&peer) {
             link.close(Bye::Protocol);
         }

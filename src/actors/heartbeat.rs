@@ -78,7 +78,7 @@ impl Driver for Heartbeat {
                 if let Some(link) = self.links.get(&peer)
                     && let Err(error) = link.try_send(&Frame::Beat(beat))
                 {
-                    log::debug!("heartbeat to {} not sent: {error}", peer.short());
+                    log::debug!(peer:%; "heartbeat to {} not sent: {error}", peer.short());
                 }
             }
             Effect::Measured { peer, rtt_us } => {

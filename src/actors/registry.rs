@@ -195,7 +195,7 @@ impl Driver for Registry {
                 let link = link.clone();
                 let how = if dir == Direction::Out { "dialled" } else { "accepted" };
                 let label = card.card().map_or("", |c| &*c.label);
-                log::info!("link to {} up: {how}", named(&peer, label));
+                log::info!(peer:%, conn; "link to {} up: {how}", named(&peer, label));
                 for to in &self.ports.links {
                     let (link, card) = (link.clone(), card.clone());
                     let change = LinkChange::Up { link, dir, rtt_us, card };
@@ -204,7 +204,7 @@ impl Driver for Registry {
             }
             Effect::Down { peer, why } => {
                 let label = self.turn.core.label_of(&peer);
-                log::info!("link to {} down: {why}", named(&peer, label));
+                log::info!(peer:%; "link to {} down: {why}", named(&peer, label));
                 for to in &self.ports.links {
                     deliver(to, LinkChanged { peer, change: LinkChange::Down(why) });
                 }
@@ -284,7 +284,7 @@ impl Handler<Closed> for Registry {
     type Result = ();
 
     fn handle(&mut self, Closed { conn, how }: Closed, ctx: &mut Context<Self>) {
-        log::debug!("connection {conn} ended: {how:?}");
+        log::debug!(conn; "connection {conn} ended: {how:?}");
         self.links.remove(&conn);
         self.confirm(conn, Some(&how));
         self.handle_event("Closed", Event::Closed { conn, how }, ctx);

@@ -329,7 +329,7 @@ impl Handler<Exited> for Supervisor {
         if let Child::Connection(conn) = child {
             self.connections.remove(&conn);
             if crashed && let Some(actors) = &self.actors {
-                log::error!("connection {conn} crashed");
+                log::error!(conn; "connection {conn} crashed");
                 let how = Ended::Broken("its connection crashed".into());
                 actors.connection_crashed(Closed { conn, how });
             }

@@ -106,7 +106,7 @@ impl Driver for Topology {
                 if let Some(link) = self.links.get(&peer)
                     && let Err(error) = link.try_send(&Frame::Gossip(gossip))
                 {
-                    log::debug!("gossip to {} not sent: {error}", peer.short());
+                    log::debug!(peer:%; "gossip to {} not sent: {error}", peer.short());
                 }
             }
             Effect::Root(root) => self.ports.shared.root.store(root, Ordering::Relaxed),

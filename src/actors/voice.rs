@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
+use crate::logs;
 use crate::mesh::topology::Said;
 use crate::text::{escape, escape_to};
 
@@ -40,9 +41,13 @@ impl Voice {
         }
     }
 
-    /// Prints a ping or a shout.
+    /// Prints a ping or a shout. Shouts are kept for those who look at the daemon from outside, too.
     pub fn say(&self, said: &Said) {
-        self.line(phrase(said));
+        let line = phrase(said);
+        if said.shout {
+            logs::keep("kith::shout", &line);
+        }
+        self.line(line);
     }
 }
 

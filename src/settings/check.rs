@@ -6,6 +6,7 @@ use toml::Value;
 
 use super::problem::shown;
 use super::table::nearest_of;
+use crate::logs;
 use crate::mesh::NodeId;
 
 /// What a setting may be. Bounds are inclusive.
@@ -23,6 +24,8 @@ pub(super) enum Kind {
     Text { least: usize, most: usize },
     /// A text that is never shown, bound in bytes.
     Secret { most: usize },
+    /// Levels of the log, for all and for single modules, bound in bytes.
+    Levels { most: usize },
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A path; empty where the setting says what that means.
@@ -45,7 +48,14 @@ const PATH_BYTES_MAX: usize = 4096;
 impl Kind {
     /// Whether a value given as plain text (environment, `-s`) is that text itself.
     pub fn is_text(&self) -> bool {
-        matches!(self, Kind::Text { .. } | Kind::Secret { .. } | Kind::Path | Kind::Choice(_))
+        matches!(
+            self,
+            Kind::Text { .. }
+                | Kind::Secret { .. }
+                | Kind::Levels { .. }
+                | Kind::Path
+                | Kind::Choice(_)
+        )
     }
 
     /// Whether the value must not be shown.
@@ -68,6 +78,10 @@ impl Kind {
             Kind::Secret { most } => {
                 format!("a text of 0 to {most} bytes without control characters")
             }
+            Kind::Levels { most } => format!(
+                "levels such as \"info\" or \"warn,kith::net=debug\" (off, error, warn, info, debug, \
+                 trace), at most {most} bytes"
+            ),
             Kind::Choice(words) => {
                 let words: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
                 words.join(" or ")
@@ -103,6 +117,12 @@ impl Kind {
             (Kind::Text { least, most }, Value::String(text)) => plain(text, *least, *most),
             (Kind::Secret { most }, Value::String(text)) => plain(text, 0, *most),
             (Kind::Path, Value::String(text)) => plain(text, 0, PATH_BYTES_MAX),
+            (Kind::Levels { most }, Value::String(text)) => {
+                if !plain(text, 0, *most) {
+                    return Err(None);
+                }
+                return logs::check(text).map(|()| value.clone()).map_err(Some);
+            }
             (Kind::Choice(words), Value::String(text)) => {
                 return if words.contains(&text.as_str()) {
                     Ok(value.clone())

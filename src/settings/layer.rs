@@ -22,6 +22,9 @@ pub(super) struct Entry {
     pub layer: String,
 }
 
+/// The setting that `RUST_LOG` is another name of.
+const LEVELS: &str = "log.levels";
+
 /// The name of the embedded defaults as a layer.
 pub(super) const DEFAULT_LAYER: &str = "default";
 
@@ -116,7 +119,8 @@ fn unquoted(key: &str) -> &str {
     inside('"').or_else(|| inside('\'')).unwrap_or(key)
 }
 
-/// Entries of the environment variables that begin with `KITH__`, in alphabetical order.
+/// Entries of the environment variables that begin with `KITH__`, in alphabetical order. `RUST_LOG`, which Rust
+/// programs share, counts where our own variable for it is not set.
 pub(super) fn from_environment(variables: &[(String, String)]) -> Vec<Entry> {
     let mut entries: Vec<_> = variables
         .iter()
@@ -126,6 +130,16 @@ pub(super) fn from_environment(variables: &[(String, String)]) -> Vec<Entry> {
             Some(Entry { value: from_word(&key, text), key, layer: shown_text(name) })
         })
         .collect();
+    let shared = variables.iter().find(|(name, text)| name == "RUST_LOG" && !text.is_empty());
+    if let Some((name, text)) = shared
+        && !entries.iter().any(|entry| entry.key == LEVELS)
+    {
+        entries.push(Entry {
+            key: LEVELS.into(),
+            value: Value::String(text.clone()),
+            layer: name.clone(),
+        });
+    }
     entries.sort_by(|a, b| a.layer.cmp(&b.layer));
     entries
 }
@@ -209,6 +223,19 @@ mod tests {
         for wrong in ["", "label", "=1", "\"\"=1"] {
             assert!(from_set(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_variable_of_all_rust_programs_counts_below_our_own() {
+        let read = |variables: &[(&str, &str)]| {
+            let variables: Vec<_> =
+                variables.iter().map(|(n, t)| (n.to_string(), t.to_string())).collect();
+            written(&from_environment(&variables))
+        };
+        assert_eq!(read(&[("RUST_LOG", "off")]), ["log.levels = \"off\" @ RUST_LOG"]);
+        assert!(read(&[("RUST_LOG", "")]).is_empty());
+        let both = [("RUST_LOG", "off"), ("KITH__LOG__LEVELS", "warn")];
+        assert_eq!(read(&both), ["log.levels = \"warn\" @ KITH__LOG__LEVELS"]);
     }
 
     #[test]

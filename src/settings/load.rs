@@ -39,7 +39,8 @@ pub fn process_environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .map(|(name, text)| (name.to_string_lossy().into(), text.to_string_lossy().into()))
         .filter(|(name, _): &(String, String)| {
-            name.to_lowercase().starts_with("kith__") || name == "XDG_DATA_HOME" || name == "HOME"
+            name.to_lowercase().starts_with("kith__")
+                || ["XDG_DATA_HOME", "HOME", "RUST_LOG"].contains(&name.as_str())
         })
         .collect()
 }

@@ -91,15 +91,20 @@ mod tests {
         let new = loaded(&[
             "network.controller.peers.heartbeat_period=0.5",
             "network.controller.listen.port=9000",
+            "control.listen=127.0.0.1:9",
             "log.format=json",
+            "log.levels=warn",
             "network.secret=two",
         ]);
         let reloaded = diff(&old, &new);
         let keys = |changes: &[Change]| changes.iter().map(|c| c.key).collect::<Vec<_>>();
-        assert_eq!(keys(&reloaded.applied), ["network.controller.peers.heartbeat_period"]);
+        assert_eq!(
+            keys(&reloaded.applied),
+            ["network.controller.peers.heartbeat_period", "log.format", "log.levels"]
+        );
         assert_eq!(
             keys(&reloaded.needs_restart),
-            ["network.secret", "network.controller.listen.port", "log.format"]
+            ["network.secret", "network.controller.listen.port", "control.listen"]
         );
         assert_eq!(reloaded.applied[0].old, Value::Float(1.0));
         assert_eq!(reloaded.applied[0].new, Value::Float(0.5));

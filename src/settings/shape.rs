@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::values::{Period, Seconds, Secret, hex_ids};
+use crate::logs;
 use crate::mesh::NodeId;
 
 /// Everything that can be set. `config/network/default.toml` explains each key.
@@ -242,6 +243,8 @@ pub struct Control {
 pub struct Log {
     /// How a line looks.
     pub format: LogFormat,
+    /// What is logged: a level, and levels of single modules ([`logs::check`](crate::logs::check)).
+    pub levels: String,
 }
 
 /// `log.format`
@@ -252,6 +255,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl From<LogFormat> for logs::Format {
+    fn from(format: LogFormat) -> logs::Format {
+        match format {
+            LogFormat::Text => logs::Format::Text,
+            LogFormat::Json => logs::Format::Json,
+        }
+    }
 }
 
 /// `[state]`

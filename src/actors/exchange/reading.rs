@@ -135,7 +135,7 @@ impl Exchange {
         let why = match answer.map(|buffer| link.lanes.give(give, Bytes::from_owner(buffer))) {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => {
-                log::debug!("a chunk for {} not sent: {error}", peer.short());
+                log::debug!(peer:%; "a chunk for {} not sent: {error}", peer.short());
                 Nope::Busy
             }
             Err(why) => why,

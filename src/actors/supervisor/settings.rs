@@ -7,6 +7,7 @@ use actix::{Context, Handler, MessageResult, ResponseFuture};
 use super::super::messages::{ConfigWanted, Refused, Reload, Reloaded};
 use super::super::policy;
 use super::Supervisor;
+use crate::logs;
 use crate::settings::{Loaded, diff, in_force, load};
 
 impl Supervisor {
@@ -14,6 +15,8 @@ impl Supervisor {
     fn take_settings(&mut self, loaded: Loaded) -> Result<(), Refused> {
         let loaded = in_force(&self.boot.loaded, loaded);
         self.boot.loaded = loaded.map_err(|problems| Refused { why: problems.to_string() })?;
+        let log = &self.boot.loaded.settings.log;
+        logs::set(&log.levels, log.format.into());
         if let Some(actors) = &mut self.actors {
             actors.configure(&Arc::new(self.boot.loaded.settings.clone()));
         }
