@@ -115,7 +115,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
         root: AtomicU64::new(0),
     });
     let crypto: Arc<dyn Crypto + Send + Sync> = Arc::new(identity);
-    let nobody = View { me: id, nodes: Vec::new(), links: Vec::new(), changed_ms: start_ms };
+    let nobody = View { me: id, changed_ms: start_ms, ..View::nothing() };
     let (view, _) = watch::channel(Arc::new(nobody));
     let (pieces, _) = watch::channel(Arc::default());
     let (mail, _) = watch::channel(Arc::default());

@@ -229,7 +229,7 @@ mod tests {
         for good in ["info", "off", "", "info,kith::net=debug", "warn,actix_server=off"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in ["kith=loud", "info,=", "a=b=c"] {
+        for bad in ["kith=loud", "a=b=c"] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

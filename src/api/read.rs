@@ -111,13 +111,18 @@ async fn readyz(context: web::Data<Context>) -> Answer<Ready> {
 }
 
 async fn status(context: web::Data<Context>) -> Answer<Status> {
+    answer(status_now(&context).await?)
+}
+
+/// How the daemon is.
+pub(super) async fn status_now(context: &Context) -> Result<Status, Failure> {
     let registry = ask("registry", &context.services.status, StatusWanted).await?;
     let facts = &context.facts;
     let mut problems = registry.problems;
     if !registry.joined {
         problems.push("no link to any of the configured peers yet".into());
     }
-    answer(Status {
+    Ok(Status {
         id: HexId(facts.id),
         label: facts.label.clone(),
         version: env!("CARGO_PKG_VERSION").into(),

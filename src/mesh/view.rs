@@ -87,9 +87,20 @@ pub struct View {
 }
 
 impl View {
+    /// A graph without any node.
+    pub fn nothing() -> View {
+        View { me: NodeId([0; 32]), nodes: Vec::new(), links: Vec::new(), changed_ms: 0 }
+    }
+
     /// The node with this id.
     pub fn node(&self, id: &NodeId) -> Option<&NodeView> {
         self.nodes.binary_search_by(|n| n.id.cmp(id)).ok().map(|i| &self.nodes[i])
+    }
+
+    /// The link that `ends.0` dialled to `ends.1`.
+    pub fn link(&self, ends: (NodeId, NodeId)) -> Option<&LinkView> {
+        let at = self.links.binary_search_by(|link| (link.from, link.to).cmp(&ends));
+        at.ok().map(|at| &self.links[at])
     }
 
     /// The label to show for an id: its own, or the short id.

@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_section_names_what_is_in_it() {
         assert_eq!(section("network.controller.listen"), ["addr", "port", "advertise"]);
-        assert_eq!(section("log"), ["format"]);
+        assert_eq!(section("log"), ["format", "levels"]);
         assert!(section("label").is_empty());
         assert!(section("net").is_empty());
     }

@@ -1,6 +1,7 @@
 //! The JSON shapes of the control API, in both directions: the daemon writes them, the command line reads
 //! them. Fields may be added, never renamed.
 
+mod events;
 mod letters;
 mod peers;
 mod pieces;
@@ -13,12 +14,13 @@ use crate::actors::messages;
 use crate::mesh::view::{LinkView, NodeView, State, View};
 use crate::mesh::{NodeId, ParseIdError};
 
+pub use events::{Ends, Gone, LogLine, Whole};
 pub use letters::{
     CameEvent, Conversation, HexLetter, Inbox, Kept, Letter, LetterState, Letters, Mailbox, Missed,
     OutboxEvent, Pushed, Received, Relay, Relays,
 };
 pub use peers::{LinkWord, Peer, Peers};
-pub use pieces::{File, Gone, HexFile, Kind, Phase, Pieces, Source, Transfer, Transfers};
+pub use pieces::{File, HexFile, Kind, Phase, Pieces, Source, Transfer, Transfers};
 
 /// The version of every shape.
 pub const SCHEMA: u32 = 1;
@@ -174,6 +176,12 @@ pub struct Node {
     pub addrs: Vec<SocketAddr>,
     /// Unix milliseconds of its last change of state.
     pub since_ms: u64,
+    /// It says that it passes letters on.
+    #[serde(default)]
+    pub relay: bool,
+    /// It says that it keeps letters for who is away.
+    #[serde(default)]
+    pub mailbox: bool,
 }
 
 /// One link of the graph.
@@ -218,6 +226,8 @@ impl From<&NodeView> for Node {
             state: node.state.into(),
             addrs: node.addrs.clone(),
             since_ms: node.since_ms,
+            relay: node.offers.relay,
+            mailbox: node.offers.mailbox,
         }
     }
 }

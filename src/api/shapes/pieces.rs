@@ -295,14 +295,3 @@ impl From<&messages::File> for File {
         }
     }
 }
-
-/// The event `gone`: one of both is shown no more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gone {
-    /// A transfer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transfer: Option<TransferId>,
-    /// A file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file_id: Option<HexFile>,
-}

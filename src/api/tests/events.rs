@@ -36,6 +36,31 @@ fn names(told: &[(String, Value)]) -> Vec<&str> {
     told.iter().map(|(name, _)| name.as_str()).collect()
 }
 
+/// What comes next, the status apart: it comes when it comes.
+async fn news(body: &mut BoxBody) -> Vec<(String, Value)> {
+    loop {
+        let mut news = told(&next(body).await.expect("it goes on"));
+        news.retain(|(name, _)| name != "status");
+        if !news.is_empty() {
+            return news;
+        }
+    }
+}
+
+/// All that is told until `whole`.
+async fn all(body: &mut BoxBody) -> Vec<(String, Value)> {
+    let mut all = Vec::new();
+    while all.last().is_none_or(|(name, _)| name != "whole") {
+        all.extend(news(body).await);
+    }
+    all
+}
+
+/// Those of a name.
+fn only(name: &str, events: &[(String, Value)]) -> Vec<Value> {
+    events.iter().filter(|(n, _)| n == name).map(|(_, data)| data.clone()).collect()
+}
+
 fn asks() -> TestRequest {
     request(Method::GET, "/api/v1/events")
 }
@@ -57,9 +82,11 @@ async fn every_row_is_told_once_and_then_what_changes() {
     assert_eq!(headers.get("content-type").unwrap(), "text/event-stream");
     assert_eq!(headers.get("cache-control").unwrap(), "no-store");
     let mut body = response.into_body();
-    let all = told(&next(&mut body).await.unwrap());
-    assert_eq!(names(&all), ["transfer", "transfer", "piece", "piece", "piece"]);
-    assert_eq!((&all[1].1["schema"], &all[1].1["transfer"]), (&1.into(), &2.into()));
+    let all = all(&mut body).await;
+    let counts = ["node", "link", "transfer", "piece", "whole"].map(|name| only(name, &all).len());
+    assert_eq!(counts, [7, 3, 2, 3, 1]);
+    let transfers = only("transfer", &all);
+    assert_eq!((&transfers[1]["schema"], &transfers[1]["transfer"]), (&1.into(), &2.into()));
 
     fake.show(|view| {
         view.transfers[1].row.pieces_done += 1;
@@ -67,7 +94,7 @@ async fn every_row_is_told_once_and_then_what_changes() {
         view.transfers.push(fetching(3));
         Arc::make_mut(&mut view.files)[2].row.bytes_given += 1;
     });
-    let news = told(&next(&mut body).await.unwrap());
+    let news = self::news(&mut body).await;
     assert_eq!(names(&news), ["transfer", "transfer", "piece"]);
     assert_eq!(news[0].1["name"], "a\nb", "a line break in a name ends no event");
     assert_eq!(news[2].1["bytes_given"], (5 << 20) + 1);
@@ -76,13 +103,75 @@ async fn every_row_is_told_once_and_then_what_changes() {
         view.transfers.remove(0);
         Arc::make_mut(&mut view.files).remove(0);
     });
-    let news = told(&next(&mut body).await.unwrap());
+    let news = self::news(&mut body).await;
     assert_eq!(names(&news), ["gone", "gone"]);
     assert_eq!(news[0].1["transfer"], 1);
     assert!(news[1].1["file_id"].as_str().unwrap().starts_with("aaaaaaaa"));
 
     drain.begin();
     assert_eq!(next(&mut body).await, None, "it ends with the daemon");
+}
+
+#[actix::test]
+async fn what_changes_in_the_graph_is_told() {
+    let (fake, drain) = (Fake::default(), Drain::default());
+    let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
+    let mut body = open(&app, asks().to_request()).await.into_body();
+    let all = all(&mut body).await;
+    assert_eq!(only("node", &all)[1]["label"], "bob");
+    assert_eq!(only("link", &all)[2]["state"], "half-open");
+
+    fake.view.send_modify(|view| {
+        let view = Arc::make_mut(view);
+        view.links[0].rtt_us = 999;
+        view.links.remove(2);
+        view.nodes[1].state = crate::mesh::view::State::Failed;
+        view.nodes.remove(6);
+    });
+    let news = self::news(&mut body).await;
+    assert_eq!(names(&news), ["gone", "gone", "node", "link"]);
+    let link = serde_json::json!({"from": id(3).to_string(), "to": id(5).to_string()});
+    assert_eq!(news[0].1["link"], link);
+    assert_eq!(news[1].1["node"], id(7).to_string());
+    assert_eq!((&news[2].1["label"], &news[2].1["state"]), (&"bob".into(), &"failed".into()));
+    assert_eq!(news[3].1["rtt_us"], 999);
+}
+
+#[actix::test]
+async fn a_large_graph_comes_in_bounded_parts() {
+    let (fake, drain) = (Fake::default(), Drain::default());
+    let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
+    fake.view.send_modify(|view| {
+        let view = Arc::make_mut(view);
+        let (node, link) = (view.nodes[1].clone(), view.links[0]);
+        let id = |n: u32| {
+            let mut id = crate::mesh::NodeId([7; 32]);
+            id.0[..4].copy_from_slice(&n.to_be_bytes());
+            id
+        };
+        let node = |n| crate::mesh::view::NodeView { id: id(n), ..node.clone() };
+        view.nodes = (0..2000).map(node).collect();
+        let link = |n| crate::mesh::view::LinkView { from: id(n / 4), to: id(n), ..link };
+        view.links = (0..8000).map(link).collect();
+    });
+    let mut body = open(&app, asks().to_request()).await.into_body();
+    let (mut nodes, mut links) = (0, 0);
+    while links < 8000 {
+        let part = next(&mut body).await.unwrap();
+        assert!(part.len() < 64 * 1024, "{}", part.len());
+        let told = told(&part);
+        nodes += only("node", &told).len();
+        links += only("link", &told).len();
+    }
+    assert_eq!((nodes, links), (2000, 8000));
+    fake.view.send_modify(|view| Arc::make_mut(view).links[7000].rtt_us += 1);
+    let news = loop {
+        let news = news(&mut body).await;
+        if !only("link", &news).is_empty() {
+            break news;
+        }
+    };
+    assert_eq!(only("link", &news).len(), 1, "each row once");
 }
 
 #[actix::test]
@@ -100,10 +189,12 @@ async fn ten_thousand_files_come_in_bounded_parts() {
     });
     let mut body = open(&app, asks().to_request()).await.into_body();
     let (mut files, mut parts) = (0, 0);
-    while files < 10_000 {
+    let mut whole = false;
+    while !whole {
         let part = next(&mut body).await.unwrap();
         assert!(part.len() < 64 * 1024, "{}", part.len());
         files += told(&part).iter().filter(|(name, _)| name == "piece").count();
+        whole = told(&part).iter().any(|(name, _)| name == "whole");
         parts += 1;
     }
     assert!(files == 10_000 && parts > 10);
@@ -112,10 +203,10 @@ async fn ten_thousand_files_come_in_bounded_parts() {
         files.remove(5000);
         files[17].row.pieces_held += 1;
     });
-    assert_eq!(names(&told(&next(&mut body).await.unwrap())), ["gone", "piece"]);
+    assert_eq!(names(&news(&mut body).await), ["gone", "piece"]);
     // The files of a view that shares its list with the last one are not looked at, and none is told again.
     fake.show(|view| view.transfers[1].row.pieces_done += 1);
-    assert_eq!(names(&told(&next(&mut body).await.unwrap())), ["transfer"]);
+    assert_eq!(names(&news(&mut body).await), ["transfer"]);
 }
 
 #[actix::test]
@@ -143,15 +234,45 @@ async fn nobody_listens_without_the_token() {
 }
 
 #[actix::test]
-async fn a_silent_stream_says_that_it_is_still_there() {
-    let (fake, drain, heartbeat) = (Fake::default(), Drain::default(), Duration::from_millis(20));
+async fn the_status_comes_again_and_again() {
+    let (fake, drain) = (Fake::default(), Drain::default());
+    let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
+    let mut body = open(&app, asks().to_request()).await.into_body();
+    let first = told(&next(&mut body).await.unwrap());
+    assert_eq!((first[0].0.as_str(), &first[0].1["label"]), ("status", &"alice".into()));
+    let later = told(&next(&mut body).await.unwrap());
+    assert_eq!(names(&later), ["status"], "a silent stream says that it is still there");
+}
+
+#[actix::test]
+async fn the_log_is_told_line_by_line() {
+    let (fake, drain) = (Fake::default(), Drain::default());
     let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-    let mut told =
-        pin!(stream(fake.pieces.subscribe(), fake.mail.view.subscribe(), drain, place, heartbeat));
-    assert!(told.next().await.unwrap().unwrap().starts_with(b"event: transfer\n"));
-    for _ in 0..3 {
-        assert_eq!(told.next().await.unwrap().unwrap(), ": still here\n\n");
-    }
+    let line = |number: u64| crate::logs::Line {
+        number,
+        at_ms: 5,
+        level: log::Level::Warn,
+        target: "kith::net".into(),
+        text: format!("line\n{number}"),
+    };
+    let lines = tokio::sync::watch::Sender::new(Arc::new([line(3), line(4)].into()));
+    let context = context_of(&fake, services(&fake), &drain);
+    let mut told = pin!(stream(context, lines.subscribe(), place));
+    let mut log = async || loop {
+        let text = told.next().await.unwrap().unwrap();
+        let lines = only("log", &self::told(std::str::from_utf8(&text).unwrap()));
+        if !lines.is_empty() {
+            return lines;
+        }
+    };
+    let first = log().await;
+    assert_eq!(
+        (first.len(), &first[0]["level"], &first[0]["text"]),
+        (2, &"warn".into(), &"line\n3".into())
+    );
+    lines.send_replace(Arc::new([line(4), line(5)].into()));
+    let second = log().await;
+    assert_eq!((second.len(), &second[0]["number"]), (1, &5.into()));
 }
 
 #[actix::test]
@@ -160,11 +281,11 @@ async fn what_happens_to_letters_is_told_from_now_on() {
     let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
     fake.mail.arrive(courier::bob_says(1, "before"));
     let mut body = open(&app, asks().to_request()).await.into_body();
-    assert!(!next(&mut body).await.unwrap().contains("event: letter"), "that was before");
+    assert!(only("letter", &all(&mut body).await).is_empty(), "that was before");
 
     fake.mail.arrive(courier::bob_says(2, "hello"));
     fake.mail.turn(samples::letter_id(1), State::Failed, "no\nrelay");
-    let news = told(&next(&mut body).await.unwrap());
+    let news = self::news(&mut body).await;
     assert_eq!(names(&news), ["letter", "outbox"]);
     let (id, bob) = (samples::letter_id(2).to_string(), id(2).to_string());
     let letter =
@@ -178,7 +299,7 @@ async fn what_happens_to_letters_is_told_from_now_on() {
     // Files that change are told of beside them.
     fake.show(|view| view.transfers[1].row.pieces_done += 1);
     fake.mail.arrive(courier::bob_says(4, "again"));
-    assert_eq!(names(&told(&next(&mut body).await.unwrap())), ["transfer", "letter"]);
+    assert_eq!(names(&self::news(&mut body).await), ["transfer", "letter"]);
 }
 
 #[actix::test]
@@ -186,7 +307,7 @@ async fn who_reads_slowly_is_told_how_many_letters_were_missed() {
     let (fake, drain) = (Fake::default(), Drain::default());
     let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
     let mut body = open(&app, asks().to_request()).await.into_body();
-    next(&mut body).await.unwrap();
+    all(&mut body).await;
     for _ in 0..1000 {
         fake.mail.tell(Happened::Came { id: samples::letter_id(1), from: id(2) });
     }
@@ -194,7 +315,7 @@ async fn who_reads_slowly_is_told_how_many_letters_were_missed() {
     while events.len() < NEWS_MAX + 1 {
         let part = next(&mut body).await.unwrap();
         assert!(part.len() < 64 * 1024, "{}", part.len());
-        events.extend(told(&part));
+        events.extend(told(&part).into_iter().filter(|(name, _)| name != "status"));
         parts += 1;
     }
     assert_eq!((events[0].0.as_str(), &events[0].1["count"]), ("missed", &744.into()));
@@ -203,5 +324,5 @@ async fn who_reads_slowly_is_told_how_many_letters_were_missed() {
     // The daemon has built its actors again: numbers begin anew, and nothing is called missed.
     fake.mail.view.send_replace(Arc::default());
     fake.mail.arrive(courier::bob_says(1, "hello"));
-    assert_eq!(names(&told(&next(&mut body).await.unwrap())), ["letter"]);
+    assert_eq!(names(&news(&mut body).await), ["letter"]);
 }

@@ -26,6 +26,7 @@ use super::server::{Context, app};
 use super::{Drain, Facts, Services, Token};
 use crate::actors::messages::*;
 use crate::mesh::record::Direction;
+use crate::mesh::view::View;
 
 pub use courier::{Mail, bob_says};
 
@@ -37,6 +38,8 @@ pub struct Fake {
     pub asked: Arc<Mutex<Vec<String>>>,
     pub refuse: Arc<Mutex<bool>>,
     pub lonely: bool,
+    /// The graph it shows.
+    pub view: Arc<watch::Sender<Arc<View>>>,
     /// What it shows of files: `share` adds number 7, which is done, `get` number 8, which goes on.
     pub pieces: Arc<watch::Sender<Arc<PiecesView>>>,
     /// What it knows of letters.
@@ -49,6 +52,7 @@ impl Default for Fake {
             asked: Arc::default(),
             refuse: Arc::default(),
             lonely: false,
+            view: Arc::new(watch::Sender::new(Arc::new(view()))),
             pieces: Arc::new(watch::Sender::new(Arc::new(samples::pieces()))),
             mail: Arc::default(),
         }
@@ -247,7 +251,7 @@ pub fn context_of(fake: &Fake, services: Services, drain: &Drain) -> web::Data<C
     web::Data::new(Context {
         services,
         facts: facts(),
-        view: watch::channel(Arc::new(view())).1,
+        view: fake.view.subscribe(),
         pieces: fake.pieces.subscribe(),
         mail: fake.mail.view.subscribe(),
         places: Places::default(),

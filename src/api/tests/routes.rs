@@ -86,7 +86,9 @@ async fn the_graph_comes_in_every_format() {
           "addrs": [
             "127.0.0.1:9003"
           ],
-          "since_ms": 1700000000000
+          "since_ms": 1700000000000,
+          "relay": false,
+          "mailbox": false
         },
         {
           "id": "4444444444444444444444444444444444444444444444444444444444444444",
@@ -95,7 +97,9 @@ async fn the_graph_comes_in_every_format() {
           "addrs": [
             "127.0.0.1:9004"
           ],
-          "since_ms": 1700000000000
+          "since_ms": 1700000000000,
+          "relay": false,
+          "mailbox": false
         }
       ],
       "links": [
