@@ -220,3 +220,31 @@ pub struct Ready {
     /// Whether it can be used.
     pub ready: bool,
 }
+
+/// `POST session/link`: a link that lets a browser in, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// To be opened in a browser on this machine.
+    pub url: String,
+    /// Seconds for which it works.
+    pub expires_s: u64,
+}
+
+/// `POST session`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskSession {
+    /// What stands behind the `#` of the link.
+    pub key: String,
+}
+
+/// What `POST session` answers, beside a cookie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// To be sent in the header `X-Kith-Page`, beside the cookie.
+    pub page_key: String,
+    /// Whose page it is.
+    pub id: HexId,
+    /// Its label.
+    pub label: String,
+}

@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, HeaderMap,
-    HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, AsHeaderName, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST,
+    HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use super::failure::{Code, Failure};
+use super::page;
 use super::server::Context;
+use super::session::SESSION;
 
 /// Longest body, bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
@@ -29,7 +31,7 @@ pub const LETTER_BODY_BYTES_MAX: usize = (1 << 20) * 4 / 3 + 8 * 1024;
 const LETTERS: &str = "/api/v1/letters";
 /// Longest time from the head of a request to its answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// The only two paths that need no token.
+/// The only paths of the API that need no token, but for the one that lets a browser in.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
 /// The secret a caller must show. Never printed.
@@ -122,16 +124,20 @@ pub async fn guard(
     Ok(response)
 }
 
-/// Headers of every answer: nothing is sniffed, cached, framed or run.
+/// Headers of every answer: nothing is sniffed, cached, framed, run or embedded elsewhere, unless the page says
+/// more exactly what it needs.
 pub fn harden(headers: &mut HeaderMap) {
-    let set: [(HeaderName, &str); 4] = [
+    let set: [(HeaderName, &str); 5] = [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
     for (name, value) in set {
-        headers.insert(name, HeaderValue::from_static(value));
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     }
 }
 
@@ -152,11 +158,14 @@ fn admit(context: &Context, req: &ServiceRequest) -> Result<(), Failure> {
         let why = "the request comes from a web page of another origin";
         return Err(denied(StatusCode::FORBIDDEN, why));
     }
-    if OPEN.contains(&req.path()) {
+    if OPEN.contains(&req.path()) || page::is_page(req.method(), req.path()) {
         return Ok(());
     }
+    let begins = req.path() == SESSION && req.method() == Method::POST;
     let shown = only(req.headers(), AUTHORIZATION).and_then(|h| h.strip_prefix("Bearer "));
-    if !shown.is_some_and(|token| context.facts.token.fits(token.as_bytes())) {
+    let known = shown.is_some_and(|token| context.facts.token.fits(token.as_bytes()))
+        || context.sessions.admits(req.request(), context.addr.port());
+    if !begins && !known {
         let why = "the request carries no token of this daemon";
         return Err(denied(StatusCode::UNAUTHORIZED, why));
     }
@@ -177,7 +186,7 @@ fn denied(status: StatusCode, why: &str) -> Failure {
 }
 
 /// The header's value, if it was sent exactly once.
-fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+pub(super) fn only(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),

@@ -12,12 +12,14 @@ pub mod export;
 pub mod failure;
 mod guard;
 pub mod letters;
+mod page;
 pub mod path;
 pub mod pieces;
 mod read;
 #[cfg(test)]
 pub(crate) mod samples;
 mod server;
+mod session;
 pub mod shapes;
 mod steer;
 #[cfg(test)]

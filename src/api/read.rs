@@ -76,13 +76,6 @@ pub(super) fn api(config: &mut web::ServiceConfig) {
         .service(only("/config", web::get().to(config_in_force)));
 }
 
-/// Whatever is not a route.
-pub(super) async fn no_such_route() -> Result<HttpResponse, Failure> {
-    let status = StatusCode::NOT_FOUND;
-    let remedy = "everything is under /api/v1";
-    Err(Failure::new(status, Code::NotFound, "no such route", "nothing is here", remedy))
-}
-
 /// Whatever asks a route with a method that is not its own.
 pub(super) async fn wrong_method() -> Result<HttpResponse, Failure> {
     let status = StatusCode::METHOD_NOT_ALLOWED;

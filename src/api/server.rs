@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use super::events::Places;
 use super::guard::{Drain, Hosts, REQUEST_TIMEOUT, Token, guard};
-use super::{events, letters, pieces, read, steer};
+use super::session::{self, Sessions};
+use super::{events, letters, page, pieces, read, steer};
 use crate::actors::messages::{MailView, PiecesView};
 use crate::actors::services::Services;
 use crate::mesh::NodeId;
@@ -52,6 +53,9 @@ pub struct Context {
     pub(super) mail: watch::Receiver<Arc<MailView>>,
     pub(super) places: Places,
     pub(super) hosts: Hosts,
+    /// Where we listen.
+    pub(super) addr: SocketAddr,
+    pub(super) sessions: Sessions,
     pub(super) drain: Drain,
 }
 
@@ -110,10 +114,18 @@ pub fn serve(
     let cannot = |source| ApiError::Listen { addr: listen, source };
     let listener = TcpListener::bind(listen).map_err(cannot)?;
     let addr = listener.local_addr().map_err(cannot)?;
-    let hosts = Hosts::of(addr);
-    let places = Places::default();
-    let context = Context { services, facts, view, pieces, mail, places, hosts, drain };
-    let context = web::Data::new(context);
+    let context = web::Data::new(Context {
+        services,
+        facts,
+        view,
+        pieces,
+        mail,
+        places: Places::default(),
+        hosts: Hosts::of(addr),
+        addr,
+        sessions: Sessions::default(),
+        drain,
+    });
     let server = HttpServer::new(move || app(context.clone()))
         .workers(1)
         .worker_max_blocking_threads(2)
@@ -152,8 +164,9 @@ pub(super) fn app(
                 .configure(steer::api)
                 .configure(pieces::api)
                 .configure(letters::api)
-                .configure(events::api),
+                .configure(events::api)
+                .configure(session::api),
         )
-        .default_service(web::to(read::no_such_route))
+        .default_service(web::to(page::serve))
         .wrap(from_fn(guard))
 }

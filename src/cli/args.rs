@@ -290,6 +290,12 @@ pub enum Verb {
         #[command(flatten)]
         show: ShowLive,
     },
+    /// Print the address of the daemon's page, to be opened in a browser here; it lets one browser in, once
+    Open {
+        /// How.
+        #[command(flatten)]
+        show: Show,
+    },
     /// Dial an address now
     Connect {
         /// IP:port or host:port

@@ -9,7 +9,7 @@ use super::look::{Look, print};
 use super::trouble::Trouble;
 use super::watch::{Frame, PERIOD, watch};
 use super::{offline, table};
-use crate::api::asks::{AskWho, Config, Ping};
+use crate::api::asks::{AskWho, Config, Link, Ping};
 use crate::api::shapes::{
     Graph, Letter, Letters, Path, Peers, Pieces, Relays, Shaped, Status, Transfers, Why,
 };
@@ -56,6 +56,11 @@ pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Troub
         Verb::Relays { show } => live(client, "relays", *show, look, |relays: Relays, _| {
             Ok(table::relays(&relays, look))
         }),
+        // Handing the address to a program that opens it would show the key in the list of processes.
+        Verb::Open { show } => {
+            let text = client.post_text("session/link", &());
+            once(text, show.json, |link: Link| Ok(format!("{}\n", link.url)))
+        }
         Verb::Config { json, origin, .. } => {
             let text = client.text(&format!("config?origin={origin}"));
             once(text, *json, |config: Config| Ok(offline::table(&config, look)))

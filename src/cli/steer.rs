@@ -52,6 +52,7 @@ pub fn steer(client: &Client, verb: &Verb) -> Result<(), Trouble> {
         | Verb::Pull(_)
         | Verb::Letters(_)
         | Verb::Relays { .. }
+        | Verb::Open { .. }
         | Verb::Check
         | Verb::Config { .. }
         | Verb::Init { .. } => return Ok(()),

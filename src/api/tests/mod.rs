@@ -7,6 +7,7 @@ mod letters;
 mod letters_came;
 mod routes;
 mod rules;
+mod session;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -23,6 +24,7 @@ use super::events::Places;
 use super::guard::Hosts;
 use super::samples::{self, id, view};
 use super::server::{Context, app};
+use super::session::Sessions;
 use super::{Drain, Facts, Services, Token};
 use crate::actors::messages::*;
 use crate::mesh::record::Direction;
@@ -256,6 +258,8 @@ pub fn context_of(fake: &Fake, services: Services, drain: &Drain) -> web::Data<C
         mail: fake.mail.view.subscribe(),
         places: Places::default(),
         hosts: Hosts::of(([127, 0, 0, 1], 7777).into()),
+        addr: ([127, 0, 0, 1], 7777).into(),
+        sessions: Sessions::default(),
         drain: drain.clone(),
     })
 }
