@@ -4,6 +4,7 @@ import { ban, disconnect, pin, ping, unban, unpin } from "./actions";
 import { get, Refused } from "./api";
 import type { App } from "./app";
 import { byId, h, setAttr, setText } from "./dom";
+import { icon } from "./icons";
 import type { Polled } from "./poll";
 import type { LinkRow, Peer } from "./shapes";
 import { linkKey, type State } from "./store";
@@ -43,7 +44,7 @@ export class Card {
     this.#element.append(
       h("header", {},
         this.#name, this.#state,
-        h("button", { type: "button", class: "icon", "aria-label": "Close", title: "Close (Esc)", onclick: () => app.choose("") }, "×"),
+        h("button", { type: "button", class: "icon", "aria-label": "Close", title: "Close (Esc)", onclick: () => app.choose("") }, icon("close")),
       ),
       this.#facts,
       this.#way,
@@ -62,9 +63,11 @@ export class Card {
     this.#way.replaceChildren();
     this.#evidence.replaceChildren();
     this.app.picture.path([]);
-    if (!id) return;
+    if (!id) return this.app.picture.cover(0);
     this.#element.dataset["cardFor"] = id;
     this.show();
+    const beside = getComputedStyle(this.#element).position === "absolute";
+    this.app.picture.cover(beside ? this.#element.offsetLeft + this.#element.offsetWidth : 0);
     void this.#ask();
     void this.peers.now().then(() => this.show());
   }
@@ -151,9 +154,10 @@ export class Card {
   async #ask(): Promise<void> {
     const id = this.#id;
     if (!id) return;
-    const { me } = this.app.store.state;
+    const { me, nodes } = this.app.store.state;
+    const there = nodes.get(id)?.state === "alive" || nodes.get(id)?.state === "suspect";
     const [way, why] = await Promise.allSettled([
-      id === me ? Promise.resolve(null) : get<Way>(`path/${id}`),
+      id === me || !there ? Promise.resolve(null) : get<Way>(`path/${id}`),
       get<Why>(`why/${id}`),
     ]);
     if (id !== this.#id) return;
@@ -171,8 +175,11 @@ export class Card {
   }
 
   #showWay(way: Way | null): void {
-    if (!way) return setText(this.#way, "");
     const { me, nodes } = this.app.store.state;
+    if (!way) {
+      this.app.picture.path([]);
+      return setText(this.#way, this.#id === me ? "" : "No way leads there now.");
+    }
     this.app.picture.path([me, ...way.hops]);
     const names = [me, ...way.hops].map((hop) => nameOf(nodes.get(hop), hop)).join(" → ");
     setText(this.#way, `Way: ${names}${way.rtt_us === null ? "" : `, ${rtt(way.rtt_us)}`}`);

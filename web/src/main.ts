@@ -52,7 +52,7 @@ function build(store: Store): void {
     tabs.update(store.state, store.state);
     card.show();
   });
-  const letters = lettersPanel(app, () => tabs.isShown("letters"));
+  const letters = lettersPanel(app, () => tabs.update(store.state, store.state));
   const panels = [
     peersPanel(app, peers),
     transfersPanel(app),

@@ -26,7 +26,7 @@ export function search(nodes: Iterable<NodeRow>, words: string): NodeRow[] {
 }
 
 export function searchBox(app: App): HTMLElement {
-  const input = h("input", { type: "search", id: "search", name: "search", placeholder: "Find a node  ( / )", "aria-label": "Find a node", autocomplete: "off", spellcheck: "false" });
+  const input = h("input", { type: "search", id: "search", name: "search", placeholder: "Find  ( / )", "aria-label": "Find a node", autocomplete: "off", spellcheck: "false" });
   const words = h("span", { class: "found-words", "aria-hidden": "true" });
   let fits: NodeRow[] = [];
   let at = 0;

@@ -167,7 +167,8 @@ export function reduce(before: State, events: readonly Event[]): State {
     if (!next.whole || old?.state === row.state || row.id === next.me) return;
     if (row.state === "alive") say(`${nameOf(row)} is ${old ? "back" : "here"}`);
     else if (row.state === "left") say(`${nameOf(row)} left`);
-    else if (row.state !== "suspect") say(`${nameOf(row)} is ${row.state}`, true);
+    else if (row.state === "failed") say(`${nameOf(row)} failed`, true);
+    else if (row.state === "unreachable") say(`${nameOf(row)} is unreachable`, true);
   }
 
   function transfer(row: Transfer): void {

@@ -84,7 +84,9 @@ export class Table<T> {
   }
 }
 
+const collator = new Intl.Collator(undefined, { numeric: true });
+
 function compare(a: number | string, b: number | string): number {
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b));
+  return collator.compare(String(a), String(b));
 }

@@ -9,6 +9,8 @@ export interface Panel {
   element: HTMLElement;
   /** Called when it is shown, and for each change while it is. */
   update: (state: State, before: State | null) => void;
+  /** Called for each change, shown or not. */
+  hear?: (state: State, before: State) => void;
   /** A number on its tab, or nothing; called for each change. */
   badge?: (state: State) => string;
 }
@@ -66,6 +68,7 @@ export class Tabs {
 
   update(state: State, before: State): void {
     for (const panel of this.panels) {
+      panel.hear?.(state, before);
       const badge = this.#buttons.get(panel.name)?.querySelector(".badge");
       if (badge) setText(badge, panel.badge?.(state) ?? "");
       if (panel.name === this.#current) panel.update(state, before);

@@ -1,6 +1,7 @@
 // Short words that come and go: what was done, what could not be, what changed in the network.
 
 import { byId, h } from "./dom";
+import { icon } from "./icons";
 import { failureOf } from "./failure";
 import type { State } from "./store";
 
@@ -8,10 +9,10 @@ const SHOWN_MAX = 4;
 const GOOD_MS = 4000;
 const BAD_MS = 9000;
 
-function show(content: Node | string, kind: "good" | "bad" | "news", ms: number): void {
+function show(content: Node | string, kind: "good" | "bad" | "news" | "grave", ms: number): void {
   const box = byId("toasts");
-  const toast = h("div", { class: `toast ${kind}`, role: kind === "bad" ? "alert" : null }, content,
-    h("button", { class: "icon", "aria-label": "Dismiss", onclick: () => toast.remove() }, "×"));
+  const toast = h("div", { class: `toast ${kind}`, role: kind === "bad" ? "alert" : null }, h("div", {}, content),
+    h("button", { class: "icon", "aria-label": "Dismiss", onclick: () => toast.remove() }, icon("close")));
   box.append(toast);
   while (box.children.length > SHOWN_MAX) box.firstElementChild?.remove();
   setTimeout(() => toast.remove(), ms);
@@ -50,7 +51,8 @@ export function tellNews(state: State, before: State): void {
   const words = fresh.slice(0, 3).map((one) => one.text).join(". ");
   const rest = fresh.length > 3 ? `, and ${fresh.length - 3} more changes` : "";
   announce(words + rest);
-  show(words + rest, "news", fresh.some((one) => one.grave) ? BAD_MS : GOOD_MS);
+  const grave = fresh.some((one) => one.grave);
+  show(words + rest, grave ? "grave" : "news", grave ? BAD_MS : GOOD_MS);
 }
 
 export async function copy(text: string, what: string): Promise<void> {

@@ -2,6 +2,7 @@
 
 import { connect, shout } from "./actions";
 import { byId, h } from "./dom";
+import { icon } from "./icons";
 import { STEPS } from "./network/colours";
 import type { Picture } from "./network/picture";
 
@@ -12,31 +13,30 @@ export interface Controls {
   leave: () => void;
 }
 
+const tool = (id: string, words: string, sign: Parameters<typeof icon>[0], click: () => void): HTMLElement =>
+  h("button", { type: "button", id, class: "icon", title: words, "aria-label": words, onclick: click }, icon(sign));
+
 export function topControls({ search, theme, help, leave }: Controls): HTMLElement {
-  const icon = (id: string, words: string, sign: string, click: () => void): HTMLElement =>
-    h("button", { type: "button", id, class: "icon", title: words, "aria-label": words, onclick: click }, sign);
   return h("span", { class: "controls" },
     search,
     h("button", { type: "button", id: "connect", onclick: connect }, "Connect"),
     h("button", { type: "button", id: "shout", onclick: shout }, "Shout"),
-    icon("theme", "Dark or light (t)", "◐", theme),
-    icon("help", "Keys and help (?)", "?", help),
-    icon("leave", "Sign out", "⎋", leave),
+    tool("theme", "Dark or light (t)", "theme", theme),
+    tool("help", "Keys and help (?)", "help", help),
+    tool("leave", "Sign out", "leave", leave),
   );
 }
 
 export function pictureTools(picture: Picture, table: () => void): void {
-  const tool = (id: string, words: string, sign: string, click: () => void): HTMLElement =>
-    h("button", { type: "button", id, class: "icon", title: words, "aria-label": words, onclick: click }, sign);
   byId("tools").append(
-    tool("zoom-in", "Larger (+)", "+", () => picture.zoomBy(1.3)),
-    tool("zoom-out", "Smaller (−)", "−", () => picture.zoomBy(1 / 1.3)),
-    tool("fit", "Show all (f)", "⤢", () => picture.fit()),
-    tool("as-text", "As text: nodes and links in a table (x)", "☰", table),
+    tool("zoom-in", "Larger (+)", "plus", () => picture.zoomBy(1.3)),
+    tool("zoom-out", "Smaller (−)", "minus", () => picture.zoomBy(1 / 1.3)),
+    tool("fit", "Show all (f)", "fit", () => picture.fit()),
+    tool("as-text", "As text: nodes and links in a table (x)", "table", table),
   );
   byId("legend").append(
-    h("span", { class: "legend-title" }, "Round trip"),
+    h("span", { class: "legend-title" }, "RTT"),
     ...STEPS.map(({ step, words }) => h("span", { class: `key step-${step}` }, h("i"), words)),
-    h("span", { class: "key direction" }, "dialler → dialled"),
+    h("span", { class: "key direction" }, "→ dialled"),
   );
 }

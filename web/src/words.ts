@@ -12,10 +12,7 @@ export const LABEL_MAX = 40;
 const escaped = (c: string): string => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`;
 
 /** `text` with what deceives made visible, at most `max` characters. */
-export function visible(text: unknown, max = LABEL_MAX): string {
-  const shown = clean(text, max, (c) => escaped(c));
-  return shown;
-}
+export const visible = (text: unknown, max = LABEL_MAX): string => clean(text, max, escaped);
 
 /** The same for text of many lines: their breaks stay. */
 export function visibleLines(text: unknown, max = 100_000): string {
@@ -74,7 +71,14 @@ export function clock(seconds: number): string {
     : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(s % 60)}`;
 }
 
-export const ago = (ms: number, now = Date.now()): string => span((now - ms) / 1000);
+/** How long ago, in one unit. */
+export function ago(ms: number, now = Date.now()): string {
+  const s = Math.max(0, Math.floor((now - ms) / 1000));
+  if (s < 90) return `${s} s`;
+  if (s < 90 * 60) return `${Math.floor(s / 60)} min`;
+  if (s < 48 * 3600) return `${Math.floor(s / 3600)} h`;
+  return `${Math.floor(s / 86_400)} d`;
+}
 
 /** A time of day, with the day when that is not today. */
 export function time(ms: number, now = Date.now()): string {

@@ -1,7 +1,8 @@
-// Draws a large network on a canvas: one stroke for all links of a colour, one fill for all nodes of a state.
+// Draws a large network on a canvas: links on a ground that is kept, nodes and names above it.
 
 import { radiusOf, isHot, Room, type Drawing, type Scene, type SceneLink, type SceneNode } from "./scene";
-import { paintOf, STEPS, type Paint } from "./colours";
+import { paintOf, type Paint } from "./colours";
+import { contextOf, Ground, resize, stroke } from "./ground";
 
 const LABELS_MAX = 250;
 const TAU = Math.PI * 2;
@@ -10,75 +11,49 @@ export class CanvasDrawing implements Drawing {
   readonly element = document.createElement("canvas");
   #context: CanvasRenderingContext2D;
   #paint: Paint | null = null;
+  #ground = new Ground();
+  #later = 0;
 
-  constructor() {
+  /** `again` draws once more: while a view moves, the links are shown as they were and drawn anew afterwards. */
+  constructor(readonly again: () => void) {
     this.element.className = "picture-canvas";
-    const context = this.element.getContext("2d");
-    if (!context) throw new Error("this browser draws nothing");
-    this.#context = context;
+    this.#context = contextOf(this.element);
   }
 
   clear(): void {
     this.#paint = null;
+    this.#ground.drop();
   }
 
-  draw(scene: Scene, rows: boolean): void {
-    if (rows || !this.#paint) this.#paint = paintOf(this.element.parentElement ?? document.body);
+  draw(scene: Scene, _rows: boolean): void {
+    this.#paint ??= paintOf(this.element.parentElement ?? document.body);
+    const paint = this.#paint;
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    const [width, height] = [Math.round(scene.width * ratio), Math.round(scene.height * ratio)];
-    if (this.element.width !== width || this.element.height !== height) {
-      this.element.width = width;
-      this.element.height = height;
-    }
+    resize(this.element, scene.width * ratio, scene.height * ratio);
     const c = this.#context;
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     c.clearRect(0, 0, scene.width, scene.height);
-    this.#links(c, scene, this.#paint);
-    this.#nodes(c, scene, this.#paint);
-  }
-
-  #links(c: CanvasRenderingContext2D, scene: Scene, paint: Paint): void {
     const marked = scene.selected !== "" || scene.hovered !== "" || scene.path.size > 0;
-    const cold: SceneLink[][] = STEPS.map(() => []);
-    const hot: SceneLink[] = [];
-    const { k, x, y } = scene.view;
-    const outside = (p: { x: number; y: number }, q: { x: number; y: number }): boolean =>
-      Math.max(p.x, q.x) * k + x < 0 ||
-      Math.max(p.y, q.y) * k + y < 0 ||
-      Math.min(p.x, q.x) * k + x > scene.width ||
-      Math.min(p.y, q.y) * k + y > scene.height;
-    for (const link of scene.links) {
-      if (outside(link.a, link.b)) continue;
-      if (marked && isHot(scene, link)) hot.push(link);
-      else cold[link.step]?.push(link);
-    }
-    c.lineWidth = 1;
-    c.globalAlpha = marked ? 0.1 : scene.links.length > 3000 ? 0.32 : 0.6;
-    cold.forEach((links, step) => this.#stroke(c, scene, links, paint.rtt[step] ?? paint.muted));
-    c.globalAlpha = 1;
-    for (const link of hot) {
-      const onPath = scene.path.has(link.key);
-      c.lineWidth = onPath ? 4 : 1.8;
-      this.#stroke(c, scene, [link], onPath ? paint.accent : (paint.rtt[link.step] ?? paint.muted));
-      this.#arrow(c, scene, link);
-    }
-    if (k > 1.6) for (const links of cold) for (const link of links) this.#arrow(c, scene, link, paint);
+    const wait = this.#ground.draw(c, scene, paint, ratio, marked ? 0.3 : 1);
+    if (wait > 0) this.#later ||= setTimeout(() => ((this.#later = 0), this.again()), wait) as unknown as number;
+    if (marked) this.#hot(c, scene, paint);
+    else if (scene.view.k > 1.6) for (const link of scene.links) this.#arrow(c, scene, link, paint.rtt[link.step] ?? paint.muted);
+    this.#nodes(c, scene, paint);
   }
 
-  #stroke(c: CanvasRenderingContext2D, scene: Scene, links: SceneLink[], colour: string): void {
-    if (links.length === 0) return;
-    const { k, x, y } = scene.view;
-    c.beginPath();
-    for (const { a, b } of links) {
-      c.moveTo(a.x * k + x, a.y * k + y);
-      c.lineTo(b.x * k + x, b.y * k + y);
+  #hot(c: CanvasRenderingContext2D, scene: Scene, paint: Paint): void {
+    for (const link of scene.links) {
+      if (!isHot(scene, link)) continue;
+      const onPath = scene.path.has(link.key);
+      const colour = onPath ? paint.accent : (paint.rtt[link.step] ?? paint.muted);
+      c.lineWidth = onPath ? 4 : 1.8;
+      stroke(c, scene.view, [link], colour);
+      this.#arrow(c, scene, link, colour);
     }
-    c.strokeStyle = colour;
-    c.stroke();
   }
 
   /** Who was dialled: a tip before that node. */
-  #arrow(c: CanvasRenderingContext2D, scene: Scene, link: SceneLink, paint?: Paint): void {
+  #arrow(c: CanvasRenderingContext2D, scene: Scene, link: SceneLink, colour: string): void {
     const { k, x, y } = scene.view;
     const angle = Math.atan2(link.b.y - link.a.y, link.b.x - link.a.x);
     const gap = radiusOf(scene) + 3;
@@ -89,7 +64,7 @@ export class CanvasDrawing implements Drawing {
     c.moveTo(tipX, tipY);
     c.lineTo(tipX - 8 * Math.cos(angle - 0.45), tipY - 8 * Math.sin(angle - 0.45));
     c.lineTo(tipX - 8 * Math.cos(angle + 0.45), tipY - 8 * Math.sin(angle + 0.45));
-    c.fillStyle = paint ? (paint.rtt[link.step] ?? paint.muted) : c.strokeStyle;
+    c.fillStyle = colour;
     c.fill();
   }
 

@@ -37,7 +37,7 @@ export class Layout {
   #moving = false;
 
   constructor() {
-    this.#simulation = forceSimulation<Place, Tie>([]).alphaMin(ALPHA_MIN).alphaDecay(0.035).stop();
+    this.#simulation = forceSimulation<Place, Tie>([]).alphaMin(ALPHA_MIN).stop();
   }
 
   get moving(): boolean {
@@ -71,7 +71,7 @@ export class Layout {
 
   /** Moves on for at most `ms` milliseconds; false once everything is settled. */
   step(ms: number): boolean {
-    if (this.#moving) this.#run(ms, ms > 20 ? 1000 : 3);
+    if (this.#moving) this.#run(ms, ms > 10 ? 1000 : 3);
     return this.#moving;
   }
 
@@ -122,6 +122,7 @@ export class Layout {
       .force("x", forceX<Place>(0).strength(0.06))
       .force("y", forceY<Place>(0).strength(0.07))
       .force("home", homing(few ? 0.08 : 0.5))
+      .alphaDecay(places.length > 200 ? 0.06 : 0.035)
       .alpha(alpha);
     this.#moving = true;
   }

@@ -30,7 +30,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 export class Picture {
   readonly layout = new Layout();
   #svg = new SvgDrawing();
-  #canvas = new CanvasDrawing();
+  #canvas = new CanvasDrawing(() => this.#ask());
   #drawing: Drawing = this.#svg;
   #zoom: ZoomBehavior<HTMLElement, unknown>;
   #scene: Scene;
@@ -40,6 +40,8 @@ export class Picture {
   #touched = false;
   #fitted = 0;
   #glide = 0;
+  /** How much of the left is covered by the card. */
+  #covered = 0;
 
   constructor(
     readonly box: HTMLElement,
@@ -56,6 +58,7 @@ export class Picture {
       cursor: "",
       path: new Set(),
       found: null,
+      moves: 0,
     };
     box.prepend(this.#svg.element);
     this.#zoom = zoom<HTMLElement, unknown>()
@@ -83,6 +86,7 @@ export class Picture {
     const changed = state.nodes !== before.nodes || state.links !== before.links || state.me !== before.me;
     if (!changed || !state.whole) return;
     this.layout.sync(state.nodes, state.links);
+    scene.moves += state.nodes !== before.nodes ? 1 : 0;
     scene.nodes = [];
     for (const [id, row] of state.nodes) {
       const at = this.layout.places.get(id);
@@ -99,6 +103,17 @@ export class Picture {
     this.#scene.selected = id;
     if (id) this.#scene.cursor = id;
     this.#ask(true);
+  }
+
+  /** So many pixels at the left are covered: what matters moves out of there. */
+  cover(left: number): void {
+    const { selected, view, width } = this.#scene;
+    const place = this.layout.places.get(selected);
+    const moved = this.#covered !== left;
+    this.#covered = left < width / 2 ? left : 0;
+    if (!this.#touched) {
+      if (moved) this.fit();
+    } else if (place && place.x * view.k + view.x < this.#covered + 30) this.centre(selected);
   }
 
   /** Highlights a way: nodes in order, this node first. */
@@ -128,7 +143,8 @@ export class Picture {
     if (!place) return;
     const { width, height, view } = this.#scene;
     const k = Math.max(view.k, this.#scene.nodes.length > SVG_NODES_MAX ? 1.2 : 0.8);
-    this.#go(zoomIdentity.translate(width / 2 - place.x * k, height / 2 - place.y * k).scale(k));
+    this.#touched = true;
+    this.#go(zoomIdentity.translate((width + this.#covered) / 2 - place.x * k, height / 2 - place.y * k).scale(k));
   }
 
   zoomBy(factor: number): void {
@@ -146,14 +162,25 @@ export class Picture {
     const ys = nodes.map((node) => node.at.y);
     const [left, right] = [Math.min(...xs), Math.max(...xs)];
     const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
-    const [marginX, marginY] = [Math.min(70, width / 8), Math.min(80, height / 7)];
+    // Room for discs and names at the rim, and for the legend at the bottom.
+    const [marginX, above] = [Math.min(60, width / 8), Math.min(50, height / 8)];
+    const below = above + 14 + Math.min(this.#legend(), height / 4);
+    const [roomX, roomY] = [width - this.#covered - 2 * marginX, height - above - below];
     const k = Math.min(
-      nodes.length <= 200 ? 1.35 : 3,
-      (width - 2 * marginX) / Math.max(1, right - left),
-      (height - 2 * marginY) / Math.max(1, bottom - top),
+      nodes.length <= 200 ? 1.6 : 3,
+      roomX / Math.max(1, right - left),
+      roomY / Math.max(1, bottom - top),
     );
-    const [x, y] = [width / 2 - ((left + right) / 2) * k, height / 2 - ((top + bottom) / 2) * k];
-    this.#go(zoomIdentity.translate(x, y - 6).scale(k), glide);
+    const x = this.#covered + marginX + roomX / 2 - ((left + right) / 2) * k;
+    const y = above + roomY / 2 - ((top + bottom) / 2) * k;
+    this.#go(zoomIdentity.translate(x, y).scale(k), glide);
+  }
+
+  /** How high the legend reaches from the bottom. */
+  #legend(): number {
+    const legend = document.getElementById("legend");
+    if (!legend) return 0;
+    return Math.max(0, this.box.getBoundingClientRect().bottom - legend.getBoundingClientRect().top);
   }
 
   /** Moves the keyboard's place to the next node in a direction. */
@@ -212,7 +239,8 @@ export class Picture {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     const wasMoving = this.layout.moving;
-    const moving = this.layout.step(8);
+    const moving = this.layout.step(this.#drawing === this.#canvas ? 24 : 8);
+    if (wasMoving) this.#scene.moves += 1;
     const stale = this.#stale;
     this.#stale = false;
     this.#drawing.draw(this.#scene, stale);
@@ -261,6 +289,7 @@ export class Picture {
         const point = "touches" in source ? source.touches[0] : source;
         if (!point) return;
         this.#touched = true;
+        this.#scene.moves += 1;
         this.layout.put(node.row.id, (point.clientX - box.left - x) / k, (point.clientY - box.top - y) / k);
         this.#ask();
       });

@@ -1,6 +1,5 @@
 // What is to be drawn, for either way of drawing it.
 
-import { rtt } from "../words";
 import type { LinkRow, NodeRow } from "../shapes";
 import { stepOf } from "./colours";
 import type { Layout, Place } from "./layout";
@@ -19,7 +18,6 @@ export interface SceneLink {
   a: Place;
   b: Place;
   step: number;
-  words: string;
 }
 
 export interface Scene {
@@ -36,6 +34,8 @@ export interface Scene {
   /** Nodes and links (by key) of the highlighted path. */
   path: ReadonlySet<string>;
   found: ReadonlySet<string> | null;
+  /** Grows when places change. */
+  moves: number;
 }
 
 export interface Drawing {
@@ -53,7 +53,7 @@ export function sceneLinks(links: ReadonlyMap<string, LinkRow>, layout: Layout):
   for (const [key, row] of links) {
     const a = layout.places.get(row.from);
     const b = layout.places.get(row.to);
-    if (a && b) all.push({ key, row, a, b, step: stepOf(row.rtt_us), words: rtt(row.rtt_us) });
+    if (a && b) all.push({ key, row, a, b, step: stepOf(row.rtt_us) });
   }
   return all;
 }

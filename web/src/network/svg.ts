@@ -2,7 +2,7 @@
 
 import { s, setAttr, setText } from "../dom";
 import { isHot, radiusOf, Room, type Drawing, type Scene, type SceneLink, type SceneNode } from "./scene";
-import { short, visible } from "../words";
+import { rtt, short } from "../words";
 
 interface NodeParts {
   group: SVGGElement;
@@ -11,12 +11,18 @@ interface NodeParts {
   initial: SVGTextElement;
   label: SVGTextElement;
   word: SVGTextElement;
+  /** Of the disc, and of what is written below it. */
+  radius: number;
+  width: number;
+  height: number;
 }
 
 interface LinkParts {
   group: SVGGElement;
   line: SVGLineElement;
   arrow: SVGPathElement;
+  title: SVGTitleElement;
+  /** In a layer of its own, above all lines. */
   text: SVGTextElement;
 }
 
@@ -28,18 +34,20 @@ const TABBED_MAX = 40;
 export class SvgDrawing implements Drawing {
   readonly element = s("svg", { class: "picture-svg", role: "group", "aria-label": "The network" });
   #linkLayer = s("g", { class: "links" });
+  #textLayer = s("g", { class: "rtts", "aria-hidden": "true" });
   #nodeLayer = s("g", { class: "nodes" });
   #nodes = new Map<string, NodeParts>();
   #links = new Map<string, LinkParts>();
 
   constructor() {
-    this.element.append(this.#linkLayer, this.#nodeLayer);
+    this.element.append(this.#linkLayer, this.#textLayer, this.#nodeLayer);
   }
 
   clear(): void {
     this.#nodes.clear();
     this.#links.clear();
     this.#linkLayer.replaceChildren();
+    this.#textLayer.replaceChildren();
     this.#nodeLayer.replaceChildren();
   }
 
@@ -58,11 +66,17 @@ export class SvgDrawing implements Drawing {
       setAttr(parts.halo, "r", (r + 6).toFixed(1));
       setAttr(parts.label, "y", (r + 17).toFixed(1));
       setAttr(parts.word, "y", (r + 32).toFixed(1));
-      room.block(sx, sy, r * 2 + 6, r * 2 + 6);
-      room.block(sx, sy + r + 13, node.name.length * 7.5, 16);
+      parts.radius = node.self ? r + 6 : r;
+      room.block(sx, sy, r * 2 + 10, r * 2 + 10);
+      room.block(sx, sy + r + 4 + parts.height / 2, parts.width, parts.height);
     }
     const crowded = radius < 9;
     for (const link of scene.links) this.#place(scene, link, room, crowded);
+  }
+
+  #edge(id: string, ux: number, uy: number): number {
+    const parts = this.#nodes.get(id);
+    return parts ? edgeOf(parts.radius, parts.width, parts.height, ux, uy) : 0;
   }
 
   #rows(scene: Scene): void {
@@ -84,6 +98,7 @@ export class SvgDrawing implements Drawing {
     }
     for (const key of staleLinks) {
       this.#links.get(key)?.group.remove();
+      this.#links.get(key)?.text.remove();
       this.#links.delete(key);
     }
   }
@@ -105,7 +120,10 @@ export class SvgDrawing implements Drawing {
     setAttr(group, "aria-pressed", scene.selected === id ? "true" : "false");
     setText(parts.label, node.name);
     setText(parts.initial, initial(node.name));
-    setText(parts.word, state !== "alive" ? state : node.self ? "this node" : "");
+    const word = state !== "alive" ? state : node.self ? "this node" : "";
+    setText(parts.word, word);
+    parts.width = Math.max(36, node.name.length * 8, word.length * 7);
+    parts.height = word ? 34 : 18;
   }
 
   #linkRow(scene: Scene, link: SceneLink): void {
@@ -114,6 +132,7 @@ export class SvgDrawing implements Drawing {
       parts = makeLink(link);
       this.#links.set(link.key, parts);
       this.#linkLayer.append(parts.group);
+      this.#textLayer.append(parts.text);
     }
     const dim = scene.selected !== "" || scene.path.size > 0;
     const hot = isHot(scene, link);
@@ -123,7 +142,11 @@ export class SvgDrawing implements Drawing {
     if (scene.path.has(link.key)) classes.push("on-path");
     setAttr(parts.group, "class", classes.join(" "));
     setAttr(parts.group, "data-state", link.row.state);
-    setText(parts.text, link.words);
+    setAttr(parts.text, "class", classes.join(" ").replace("link", "rtt"));
+    const words = rtt(link.row.rtt_us);
+    setText(parts.text, words);
+    const [from, to] = [link.row.from, link.row.to].map((id) => this.#nodes.get(id)?.label.textContent ?? short(id));
+    setText(parts.title, `${from} dialled ${to}: ${words}`);
   }
 
   #place(scene: Scene, link: SceneLink, room: Room, crowded: boolean): void {
@@ -134,10 +157,9 @@ export class SvgDrawing implements Drawing {
     const [bx, by] = [link.b.x * k + x, link.b.y * k + y];
     const length = Math.hypot(bx - ax, by - ay) || 1;
     const [ux, uy] = [(bx - ax) / length, (by - ay) / length];
-    const gap = radiusOf(scene) * 1.25 + 5;
     const at = (t: number): [number, number] => [ax + (bx - ax) * t, ay + (by - ay) * t];
-    const start = Math.min(gap, length / 2);
-    const end = Math.max(length - gap, length / 2);
+    const start = Math.min(this.#edge(link.row.from, ux, uy), length / 2);
+    const end = Math.max(length - this.#edge(link.row.to, -ux, -uy), length / 2);
     setAttr(parts.line, "x1", (ax + ux * start).toFixed(1));
     setAttr(parts.line, "y1", (ay + uy * start).toFixed(1));
     setAttr(parts.line, "x2", (ax + ux * (end - 5)).toFixed(1));
@@ -148,7 +170,7 @@ export class SvgDrawing implements Drawing {
     let shown = false;
     const hot = isHot(scene, link);
     if (length > 95 && (!crowded || hot) && room.size < 400) {
-      const width = link.words.length * 6.4 + 6;
+      const width = (parts.text.textContent?.length ?? 0) * 6.4 + 6;
       for (const t of SPOTS) {
         const [tx, ty] = at(t);
         if (!room.take(tx, ty, width, 15)) continue;
@@ -160,6 +182,15 @@ export class SvgDrawing implements Drawing {
     }
     setAttr(parts.text, "visibility", shown ? null : "hidden");
   }
+}
+
+/** Where a node and what is written below it end in a direction. */
+function edgeOf(radius: number, width: number, height: number, ux: number, uy: number): number {
+  const round = radius + 5;
+  const top = radius + 3;
+  if (uy <= 0 || width === 0 || Math.abs((top / uy) * ux) > width / 2) return round;
+  const side = ux === 0 ? Infinity : width / 2 / Math.abs(ux);
+  return Math.max(round, Math.min((top + height) / uy, side) + 4);
 }
 
 function classesOf(scene: Scene, id: string): string {
@@ -191,15 +222,14 @@ function makeNode(id: string): NodeParts {
     label,
     word,
   );
-  return { group, halo, disc, initial, label, word };
+  return { group, halo, disc, initial, label, word, radius: 0, width: 0, height: 0 };
 }
 
 function makeLink(link: SceneLink): LinkParts {
   const line = s("line");
   const arrow = s("path", { class: "arrow", d: "M0 0 L-9 -4.5 L-7 0 L-9 4.5 Z" });
-  const text = s("text", { class: "rtt" });
-  const group = s("g", { "data-link": visible(link.key, 200) }, line, arrow, text);
-  group.append(s("title"));
-  setText(group.lastElementChild as Element, `${short(link.row.from)} dialled ${short(link.row.to)}`);
-  return { group, line, arrow, text };
+  const text = s("text", { class: "rtt", "data-rtt": link.key });
+  const title = s("title");
+  const group = s("g", { "data-link": link.key }, title, line, arrow);
+  return { group, line, arrow, title, text };
 }

@@ -6,7 +6,7 @@ import { h, keyed, setAttr, setText } from "../dom";
 import { Polled } from "../poll";
 import type { Conversation, Letter } from "../shapes";
 import type { Panel } from "../tabs";
-import { ago, count, nameOf } from "../words";
+import { ago, nameOf } from "../words";
 import { hint } from "./parts";
 import { Thread } from "./thread";
 
@@ -20,8 +20,7 @@ export interface LettersPanel extends Panel {
   writeTo: (id: string) => void;
 }
 
-export function lettersPanel(app: App, shown: () => boolean): LettersPanel {
-  let news = -1;
+export function lettersPanel(app: App, changed: () => void): LettersPanel {
   const list = h("div", { class: "list" });
   const none = hint("No letters yet. Sealed for their reader, they go through other nodes, another way each time.");
   const who = h("datalist", { id: "known-nodes" });
@@ -36,9 +35,10 @@ export function lettersPanel(app: App, shown: () => boolean): LettersPanel {
   const overview = h("div", {}, begin, none, list);
   const thread = new Thread(app, () => close(), () => letters.stale());
   const element = h("div", {}, overview, thread.element);
-  const letters = new Polled<Letters>("letters?limit=200", shown, (value) => {
+  const letters = new Polled<Letters>("letters?limit=200", () => !document.hidden, (value) => {
     show(value.conversations);
     thread.sent(value.letters);
+    changed();
   });
 
   const open = (who: string): void => {
@@ -65,6 +65,11 @@ export function lettersPanel(app: App, shown: () => boolean): LettersPanel {
     });
   };
 
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    letters.stale();
+    if (!element.hidden) thread.came();
+  });
   return {
     name: "letters",
     title: "Letters",
@@ -72,6 +77,9 @@ export function lettersPanel(app: App, shown: () => boolean): LettersPanel {
     badge: () => {
       const unread = letters.value?.conversations.reduce((sum, one) => sum + one.unread, 0) ?? 0;
       return unread ? String(unread) : "";
+    },
+    hear: (state, before) => {
+      if (state.whole !== before.whole || state.letterNews !== before.letterNews) letters.stale();
     },
     writeTo: (id) => open(id),
     update: (state, before) => {
@@ -81,13 +89,7 @@ export function lettersPanel(app: App, shown: () => boolean): LettersPanel {
           setText(option, nameOf(node)));
       }
       if (state.outbox !== before?.outbox) thread.turned(state.outbox);
-      if (!before || state.letterNews !== news) {
-        news = state.letterNews;
-        letters.stale();
-        if (before) thread.came();
-      }
+      if (!before || state.letterNews !== before.letterNews) thread.came();
     },
   };
 }
-
-export const waitingWords = (n: number): string => count(n, "letter");

@@ -60,8 +60,10 @@ export function peersPanel(app: App, peers: Polled<{ peers: Peer[] }>): Panel {
     element: h("div", {}, none, table.element),
     badge: () => "",
     update: (state, before) => {
-      if (!before || state.nodes !== before.nodes || state.links !== before.links || state.status !== before.status) peers.stale();
-      show();
+      const news = !before || state.nodes !== before.nodes || state.status !== before.status;
+      if (news || state.links !== before.links) peers.stale();
+      // Without any change it is the list itself or the choice that changed.
+      if (news || state === before) show();
     },
   };
 }

@@ -90,7 +90,8 @@ export class Thread {
 
   /** Something may have come: what is new is lent, shown, and only then acknowledged. */
   came(): void {
-    if (!/^[0-9a-f]{64}$/.test(this.#who)) return;
+    // What nobody can see is not lent, and not said to have been seen.
+    if (!/^[0-9a-f]{64}$/.test(this.#who) || document.hidden) return;
     if (this.#asking) {
       this.#again = true;
       return;
@@ -108,7 +109,7 @@ export class Thread {
     try {
       if (this.#received.size === 0) await this.#collect(who, true);
       const fresh = await this.#collect(who, false);
-      if (fresh.length === 0 || who !== this.#who || document.hidden) return;
+      if (fresh.length === 0 || who !== this.#who) return;
       await post("inbox/ack", { letters: fresh.map(({ id, from }) => ({ id, from })) });
       this.changed();
     } catch (error) {
