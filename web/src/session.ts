@@ -1,0 +1,39 @@
+// Getting in: the key behind the # is used up for a session, and leaves the address bar at once.
+
+import { dropKey, get, post, remove, storedKey, useKey } from "./api";
+import type { Status } from "./shapes";
+
+interface Opened {
+  page_key: string;
+  id: string;
+  label: string;
+}
+
+/** The id of the node this page belongs to; none if a person has to run `node open` first. */
+export async function enter(): Promise<string | null> {
+  const key = location.hash.slice(1);
+  if (key) {
+    history.replaceState(null, "", location.pathname + location.search);
+    try {
+      const opened = await post<Opened>("session", { key });
+      useKey(opened.page_key);
+      return opened.id;
+    } catch {
+      // The key may be used up, and the session that it opened still be there: a page that is loaded again.
+    }
+  }
+  if (!storedKey()) return null;
+  try {
+    return (await get<Status>("status")).id;
+  } catch {
+    return null;
+  }
+}
+
+export async function leave(): Promise<void> {
+  try {
+    await remove("session");
+  } finally {
+    dropKey();
+  }
+}
