@@ -73,6 +73,11 @@ pub enum Child {
     Connection(ConnId),
 }
 
+/// Supervisor: the control API listens, whoever asks is answered.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Answers;
+
 /// Any actor: end now.
 #[derive(Clone, Copy, Message)]
 #[rtype(result = "()")]

@@ -5,6 +5,7 @@
 //! generations within a minute end the process with 70, for systemd to start it again.
 
 mod settings;
+mod systemd;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::EPOCH_MAX;
 use crate::store::book_db::BookDb;
 use crate::wire::ByeFrame;
+use systemd::Systemd;
 
 /// How long links may take to say their last words.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -80,6 +82,8 @@ pub struct Supervisor {
     leaf_wait: Duration,
     leaf_ended: Option<Instant>,
     stopping: bool,
+    /// Whom to tell how we are, if systemd started us.
+    systemd: Option<Systemd>,
 }
 
 /// Ourselves: all connections have said their last words.
@@ -119,6 +123,7 @@ impl Supervisor {
             leaf_wait: LEAF_WAIT,
             leaf_ended: None,
             stopping: false,
+            systemd: Systemd::there(),
         }
     }
 
@@ -186,6 +191,7 @@ impl Supervisor {
             view: self.boot.view.subscribe(),
             pieces: self.boot.pieces.subscribe(),
             mail: self.boot.mail.subscribe(),
+            answers: to(&ctx.address()),
             lifeline: Lifeline::new(exited, Child::Control, self.generation),
         };
         self.control = Some((self.boot.control)(parts, &self.threads.web));
@@ -274,6 +280,7 @@ impl Supervisor {
             return;
         }
         log::info!("stopping: {why}");
+        self.tell_stopping(why);
         self.boot.store.halt();
         ctx.run_later(STOP, |_, _| {
             log::warn!("stopping took too long; ending now");
@@ -312,6 +319,7 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.build(ctx);
+        self.tell_life(ctx);
         let me = ctx.address();
         let interrupted = || exit(EXIT_INTERRUPTED);
         ctx.spawn(signals(to(&me), to(&me), interrupted).into_actor(self));
