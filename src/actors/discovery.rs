@@ -11,8 +11,10 @@ use crate::mesh::Time;
 use crate::mesh::budget::Budget;
 use crate::net::discovery::{Discovery as Watch, Over, Running, Seen, Told};
 
-/// Wait before it is tried again after it could not begin, or too much was said.
+/// Wait before it is tried again after it could not begin.
 const AGAIN: Duration = Duration::from_secs(30);
+/// Wait before it looks again after too much was said: meanwhile it is not heard of.
+const PAUSE: Duration = Duration::from_secs(5);
 /// What is found is logged this often: at once, and in a second. Anybody may announce anything.
 const LINES: (u32, u32) = (16, 1);
 
@@ -140,11 +142,11 @@ impl Handler<WatchEnded> for Discovery {
             Some(Over::Stopped) => log::debug!("mDNS: the library has stopped"),
             Some(Over::Overrun) => log::warn!(
                 "mDNS: more is said on the local network than is listened to; looking again in {} s",
-                AGAIN.as_secs()
+                PAUSE.as_secs()
             ),
-            None => log::error!("mDNS: watching crashed; looking again in {} s", AGAIN.as_secs()),
+            None => log::error!("mDNS: watching crashed; looking again in {} s", PAUSE.as_secs()),
         }
-        ctx.run_later(AGAIN, Self::begin);
+        ctx.run_later(PAUSE, Self::begin);
     }
 }
 
