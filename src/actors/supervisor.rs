@@ -4,6 +4,7 @@
 //! generation is dropped and built again from disk by the function that built the first one. Three failed
 //! generations within a minute end the process with 70, for systemd to start it again.
 
+mod lan;
 mod settings;
 mod systemd;
 
@@ -17,6 +18,7 @@ use actix::{
 
 use super::boot::{Boot, ControlHandle, ControlParts};
 use super::connection::Connection;
+use super::discovery::Discovery;
 use super::generation::{Above, Generation, Plans};
 use super::lifeline::Lifeline;
 use super::listener::Listener;
@@ -75,6 +77,7 @@ pub struct Supervisor {
     generation: u64,
     actors: Option<Generation>,
     listener: Option<Addr<Listener>>,
+    discovery: Option<Addr<Discovery>>,
     control: Option<ControlHandle>,
     connections: BTreeMap<ConnId, Addr<Connection>>,
     failures: Vec<Instant>,
@@ -117,6 +120,7 @@ impl Supervisor {
             generation: 0,
             actors: None,
             listener: None,
+            discovery: None,
             control: None,
             connections: BTreeMap::new(),
             failures: Vec::new(),
@@ -166,6 +170,7 @@ impl Supervisor {
         self.actors = Some(Generation::build(plans, &above, &self.threads.disk));
         self.start_listener(ctx);
         self.start_control(ctx);
+        self.settle_discovery(ctx);
     }
 
     fn start_listener(&mut self, ctx: &mut Context<Self>) {
@@ -211,6 +216,7 @@ impl Supervisor {
             }
             match child {
                 Child::Listener => supervisor.start_listener(ctx),
+                Child::Discovery => supervisor.settle_discovery(ctx),
                 _ => supervisor.start_control(ctx),
             }
         });
@@ -239,6 +245,7 @@ impl Supervisor {
         if let Some(control) = self.control.take() {
             deliver(&control.stop, Stop);
         }
+        self.stop_discovery();
         // The old actors must let go of the database first.
         ctx.run_later(LEAF_WAIT, |supervisor, ctx| {
             if let Err(error) = supervisor.read_book() {
@@ -289,6 +296,7 @@ impl Supervisor {
         if let Some(listener) = self.listener.take() {
             deliver(&to(&listener), Stop);
         }
+        self.stop_discovery();
         if let Some(control) = &self.control {
             (control.drain)();
         }
@@ -350,7 +358,9 @@ impl Handler<Exited> for Supervisor {
             // It was the last.
             Child::Control if self.stopping && self.actors.is_none() => exit(0),
             _ if self.stopping => {}
-            Child::Listener | Child::Control => self.restart_leaf(child, ctx),
+            // It was told to.
+            Child::Discovery if self.discovery.is_none() => {}
+            Child::Listener | Child::Control | Child::Discovery => self.restart_leaf(child, ctx),
             _ => self.next_generation(child, ctx),
         }
     }
