@@ -106,7 +106,8 @@ export class Card {
       ["Address", (node?.addrs ?? []).map((addr) => visible(addr, 60)).join(", ") || visible(peer?.addr ?? "–", 60)],
       ["Offers", offers.join(", ") || "nothing that is known"],
     ];
-    if (!self) facts.push(["Link", link ? `${rtt(link.rtt_us)}, ${direction}` : (peer?.link ?? "none")]);
+    const none = word === "alive" ? "none; it is reached through others" : (peer?.link ?? "none");
+    if (!self) facts.push(["Link", link ? `${rtt(link.rtt_us)}, ${direction}` : none]);
     const marks = [peer?.pinned && "pinned by hand", peer?.banned && "banned"].filter(Boolean).join(", ");
     if (marks) facts.push(["Trust", marks]);
     if (peer?.problem) facts.push(["Problem", visible(peer.problem, 300)]);

@@ -172,7 +172,8 @@ export class SvgDrawing implements Drawing {
     setAttr(parts.arrow, "transform", `translate(${tip}) rotate(${angle.toFixed(1)})`);
     let shown = false;
     const hot = isHot(scene, link);
-    if (length > 95 && link.row.rtt_us && (!crowded || hot) && room.size < 400) {
+    const wanted = hot || (!crowded && scene.selected === "" && scene.path.size === 0);
+    if (wanted && length > (hot ? 70 : 95) && link.row.rtt_us && room.size < 400) {
       const width = (parts.text.textContent?.length ?? 0) * 6.4 + 6;
       for (const t of SPOTS) {
         const [tx, ty] = at(t);
