@@ -57,17 +57,26 @@ export class Card {
     return this.#id;
   }
 
+  get hasFocus(): boolean {
+    return this.#element.contains(document.activeElement);
+  }
+
+  /** For who came by the keyboard. */
+  focus(): void {
+    this.#element.focus();
+  }
+
   open(id: string): void {
     this.#id = id;
     this.#element.hidden = id === "";
     this.#way.replaceChildren();
     this.#evidence.replaceChildren();
     this.app.picture.path([]);
-    if (!id) return this.app.picture.cover(0);
+    if (!id) return this.app.picture.view.cover(0);
     this.#element.dataset["cardFor"] = id;
     this.show();
     const beside = getComputedStyle(this.#element).position === "absolute";
-    this.app.picture.cover(beside ? this.#element.offsetLeft + this.#element.offsetWidth : 0);
+    this.app.picture.view.cover(beside ? this.#element.offsetLeft + this.#element.offsetWidth : 0);
     void this.#ask();
     void this.peers.now().then(() => this.show());
   }
