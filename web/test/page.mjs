@@ -50,10 +50,12 @@ const tests = {
     await act("kill", { node: "erin" });
     await page.waitForSelector('[data-node][data-state="failed"]');
     assert.ok(Date.now() - begun < 1000);
+    await page.waitForFunction(() => document.getElementById("live").textContent === "erin failed");
     assert.equal(await node("erin").locator(".word").textContent(), "failed");
     assert.equal(await node("erin").getAttribute("transform"), place);
     assert.equal(await page.locator("[data-link]").count(), 6);
-    await page.waitForFunction(() => document.getElementById("live").textContent === "erin failed");
+    await page.waitForSelector("#problems:not([hidden])");
+    assert.equal(await node("erin").getAttribute("transform"), place, "the words about it push nothing away");
     await act("gone", { node: "erin" });
     await page.waitForFunction(() => document.querySelectorAll("[data-node]").length === 4);
     assert.deepEqual(odd, []);
