@@ -12,6 +12,7 @@ export const KEYS: readonly [string, string][] = [
   ["Esc", "close what is open"],
   ["f", "show the whole network"],
   ["+ −", "larger, smaller"],
+  ["r", "arrange the network anew"],
   ["x", "nodes and links as text"],
   ["1 … 6", "peers, transfers, files, letters, relays, log"],
   ["t", "dark or light"],

@@ -77,6 +77,7 @@ function build(store: Store): void {
     "?": help,
     Escape: () => (text.shown ? text.toggle() : app.choose("")),
     f: () => picture.fit(),
+    r: () => picture.arrange(),
     "+": () => picture.zoomBy(1.3),
     "-": () => picture.zoomBy(1 / 1.3),
     x: () => text.toggle(),

@@ -32,6 +32,7 @@ export function pictureTools(picture: Picture, table: () => void): void {
     tool("zoom-in", "Larger (+)", "plus", () => picture.zoomBy(1.3)),
     tool("zoom-out", "Smaller (−)", "minus", () => picture.zoomBy(1 / 1.3)),
     tool("fit", "Show all (f)", "fit", () => picture.fit()),
+    tool("arrange", "Arrange anew (r)", "arrange", () => picture.arrange()),
     tool("as-text", "As text: nodes and links in a table (x)", "table", table),
   );
   byId("legend").append(

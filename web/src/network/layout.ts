@@ -1,4 +1,5 @@
-// Where nodes are. A node that has a place keeps it when others come and go; only newcomers look for one.
+// Where nodes are. A node that has a place keeps it when others come and go; only newcomers look for one. (While
+// there are only a few, or most are new, the others make some room.)
 
 import {
   forceCollide,
@@ -19,6 +20,8 @@ export interface Place extends SimulationNodeDatum {
   y: number;
   /** Where it settled last; newcomers have not. */
   home: { x: number; y: number } | null;
+  /** A person put it there. */
+  put: boolean;
 }
 
 type Tie = SimulationLinkDatum<Place>;
@@ -63,10 +66,17 @@ export class Layout {
       this.#remembered.delete(id);
       if (!back) searching = true;
       const at = back ?? this.#guess(id, ties.get(id) ?? [], index, first);
-      this.places.set(id, { id, ...at, home: back ? { ...back } : null });
+      this.places.set(id, { id, ...at, home: back ? { ...back } : null, put: false });
     });
+    if (fresh.length > this.places.size / 2) for (const place of this.places.values()) place.home = null;
     if (searching) this.#search(first ? 1 : relinked && !fresh.length ? 0.3 : 0.6);
     if (first) this.#run(250, 240);
+  }
+
+  /** All look for a place again, also those that a person put somewhere. */
+  anew(): void {
+    for (const place of this.places.values()) Object.assign(place, { home: null, fx: null, fy: null, put: false });
+    this.#search(1);
   }
 
   /** Moves on for at most `ms` milliseconds; false once everything is settled. */
@@ -82,6 +92,7 @@ export class Layout {
     place.x = place.fx = x;
     place.y = place.fy = y;
     place.home = { x, y };
+    place.put = true;
   }
 
   #remember(id: string, { x, y }: Place): void {
@@ -110,6 +121,12 @@ export class Layout {
     const places = [...this.places.values()];
     const reach = reachOf(places.length);
     const few = places.length <= 12;
+    // Less exact and sooner done, where nobody can tell one place from the next.
+    const many = places.length > 300;
+    for (const place of places) {
+      const stays = place.home !== null && (place.put || !few);
+      [place.fx, place.fy] = stays ? [place.x, place.y] : [null, null];
+    }
     const ties: Tie[] = [];
     for (const { from, to } of this.#links.values()) {
       if (this.places.has(from) && this.places.has(to)) ties.push({ source: from, target: to });
@@ -117,12 +134,12 @@ export class Layout {
     this.#simulation
       .nodes(places)
       .force("ties", forceLink<Place, Tie>(ties).id((place) => place.id).distance(reach))
-      .force("apart", forceManyBody<Place>().strength(-reach * 4).distanceMax(reach * 8))
-      .force("room", forceCollide<Place>(reach * 0.38))
+      .force("apart", forceManyBody<Place>().strength(-reach * 4).distanceMax(reach * 8).theta(many ? 1.4 : 0.9))
+      .force("room", many ? null : forceCollide<Place>(reach * 0.38))
       .force("x", forceX<Place>(0).strength(0.06))
       .force("y", forceY<Place>(0).strength(0.07))
-      .force("home", homing(few ? 0.08 : 0.5))
-      .alphaDecay(places.length > 200 ? 0.06 : 0.035)
+      .force("home", homing(0.1))
+      .alphaDecay(many ? 0.08 : 0.035)
       .alpha(alpha);
     this.#moving = true;
   }

@@ -176,6 +176,16 @@ export class Picture {
     this.#go(zoomIdentity.translate(x, y).scale(k), glide);
   }
 
+  /** Finds new places for all nodes. */
+  arrange(): void {
+    this.#touched = false;
+    this.layout.anew();
+    if (still.matches) this.layout.step(1000);
+    this.#scene.moves += 1;
+    this.#ask(true);
+    if (!this.layout.moving) this.fit();
+  }
+
   /** How high the legend reaches from the bottom. */
   #legend(): number {
     const legend = document.getElementById("legend");
