@@ -7,7 +7,8 @@ import { Five } from "./daemons.mjs";
 export function suite(options = {}) {
   const world = { five: null, browser: null };
   before(async () => {
-    [world.five, world.browser] = await Promise.all([options.daemons === false ? null : Five.start(options), launch()]);
+    world.browser = await launch();
+    if (options.daemons !== false) world.five = await Five.start(options);
   });
   after(async () => {
     await Promise.all([world.browser?.close(), world.five?.stop()]);
