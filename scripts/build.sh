@@ -1,38 +1,52 @@
 #!/usr/bin/env bash
-# Builds everything: the page in web/ (into web/dist), then the program, which takes the page in.
-#   scripts/build.sh [--page]     --page: only the page
+# Builds what has changed: the page in web/ (into web/dist), then the program, which takes the page in.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 NODE_JS_LEAST=20.19
 
+usage() {
+    cat <<'END'
+usage: scripts/build.sh [--page]
+
+Builds the page, then the program into target/release. Without Node.js 20.19 or newer the program
+gets the plain page in web/plain instead.
+
+  --page  only the page, and fail where it cannot be built
+END
+}
+
 only_page=''
 for flag in "$@"; do
     case $flag in
-        --page) only_page=yes ;;
-        -h | --help) sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" && exit ;;
-        *) die "unknown flag '$flag'; --page builds only the page" ;;
+        --page) only_page=1 ;;
+        -h | --help) usage && exit ;;
+        *) usage >&2 && exit 2 ;;
     esac
 done
 
-# The JavaScript runtime: also called node, as our own program is.
-need_node_js() {
-    local without="without it, 'cargo build --release' serves the small page in web/plain"
+# Says what is missing to build the page. (The JavaScript runtime is called node, as our own program is.)
+missing() {
     local tool version
     for tool in node npm; do
-        command -v "$tool" >/dev/null ||
-            die "$tool is missing: install Node.js $NODE_JS_LEAST or newer (https://nodejs.org); $without"
+        command -v "$tool" >/dev/null || { say "$tool is missing" && return; }
     done
-    version=$(node --version)
-    [[ $version == v[0-9]* ]] || die "'node' is $(command -v node) here, not Node.js; $without"
-    version=${version#v}
-    [[ $(printf '%s\n' "$NODE_JS_LEAST" "$version" | sort -V | head -n 1) == "$NODE_JS_LEAST" ]] ||
-        die "Node.js $version is too old, $NODE_JS_LEAST or newer is needed (https://nodejs.org); $without"
+    version=$(node --version 2>/dev/null) || version=''
+    [[ $version == v[0-9]* ]] || { say "'node' is $(command -v node) here, not Node.js" && return; }
+    [[ $(printf '%s\n' "$NODE_JS_LEAST" "${version#v}" | sort -V | head -n 1) == "$NODE_JS_LEAST" ]] ||
+        say "Node.js ${version#v} is too old"
+}
+
+page_is_current() {
+    local built=$ROOT/web/dist/index.html newer
+    [[ -e $built ]] || return 1
+    newer=$(find "$ROOT/web" -name node_modules -prune -o -name dist -prune -o -name e2e -prune \
+        -o -type f -newer "$built" -print -quit)
+    [[ -z $newer ]]
 }
 
 build_page() {
-    need_node_js
     cd "$ROOT/web"
     # npm writes this file last, so that it is newer than the lock file only if all was installed.
     if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
@@ -41,8 +55,15 @@ build_page() {
     npm run --silent build
 }
 
-(build_page)
+lack=$(missing)
+if [[ -z $lack ]]; then
+    page_is_current || (build_page)
+else
+    lack="$lack: install Node.js $NODE_JS_LEAST or newer (https://nodejs.org) for the full page"
+    [[ -z $only_page ]] || die "$lack"
+    warn "$lack; the program gets the plain one"
+fi
 [[ -n $only_page ]] && exit
-command -v cargo >/dev/null || die "cargo is missing; install Rust from https://rustup.rs"
+command -v cargo >/dev/null || die 'cargo is missing; install Rust from https://rustup.rs'
 cd "$ROOT"
-cargo build --release
+cargo build --release --quiet --locked

@@ -23,8 +23,7 @@ need_number() { [[ $1 =~ ^[1-9][0-9]{0,5}$ ]] || die "$2 wants a whole number of
 
 build() {
     [[ -n ${KITH_NODE:-} ]] && return # somebody brought a binary
-    command -v cargo >/dev/null || die "cargo is missing; install Rust from https://rustup.rs"
-    (cd "$ROOT" && cargo build --release --quiet)
+    "$ROOT/scripts/build.sh"
 }
 
 # Prefix that makes a child end with the script, even when the script is killed with -9.

@@ -10,7 +10,7 @@ usage: scripts/start.sh [--for SECONDS] [--nodes N] [--fresh]
 
 Builds once, then starts the nodes alice, bob, carol, dave and erin (config/, profiles/).
 On a terminal: a b c d e stop that node and start it again, g shows the graph, t the table,
-l switches the logs on and off, q (or Ctrl-C) stops all.
+o the addresses of their pages, l switches the logs on and off, q (or Ctrl-C) stops all.
 
   --for SECONDS  no keys: run that long, print the graph as every node sees it, and exit 0 only if
                  all see the same one with every node alive and every link confirmed.
@@ -85,6 +85,17 @@ table() {
             "$(sed -n 's/^  "id": "\(.*\)",/\1/p' <<<"$status")" \
             "$(sed -n '/"listen"/{n;s/[ ",]//g;p}' <<<"$status")" "${control[$name]}" "${pid[$name]}"
     done
+}
+
+# Each address lets one browser in, once.
+pages() {
+    local name
+    say ''
+    say 'Their pages, each for one browser, within ten minutes:'
+    for name in "${names[@]:0:5}"; do
+        alive "${pid[$name]:-}" && printf '%-8s  %s\n' "$name" "$(ask "$name" open)"
+    done
+    say ''
 }
 
 # Every node's graph in a file of its own; then the verdict, as exit status.
@@ -172,7 +183,8 @@ toggle_logs() {
 
 key_loop() {
     local key name code
-    say 'a b c d e stop or start that node · g graph · t table · l logs · q quit'
+    pages
+    say 'a b c d e stop or start that node · g graph · t table · o pages · l logs · q quit'
     while :; do
         for name in "${!pid[@]}"; do alive "${pid[$name]}" || show_death "$name"; done
         code=0
@@ -189,6 +201,7 @@ key_loop() {
             done
             ;;
         t) table ;;
+        o) pages ;;
         l) toggle_logs ;;
         q) return 0 ;;
         esac

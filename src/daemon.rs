@@ -16,7 +16,7 @@ use crate::actors::policy::{self, setting_rows};
 use crate::actors::supervisor::run as run_actors;
 use crate::api::control::{Plan, starter};
 use crate::api::{Facts, Token};
-use crate::cli::{Exit, Flags, Trouble};
+use crate::cli::{Exit, Flags, Trouble, called};
 use crate::logs;
 use crate::mail::rows::Recalled;
 use crate::mesh::book::Book;
@@ -311,8 +311,9 @@ fn seeds(targets: &[String]) -> Vec<SocketAddr> {
         match target.to_socket_addrs() {
             Ok(addrs) => seeds.extend(addrs),
             Err(error) => log::warn!(
-                "{} cannot be looked up: {error}; when it can: node connect",
-                crate::text::escape(target)
+                "{} cannot be looked up: {error}; when it can: {} connect",
+                crate::text::escape(target),
+                called()
             ),
         }
     }

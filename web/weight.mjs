@@ -9,7 +9,7 @@ const kib = (bytes) => `${(bytes / 1024).toFixed(1).padStart(7)} KiB`;
 const total = { raw: 0, gzip: 0 };
 
 for (const entry of await readdir(dist, { recursive: true, withFileTypes: true })) {
-  if (!entry.isFile()) continue;
+  if (!entry.isFile() || entry.name.startsWith(".")) continue;
   const path = join(entry.parentPath ?? entry.path, entry.name);
   const body = await readFile(path);
   const gzip = gzipSync(body, { level: 9 }).length;

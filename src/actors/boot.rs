@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::lifeline::Lifeline;
-use super::messages::{MailView, PiecesView, Stop};
+use super::messages::{Answers, MailView, PiecesView, Stop};
 use super::services::Services;
 use super::voice::Voice;
 use crate::mail::rows::Recalled;
@@ -34,6 +34,8 @@ pub struct ControlParts {
     pub pieces: watch::Receiver<Arc<PiecesView>>,
     /// What is told of letters.
     pub mail: watch::Receiver<Arc<MailView>>,
+    /// Is told once it listens.
+    pub answers: Recipient<Answers>,
     /// Tells when it has ended.
     pub lifeline: Lifeline,
 }

@@ -15,7 +15,7 @@ use super::letterbox::Letterbox;
 use super::lifeline::Lifeline;
 use super::messages::{
     Arrived, Child, Close, Closed, ConfigWanted, Configure, Exited, Goodbye, MailView, Open,
-    PiecesView, Reload, Shutdown, Stop,
+    PiecesView, Reload, Shutdown, Sighted, Stop,
 };
 use super::policy;
 use super::post::{deliver, to};
@@ -275,6 +275,11 @@ impl Generation {
 
     /// Where arriving connections go.
     pub fn arrivals(&self) -> actix::Recipient<Arrived> {
+        to(&self.registry)
+    }
+
+    /// Where what is seen on the local network goes.
+    pub fn sightings(&self) -> actix::Recipient<Sighted> {
         to(&self.registry)
     }
 

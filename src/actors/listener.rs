@@ -1,5 +1,6 @@
 //! The Listener: hands arriving connections to the PeerRegistry.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix::{
@@ -61,6 +62,8 @@ async fn accept(
         match socket.accept().await {
             Ok((stream, from)) => {
                 failing = false;
+                // A socket for both families shows IPv4 callers as ::ffff:192.0.2.7.
+                let from = SocketAddr::new(from.ip().to_canonical(), from.port());
                 post(arrived, Arrived { socket: stream.into_std()?, from });
             }
             Err(error) => {

@@ -16,7 +16,7 @@ use actix::Message;
 use crate::mesh::book::Book;
 use crate::mesh::gossip::{Beat, Gossip};
 use crate::mesh::peers::{Down, Ended};
-pub use crate::mesh::peers::{Evidence, Phase as LinkPhase, Row as PeerRow};
+pub use crate::mesh::peers::{Evidence, Phase as LinkPhase, Row as PeerRow, Sighting};
 use crate::mesh::record::{Direction, Record};
 use crate::mesh::view::View;
 use crate::mesh::{ConnId, NodeId, Time};
@@ -69,9 +69,16 @@ pub enum Child {
     Listener,
     /// The Control.
     Control,
+    /// The Discovery.
+    Discovery,
     /// One Connection.
     Connection(ConnId),
 }
+
+/// Supervisor: the control API listens, whoever asks is answered.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Answers;
 
 /// Any actor: end now.
 #[derive(Clone, Copy, Message)]
@@ -241,6 +248,12 @@ pub struct RootDiffers {
 }
 
 // ---- between the cores ----
+
+/// PeerRegistry: somebody is seen on the local network, or is no more. Losing one delays a link that others
+/// may tell of, or leaves a place to be dialled in vain.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Sighted(pub Sighting);
 
 /// PeerRegistry, Heartbeat, Exchange, Courier: the graph as it is now. Latest wins.
 #[derive(Clone, Message)]

@@ -4,6 +4,7 @@
 pub mod boot;
 mod connection;
 mod courier;
+mod discovery;
 mod disk;
 mod exchange;
 mod generation;

@@ -16,7 +16,7 @@ use super::lifeline::Lifeline;
 use super::messages::{
     Arrived, CallBack, Called, CardChanged, Close, Closed, Configure, Confirmed, EpochChanged,
     Goodbye, GraphChanged, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, Note,
-    Open, Reachable, SaveBook, Silent, Stop, Verdict,
+    Open, Reachable, SaveBook, Sighted, Silent, Stop, Verdict,
 };
 use super::notices::Notices;
 use super::policy;
@@ -312,6 +312,14 @@ impl Handler<Called> for Registry {
 
     fn handle(&mut self, Called(card): Called, ctx: &mut Context<Self>) {
         self.handle_event("Called", Event::Called { card }, ctx);
+    }
+}
+
+impl Handler<Sighted> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Sighted(sighting): Sighted, ctx: &mut Context<Self>) {
+        self.handle_event("Sighted", Event::Sighted(sighting), ctx);
     }
 }
 

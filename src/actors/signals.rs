@@ -19,7 +19,7 @@ pub async fn signals(
         signal(SignalKind::hangup()),
     );
     let (Ok(mut term), Ok(mut int), Ok(mut hup)) = streams else {
-        log::warn!("signals cannot be heard: stop this daemon by `node stop`");
+        log::warn!("signals cannot be heard: stop this daemon by its control API");
         return;
     };
     let mut told = false;

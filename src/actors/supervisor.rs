@@ -4,7 +4,9 @@
 //! generation is dropped and built again from disk by the function that built the first one. Three failed
 //! generations within a minute end the process with 70, for systemd to start it again.
 
+mod lan;
 mod settings;
+mod systemd;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ use actix::{
 
 use super::boot::{Boot, ControlHandle, ControlParts};
 use super::connection::Connection;
+use super::discovery::Discovery;
 use super::generation::{Above, Generation, Plans};
 use super::lifeline::Lifeline;
 use super::listener::Listener;
@@ -27,6 +30,7 @@ use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::EPOCH_MAX;
 use crate::store::book_db::BookDb;
 use crate::wire::ByeFrame;
+use systemd::Systemd;
 
 /// How long links may take to say their last words.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -73,6 +77,7 @@ pub struct Supervisor {
     generation: u64,
     actors: Option<Generation>,
     listener: Option<Addr<Listener>>,
+    discovery: Option<Addr<Discovery>>,
     control: Option<ControlHandle>,
     connections: BTreeMap<ConnId, Addr<Connection>>,
     failures: Vec<Instant>,
@@ -80,6 +85,8 @@ pub struct Supervisor {
     leaf_wait: Duration,
     leaf_ended: Option<Instant>,
     stopping: bool,
+    /// Whom to tell how we are, if systemd started us.
+    systemd: Option<Systemd>,
 }
 
 /// Ourselves: all connections have said their last words.
@@ -113,12 +120,14 @@ impl Supervisor {
             generation: 0,
             actors: None,
             listener: None,
+            discovery: None,
             control: None,
             connections: BTreeMap::new(),
             failures: Vec::new(),
             leaf_wait: LEAF_WAIT,
             leaf_ended: None,
             stopping: false,
+            systemd: Systemd::there(),
         }
     }
 
@@ -161,6 +170,7 @@ impl Supervisor {
         self.actors = Some(Generation::build(plans, &above, &self.threads.disk));
         self.start_listener(ctx);
         self.start_control(ctx);
+        self.settle_discovery(ctx);
     }
 
     fn start_listener(&mut self, ctx: &mut Context<Self>) {
@@ -186,6 +196,7 @@ impl Supervisor {
             view: self.boot.view.subscribe(),
             pieces: self.boot.pieces.subscribe(),
             mail: self.boot.mail.subscribe(),
+            answers: to(&ctx.address()),
             lifeline: Lifeline::new(exited, Child::Control, self.generation),
         };
         self.control = Some((self.boot.control)(parts, &self.threads.web));
@@ -205,6 +216,7 @@ impl Supervisor {
             }
             match child {
                 Child::Listener => supervisor.start_listener(ctx),
+                Child::Discovery => supervisor.settle_discovery(ctx),
                 _ => supervisor.start_control(ctx),
             }
         });
@@ -233,6 +245,7 @@ impl Supervisor {
         if let Some(control) = self.control.take() {
             deliver(&control.stop, Stop);
         }
+        self.stop_discovery();
         // The old actors must let go of the database first.
         ctx.run_later(LEAF_WAIT, |supervisor, ctx| {
             if let Err(error) = supervisor.read_book() {
@@ -274,6 +287,7 @@ impl Supervisor {
             return;
         }
         log::info!("stopping: {why}");
+        self.tell_stopping(why);
         self.boot.store.halt();
         ctx.run_later(STOP, |_, _| {
             log::warn!("stopping took too long; ending now");
@@ -282,6 +296,7 @@ impl Supervisor {
         if let Some(listener) = self.listener.take() {
             deliver(&to(&listener), Stop);
         }
+        self.stop_discovery();
         if let Some(control) = &self.control {
             (control.drain)();
         }
@@ -312,6 +327,7 @@ impl Actor for Supervisor {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.build(ctx);
+        self.tell_life(ctx);
         let me = ctx.address();
         let interrupted = || exit(EXIT_INTERRUPTED);
         ctx.spawn(signals(to(&me), to(&me), interrupted).into_actor(self));
@@ -342,7 +358,9 @@ impl Handler<Exited> for Supervisor {
             // It was the last.
             Child::Control if self.stopping && self.actors.is_none() => exit(0),
             _ if self.stopping => {}
-            Child::Listener | Child::Control => self.restart_leaf(child, ctx),
+            // It was told to.
+            Child::Discovery if self.discovery.is_none() => {}
+            Child::Listener | Child::Control | Child::Discovery => self.restart_leaf(child, ctx),
             _ => self.next_generation(child, ctx),
         }
     }

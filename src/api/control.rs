@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use super::shapes::{self, Shaped};
 use super::{Drain, Facts, Serving, export, serve};
 use crate::actors::boot::{ControlHandle, ControlParts, StartControl};
-use crate::actors::messages::Stop;
-use crate::actors::{Lifeline, to};
+use crate::actors::messages::{Answers, Stop};
+use crate::actors::{Lifeline, deliver, to};
 use crate::mesh::view::View;
 use crate::store::state_dir::{Durability, StateDir};
 
@@ -61,7 +61,7 @@ struct Control {
 impl Control {
     fn begin(&mut self, ctx: &mut Context<Self>) -> Result<(), String> {
         let parts = self.parts.take().ok_or("started twice")?;
-        let ControlParts { services, view, pieces, mail, lifeline } = parts;
+        let ControlParts { services, view, pieces, mail, answers, lifeline } = parts;
         self.lifeline = Some(lifeline);
         let Plan { listen, facts, dir, graph_files } = self.plan.clone();
         let drain = self.drain.clone();
@@ -86,6 +86,7 @@ impl Control {
                 ctx.spawn(keep_files(dir, view).into_actor(self));
             }
         }
+        deliver(&answers, Answers);
         Ok(())
     }
 }

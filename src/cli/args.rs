@@ -2,12 +2,15 @@
 
 mod letters;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 pub use letters::{LettersArgs, OneLetter, PullArgs, PushArgs};
 
+use super::called::{called, renamed};
 use super::trouble::Trouble;
 use crate::settings::{Sources, process_environment};
 
@@ -246,7 +249,7 @@ pub enum Verb {
     },
     /// Get a file or directory from everyone who holds it; prints its path once it is verified
     Get {
-        /// What node share printed, or a file id
+        /// What share printed, or a file id
         ticket: String,
         /// Where to: a directory that exists, or the path it is to have [default: here]
         #[arg(short, long, value_name = "PATH")]
@@ -260,7 +263,7 @@ pub enum Verb {
     },
     /// List what is being shared and got: how far, how fast, what limits it
     Transfers {
-        /// Stop this one; what is there stays, and node get goes on with it
+        /// Stop this one; what is there stays, and get goes on with it
         #[arg(long, value_name = "NR", conflicts_with_all = ["json", "watch"])]
         stop: Option<u64>,
         /// How.
@@ -351,12 +354,41 @@ pub enum Verb {
         /// The directory to give to -c later
         dir: PathBuf,
     },
+    /// Print what a shell needs to complete these verbs and flags
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the manual page: man -l - shows it
+    Man,
     /// Say something to everyone
     Shout {
         /// What; at most 16 KiB
         #[arg(required = true)]
         text: Vec<String>,
     },
+}
+
+/// What can be said, under the name this program is called by.
+pub(super) fn command() -> Command {
+    under(called())
+}
+
+/// The same under this name. Examples behind a verb's help show it; other help does without.
+pub(super) fn under(name: &'static str) -> Command {
+    Cli::command().name(name).mut_subcommands(|verb| {
+        let help = verb.get_after_help().map(|help| renamed(&help.to_string(), name));
+        match help {
+            Some(help) => verb.after_help(help),
+            None => verb,
+        }
+    })
+}
+
+/// Reads the command line.
+pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let said = command().try_get_matches_from(words)?;
+    Cli::from_arg_matches(&said).map_err(|error| error.format(&mut command()))
 }
 
 /// A profile's name is also a file's and a directory's.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::Flags;
+use super::called::called;
 use super::trouble::{Exit, Trouble};
 use crate::settings::{self, data_dir, load, process_environment};
 use crate::store::runtime;
@@ -53,7 +54,7 @@ pub fn find(flags: &Flags) -> Result<Daemon, Trouble> {
         return at(if started_here { &here } else { &dir }, &start_line(flags));
     }
     if let Some(dir) = env("KITH_STATE") {
-        return at(Path::new(&dir), "node");
+        return at(Path::new(&dir), called());
     }
     only_one(running())
 }
@@ -68,7 +69,7 @@ fn named(addr: &str, token: Option<String>) -> Result<Daemon, Trouble> {
     let token = token.ok_or_else(|| {
         Trouble::usage(what, "an address without its token", "set KITH_TOKEN, or give --token")
     })?;
-    Ok(Daemon { addr, token, start: "node".into() })
+    Ok(Daemon { addr, token, start: called().into() })
 }
 
 /// A token must never leave the machine in the clear.
@@ -107,7 +108,7 @@ fn running() -> Vec<(PathBuf, Daemon)> {
         let entries = root.and_then(|root| fs::read_dir(root).ok()).into_iter().flatten();
         for dir in entries.flatten().map(|entry| entry.path()) {
             let profile = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if let Ok(daemon) = read(&dir, &format!("node {flag} {profile}"))
+            if let Ok(daemon) = read(&dir, &format!("{} {flag} {profile}", called()))
                 && TcpStream::connect_timeout(&daemon.addr, LISTENS_TIMEOUT).is_ok()
             {
                 found.push((dir, daemon));
@@ -120,7 +121,7 @@ fn running() -> Vec<(PathBuf, Daemon)> {
 
 fn only_one(mut running: Vec<(PathBuf, Daemon)>) -> Result<Daemon, Trouble> {
     match running.len() {
-        0 => Err(no_daemon("none was named, and none with a state directory runs here", "node")),
+        0 => Err(no_daemon("none was named, and none with a state directory runs here", called())),
         1 => Ok(running.remove(0).1),
         many => {
             let dirs: Vec<String> =
@@ -140,7 +141,7 @@ pub fn no_daemon(why: &str, start: &str) -> Trouble {
 
 /// The line that starts the daemon these flags name.
 fn start_line(flags: &Flags) -> String {
-    let mut line = String::from("node");
+    let mut line = String::from(called());
     if let Some(dir) = &flags.config {
         line += &format!(" -c {}", dir.display());
     }

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use super::called::hint;
+
 /// As shells name the end by SIGINT.
 const INTERRUPTED: i32 = 130;
 
@@ -13,7 +15,7 @@ pub fn says(words: impl Fn() -> String + Send + 'static) {
         let heard = runtime.and_then(|runtime| runtime.block_on(tokio::signal::ctrl_c()));
         if heard.is_ok() {
             // With stderr closed there is nobody to tell.
-            let _ = std::io::stderr().write_all(format!("\n{}\n", words()).as_bytes());
+            let _ = std::io::stderr().write_all(format!("\n{}\n", hint(&words())).as_bytes());
             std::process::exit(INTERRUPTED);
         }
     };

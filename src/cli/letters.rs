@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::args::{Flags, PullArgs, PushArgs};
+use super::called::hint;
 use super::client::{Client, segment};
 use super::look::print;
 use super::read::pretty;
@@ -119,7 +120,7 @@ pub(super) fn push_to(client: &Client, args: &PushArgs, body: Vec<u8>) -> Result
 
 /// With stderr closed there is nobody to tell; what was asked still goes to stdout.
 fn tell(line: &str) {
-    let line = format!("{}\n", escape_to(line, LINE_COLUMNS_MAX));
+    let line = format!("{}\n", escape_to(&hint(line), LINE_COLUMNS_MAX));
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 

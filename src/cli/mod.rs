@@ -6,12 +6,14 @@
 //! daemon).
 
 pub mod args;
+mod called;
 mod client;
 mod daemon;
 mod files;
 mod interrupt;
 mod letters;
 mod look;
+mod manual;
 pub mod offline;
 mod progress;
 mod read;
@@ -21,15 +23,14 @@ mod trouble;
 mod watch;
 
 pub use args::{Cli, Flags, Verb};
+pub use called::called;
 pub use daemon::state_dir;
 pub use offline::Effective;
 pub use trouble::{Exit, Trouble};
 
-use clap::Parser;
-
 /// Reads the command line. What clap has to say (help, version, a mistake) it has said when this is `Err`.
 pub fn parse(words: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, Exit> {
-    let cli = Cli::try_parse_from(words).map_err(|said| {
+    let cli = args::read(words).map_err(|said| {
         // Nobody is left to tell when even this cannot be printed.
         let _ = said.print();
         if said.use_stderr() { Exit::Usage } else { Exit::Done }
@@ -55,6 +56,8 @@ fn perform(flags: &Flags, verb: &Verb, effective: Effective) -> Result<(), Troub
             offline::config(flags, effective, *json, *origin, look)
         }
         Verb::Init { dir } => offline::init(flags, dir),
+        Verb::Completions { shell } => manual::completions(*shell),
+        Verb::Man => manual::man(),
         Verb::Share { paths, follow } => files::share(flags, paths, follow),
         Verb::Get { ticket, out, force, follow } => {
             files::get(flags, ticket, out.as_deref(), *force, follow)

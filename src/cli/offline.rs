@@ -7,6 +7,7 @@ use std::path::Path;
 use comfy_table::Cell;
 
 use super::args::Flags;
+use super::called::called;
 use super::look::{Look, print};
 use super::read::pretty;
 use super::table::{lines, plain};
@@ -77,9 +78,10 @@ pub fn init(flags: &Flags, dir: &Path) -> Result<(), Trouble> {
     write_new(&settings, &starter(profile, name))?;
     write_new(&peers, "[]\n")?;
     print(&format!(
-        "wrote {}\nwrote {}\nstart it with: node -c {} -p {profile}\n",
+        "wrote {}\nwrote {}\nstart it with: {} -c {} -p {profile}\n",
         settings.display(),
         peers.display(),
+        called(),
         dir.display()
     ))
 }
@@ -90,7 +92,7 @@ fn starter(profile: &str, peers: &str) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     format!(
         "# Settings of this node. What is not set here is as in default.toml;\n\
-         # node config --origin prints all settings in force and where each comes from.\n\
+         # {} config --origin prints all settings in force and where each comes from.\n\
          \n\
          # The name others see.\n\
          label = {}\n\
@@ -102,6 +104,7 @@ fn starter(profile: &str, peers: &str) -> String {
          [network.controller.target]\n\
          # Nodes to join first: a JSON array of addresses, [\"192.0.2.7:8090\", \"[::1]:8095\"].\n\
          path = {}\n",
+        called(),
         quoted(profile),
         quoted(peers)
     )

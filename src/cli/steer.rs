@@ -55,7 +55,9 @@ pub fn steer(client: &Client, verb: &Verb) -> Result<(), Trouble> {
         | Verb::Open { .. }
         | Verb::Check
         | Verb::Config { .. }
-        | Verb::Init { .. } => return Ok(()),
+        | Verb::Init { .. }
+        | Verb::Completions { .. }
+        | Verb::Man => return Ok(()),
     };
     print(&format!("{done}\n"))
 }

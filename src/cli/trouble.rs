@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 
 use serde_json::json;
 
+use super::called::hint;
 use crate::api::failure::{Code, Problem};
 use crate::text::escape_to;
 
@@ -48,7 +49,8 @@ pub struct Trouble {
 impl Trouble {
     /// With all its words; those that are empty are not printed.
     pub fn new(exit: Exit, what: impl Into<String>, why: String, remedy: &str) -> Trouble {
-        Trouble { exit, what: what.into(), why: vec![why], remedy: remedy.into(), json: false }
+        let (why, remedy) = (vec![hint(&why)], hint(remedy));
+        Trouble { exit, what: what.into(), why, remedy, json: false }
     }
 
     /// The command line or a setting is wrong.
@@ -77,11 +79,11 @@ impl Trouble {
             Code::Denied => {
                 "name the right daemon with -c and -p, or its token in KITH_TOKEN".into()
             }
-            _ => problem.remedy,
+            _ => hint(&problem.remedy),
         };
         let fits = problem.candidates.iter();
         let fits = fits.map(|c| format!("{} has the id {}", c.label, c.id));
-        let why = std::iter::once(problem.why).chain(fits).collect();
+        let why = std::iter::once(hint(&problem.why)).chain(fits).collect();
         Trouble { exit, what: problem.what, why, remedy, json: false }
     }
 

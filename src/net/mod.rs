@@ -4,6 +4,7 @@
 //! graph and no settings: who may link is decided elsewhere, from the id this room proves.
 
 pub mod buffers;
+pub mod discovery;
 pub mod lanes;
 pub mod proof;
 mod reader;

@@ -58,6 +58,8 @@ pub struct Network {
     pub cert: PathBuf,
     /// The part inherited from area-net.
     pub controller: Controller,
+    /// How others are found.
+    pub discovery: Discovery,
     /// Who links with whom.
     pub topology: Topology,
     /// What is remembered of others.
@@ -160,6 +162,14 @@ pub struct Target {
     pub path: PathBuf,
     /// More addresses to dial first (`--connect`): `IP:port` or `host:port`.
     pub connect: Vec<String>,
+}
+
+/// `[network.discovery]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discovery {
+    /// Find others on the local network by multicast DNS, and be found.
+    pub mdns: bool,
 }
 
 /// `[network.topology]`

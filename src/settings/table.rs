@@ -75,6 +75,7 @@ pub(super) const ROWS: &[Row] = &[
     row("network.controller.listen.advertise", Addresses { most: 8 }, Restart),
     row("network.controller.target.path", Path, Restart),
     row("network.controller.target.connect", Targets { most: 256 }, Restart),
+    row("network.discovery.mdns", Flag, Applied),
     row("network.topology.mode", Choice(&["full"]), Restart),
     row("network.graph.nodes_max", count(65_536), Applied),
     row("network.graph.records_per_second", count(100_000), Applied),

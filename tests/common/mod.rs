@@ -35,8 +35,18 @@ pub fn wait_or_say(what: &str, mut done: impl FnMut() -> bool, state: impl Fn() 
 
 /// The program under test, with nothing of this machine's own settings.
 pub fn program(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
-    command.env_clear().current_dir(home).stdin(Stdio::null());
+    program_within(&[], home)
+}
+
+/// As [`program`], run by these words (such as `nsenter …`).
+fn program_within(within: &[String], home: &Path) -> Command {
+    let mut words = within.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_node")]);
+    let mut command = Command::new(words.next().expect("at least the program"));
+    command.args(words).env_clear();
+    if !within.is_empty() {
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    }
+    command.current_dir(home).stdin(Stdio::null());
     command.env("HOME", home).env("XDG_RUNTIME_DIR", home.join("run")).env("RUST_BACKTRACE", "1");
     command
 }
@@ -78,6 +88,7 @@ pub struct Setup {
     home: Option<Arc<TempDir>>,
     memory: bool,
     open_files: Option<u64>,
+    within: Vec<String>,
 }
 
 /// A node called `label`, on a free port of 127.0.0.1.
@@ -89,6 +100,7 @@ pub fn node(label: &str) -> Setup {
         home: None,
         memory: false,
         open_files: None,
+        within: Vec::new(),
     }
 }
 
@@ -128,10 +140,16 @@ impl Setup {
         self
     }
 
+    /// Run by these words (such as `nsenter …`), and so is every verb.
+    pub fn within(mut self, words: &[&str]) -> Setup {
+        self.within = words.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// Starts it and does not wait for anything.
     pub fn spawn(self) -> Node {
         let home = self.home.unwrap_or_else(|| Arc::new(TempDir::new().expect("a directory")));
-        let mut command = program(home.path());
+        let mut command = program_within(&self.within, home.path());
         let state = home.path().join("state");
         if !self.memory {
             command.arg("-s").arg(format!("state.dir={}", state.display()));
@@ -153,7 +171,8 @@ impl Setup {
         let state =
             if self.memory { home.path().join(format!("run/kith/node-{pid}")) } else { state };
         let addr = SocketAddr::from(([0, 0, 0, 0], 0));
-        Node { child, home, state, label: self.label, addr, id: String::new(), stdout, stderr }
+        let (label, within, id) = (self.label, self.within, String::new());
+        Node { child, home, state, label, addr, id, within, stdout, stderr }
     }
 
     /// Starts it and waits until it can be asked.
@@ -191,6 +210,7 @@ pub struct Node {
     pub addr: SocketAddr,
     /// 64 hex digits.
     pub id: String,
+    within: Vec<String>,
     stdout: Text,
     stderr: Text,
 }
@@ -228,7 +248,7 @@ impl Node {
 
     /// Runs a verb against this daemon.
     pub fn ask(&self, args: &[&str]) -> Done {
-        let mut command = program(self.home.path());
+        let mut command = program_within(&self.within, self.home.path());
         Done::of(command.env("KITH_STATE", &self.state).args(args).output().expect("starts"))
     }
 

@@ -13,7 +13,7 @@ export function shut(title: string, words: string): void {
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   gate.replaceChildren(
     h("div", { class: "gate-box", role: "alert" },
-      h("img", { src: "/assets/kith.svg", alt: "", width: 44, height: 44 }),
+      h("img", { src: "/kith.svg", alt: "", width: 44, height: 44 }),
       h("h1", {}, title),
       h("p", {}, words),
       h("pre", {}, h("code", {}, "node open")),

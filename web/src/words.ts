@@ -31,8 +31,8 @@ function clean(text: unknown, max: number, replace: (c: string) => string): stri
 export const short = (id: string): string => visible(id.slice(0, 8), 8);
 
 /** What a node is called: its label, or the beginning of its id. */
-export function nameOf(node: { id: string; label: string } | undefined, id = ""): string {
-  const label = node ? visible(node.label).trim() : "";
+export function nameOf(node: { id: string; label: string } | undefined, id = "", max = LABEL_MAX): string {
+  const label = node ? visible(node.label, max).trim() : "";
   return label || short(node?.id ?? id);
 }
 

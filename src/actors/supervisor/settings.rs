@@ -12,7 +12,7 @@ use crate::settings::{Loaded, diff, in_force, load};
 
 impl Supervisor {
     /// Puts in force what a running daemon can take of newly read settings.
-    fn take_settings(&mut self, loaded: Loaded) -> Result<(), Refused> {
+    fn take_settings(&mut self, loaded: Loaded, ctx: &mut Context<Self>) -> Result<(), Refused> {
         let loaded = in_force(&self.boot.loaded, loaded);
         self.boot.loaded = loaded.map_err(|problems| Refused { why: problems.to_string() })?;
         let log = &self.boot.loaded.settings.log;
@@ -20,6 +20,7 @@ impl Supervisor {
         if let Some(actors) = &mut self.actors {
             actors.configure(&Arc::new(self.boot.loaded.settings.clone()));
         }
+        self.settle_discovery(ctx);
         Ok(())
     }
 }
@@ -35,7 +36,7 @@ impl Handler<ConfigWanted> for Supervisor {
 impl Handler<Reload> for Supervisor {
     type Result = ResponseFuture<Result<Reloaded, Refused>>;
 
-    fn handle(&mut self, _: Reload, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, _: Reload, ctx: &mut Context<Self>) -> Self::Result {
         let result = match load(&self.boot.sources) {
             Err(problems) => Err(Refused { why: problems.to_string() }),
             Ok(loaded) => {
@@ -50,7 +51,7 @@ impl Handler<Reload> for Supervisor {
                     applied.len(),
                     needs_restart.len()
                 );
-                self.take_settings(loaded).map(|()| Reloaded { applied, needs_restart })
+                self.take_settings(loaded, ctx).map(|()| Reloaded { applied, needs_restart })
             }
         };
         Box::pin(async { result })

@@ -36,6 +36,7 @@ macro_rules! can_fail {
     )*};
 }
 can_fail!(Registry, Heartbeat, Topology, Disk, Exchange, Courier, Listener, Connection, Supervisor);
+can_fail!(Discovery);
 
 /// The same for those that have threads of their own.
 macro_rules! can_fail_in_threads {
@@ -73,6 +74,7 @@ impl Handler<FailChild> for Supervisor {
             Child::Sealers => post(&to(&actors.sealers), Fail),
             Child::Listener => post(&to(self.listener.as_ref().expect("it listens")), Fail),
             Child::Connection(conn) => post(&to(&self.connections[&conn]), Fail),
+            Child::Discovery => post(&to(self.discovery.as_ref().expect("it looks")), Fail),
             Child::Control => unreachable!("it is in a room above"),
         }
     }
@@ -93,6 +95,19 @@ impl Handler<Look> for Supervisor {
     }
 }
 
+/// Supervisor: does anybody look for others on the local network?
+#[derive(Message)]
+#[rtype(result = "bool")]
+struct Looks;
+
+impl Handler<Looks> for Supervisor {
+    type Result = bool;
+
+    fn handle(&mut self, _: Looks, _: &mut Context<Self>) -> bool {
+        self.discovery.as_ref().is_some_and(Addr::connected)
+    }
+}
+
 /// A daemon, as a test sees it.
 struct Daemon {
     supervisor: Addr<Supervisor>,
@@ -104,6 +119,10 @@ struct Daemon {
 
 impl Daemon {
     fn start(label: &str, seed: Option<&Daemon>) -> Daemon {
+        Daemon::start_with(label, seed, &[])
+    }
+
+    fn start_with(label: &str, seed: Option<&Daemon>, sets: &[&str]) -> Daemon {
         let home = tempfile::tempdir().expect("a directory");
         let mut line: Vec<String> = vec!["node".into()];
         line.extend(["--port".into(), "0".into()]);
@@ -113,6 +132,9 @@ impl Daemon {
             "network.controller.listen.addr=127.0.0.1".into(),
         ] {
             line.extend(["-s".into(), set]);
+        }
+        for set in sets {
+            line.extend(["-s".into(), set.to_string()]);
         }
         if let Some(seed) = seed {
             line.extend(["--connect".into(), seed.listen.to_string()]);
@@ -213,6 +235,49 @@ fn a_listener_that_fails_listens_again() {
         let other = Daemon::start("other", Some(&seed));
         other.wait_for_links(1).await;
         assert_eq!(seed.look().await.0, 0, "a leaf takes nobody with it");
+    });
+}
+
+/// Looking for others would reach the machines around this one, so it is tried where there are none.
+#[test]
+fn a_discovery_that_fails_looks_again_and_one_that_is_of_no_use_never_begins() {
+    const INSIDE: &str = "KITH_TEST_ALONE";
+    if std::env::var_os(INSIDE).is_none() {
+        let apart = |program: &std::path::Path| {
+            let mut command = std::process::Command::new("unshare");
+            command.arg("--net").arg(program).env(INSIDE, "1");
+            command
+        };
+        if !apart("true".as_ref()).status().is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED: a network of its own needs root and unshare");
+            return;
+        }
+        let this = std::thread::current().name().expect("tests have names").to_owned();
+        let again = apart(&std::env::current_exe().expect("this test"))
+            .args(["--exact", &this, "--nocapture"])
+            .output()
+            .expect("it starts");
+        let said = String::from_utf8_lossy(&again.stdout);
+        assert!(again.status.success() && said.contains("1 passed"), "{again:?}");
+        return;
+    }
+    let (every, on) = ("network.controller.listen.addr=::", "network.discovery.mdns=true");
+    System::new().block_on(async {
+        let looking = Daemon::start_with("looking", None, &[every, on]);
+        let looks = async |daemon: &Daemon| daemon.supervisor.send(Looks).await.expect("it lives");
+        wait("the first look", async || looks(&looking).await).await;
+        looking.fail(Child::Discovery).await;
+        wait("the end of it", async || !looks(&looking).await).await;
+        wait("another look", async || looks(&looking).await).await;
+        assert_eq!(looking.look().await.0, 0, "a leaf takes nobody with it");
+        looking.fail(Child::Topology).await;
+        looking.wait_for_generation(1).await;
+        wait("the next generation's look", async || looks(&looking).await).await;
+        for sets in [&[on][..], &[every]] {
+            let not = Daemon::start_with("not", None, sets);
+            wait("the first generation", async || not.look().await.0 == 0).await;
+            assert!(!looks(&not).await, "{sets:?}");
+        }
     });
 }
 

@@ -40,7 +40,7 @@ pub struct PushArgs {
     /// What to say
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub msg: Option<String>,
-    /// Say what is in this file; larger ones are shared: node share
+    /// Say what is in this file; share gives larger ones
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Say what comes from standard input

@@ -2,6 +2,7 @@
 
 use comfy_table::{Cell, Color};
 
+use super::super::called::hint;
 use super::super::look::Look;
 use super::{coloured, join, label, lines, number, plain, sentence};
 use crate::api::shapes::{File, HexId, Kind, Phase, Transfer};
@@ -17,8 +18,9 @@ const HOLDERS_SHOWN_MAX: usize = 3;
 /// `node transfers`
 pub fn transfers(transfers: &[Transfer], look: Look) -> String {
     if transfers.is_empty() {
-        return "nothing is being shared or got; node share PATH prints a ticket, node get TICKET uses it\n"
-            .into();
+        return hint(
+            "nothing is being shared or got; node share PATH prints a ticket, node get TICKET uses it\n",
+        );
     }
     let header = ["NR", "NAME", "PHASE", "DONE", "RATE", "PEERS", "ETA", "LIMITED BY"];
     let mut table = plain(&header, look);
@@ -70,7 +72,7 @@ fn phase(t: &Transfer, look: Look) -> Cell {
 /// `node pieces`
 pub fn pieces(files: &[File], look: Look) -> String {
     if files.is_empty() {
-        return "no file is known here; node share PATH gives one to others\n".into();
+        return hint("no file is known here; node share PATH gives one to others\n");
     }
     let header = ["NAME", "FILE", "SIZE", "HELD", "GIVEN", "ALSO AT", "PATH"];
     let mut table = plain(&header, look);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use comfy_table::{Cell, Color};
 
+use super::super::called::hint;
 use super::super::look::Look;
 use super::{ago, coloured, counted, join, lines, name, number, plain, sentence};
 use crate::api::shapes::{
@@ -117,7 +118,9 @@ fn said(letter: &Received) -> Vec<String> {
         }
         (None, Some(base64)) => {
             let bytes = size((base64.len() / 4 * 3) as u64);
-            vec![format!("[about {bytes} that are no text; node pull --peek --json shows them]")]
+            vec![hint(&format!(
+                "[about {bytes} that are no text; node pull --peek --json shows them]"
+            ))]
         }
         (None, None) => vec!["[nothing]".into()],
     }
@@ -126,15 +129,15 @@ fn said(letter: &Received) -> Vec<String> {
 /// `node pull` without any letter.
 pub fn empty(inbox: &Inbox, all: bool) -> String {
     match (inbox.unread, all) {
-        (1.., true) => format!(
+        (1.., true) => hint(&format!(
             "{} shown by another node pull right now; if that one fails, ask again in half a minute\n",
             match inbox.unread {
                 1 => "1 new letter is being".into(),
                 n => format!("{n} new letters are being"),
             }
-        ),
+        )),
         _ => {
-            "no new letters; node pull --follow waits for them, --peek shows old ones, too\n".into()
+            hint("no new letters; node pull --follow waits for them, --peek shows old ones, too\n")
         }
     }
 }
@@ -156,7 +159,7 @@ pub fn plain_inbox(letters: &[Received], source: impl Fn(HexId) -> String) -> St
 /// `node letters`
 pub fn letters(all: &Letters, now_ms: u64, look: Look) -> String {
     if all.conversations.is_empty() && all.letters.is_empty() {
-        return "no letters yet; node push --to WHO --msg TEXT sends one\n".into();
+        return hint("no letters yet; node push --to WHO --msg TEXT sends one\n");
     }
     let open = |l: &&Letter| {
         !l.state.is_over() || matches!(l.state, LetterState::Failed | LetterState::Expired)
@@ -239,9 +242,9 @@ pub fn letter(letter: &Letter, graph: &Graph, now_ms: u64, look: Look) -> String
         row(&word, format!("{} -> {}", way.join(" -> "), to(letter)));
     }
     if !letter.why.is_empty() {
-        row("why", sentence(&letter.why));
+        row("why", sentence(&hint(&letter.why)));
     }
-    row("next", next(letter.state).into());
+    row("next", hint(next(letter.state)));
     format!("{head}\n{}", lines(&table))
 }
 

@@ -11,6 +11,7 @@ pub use letters::{empty, inbox, letter, letters, plain_inbox, pushed, relays, tu
 use comfy_table::{Attribute, Cell, ContentArrangement};
 use comfy_table::{CellAlignment, Color, Table, TableStyle};
 
+use super::called::hint;
 use super::look::Look;
 use crate::api::asks::Ping;
 use crate::api::shapes::{
@@ -46,7 +47,10 @@ pub fn peers(status: &Status, peers: &Peers, now_ms: u64, look: Look) -> String 
     let head =
         format!("{}{}, up {}\n", health(status, look), reach(status), age(status.uptime_s * 1000));
     if peers.peers.is_empty() {
-        return format!("{head}\nno other node is known; node connect IP:PORT joins one\n");
+        return format!(
+            "{head}\n{}\n",
+            hint("no other node is known; node connect IP:PORT joins one")
+        );
     }
     let mut table =
         plain(&["LABEL", "ID", "STATE", "LINK", "DIR", "RTT ms", "ADDRESS", "SINCE", ""], look);
@@ -73,7 +77,8 @@ pub fn peers(status: &Status, peers: &Peers, now_ms: u64, look: Look) -> String 
 fn notes(peer: &Peer) -> String {
     let pinned = peer.pinned.then(|| "pinned".to_owned());
     let banned = peer.banned.then(|| "banned".to_owned());
-    let problem = peer.problem.as_deref().map(sentence).filter(|p| p != "banned");
+    let problem =
+        peer.problem.as_deref().map(|problem| sentence(&hint(problem))).filter(|p| p != "banned");
     join([pinned, banned, problem].into_iter().flatten(), "")
 }
 
@@ -155,7 +160,7 @@ fn health(status: &Status, look: Look) -> String {
     };
     let mut text = format!("{} ({}) is {word}\n", label(&status.label), status.id.0.short());
     for problem in &status.problems {
-        text += &format!("  ! {}\n", sentence(problem));
+        text += &format!("  ! {}\n", sentence(&hint(problem)));
     }
     text
 }

@@ -30,7 +30,14 @@ const WAKE_EVERY: Duration = Duration::from_secs(10);
 /// A node this young dials everyone it learns of at once; older ones let the young come to them.
 const YOUNG: Duration = Duration::from_secs(2);
 /// Lost, unpinned peers are in the end dialled this many times more rarely.
-const LONG_LOST: u32 = 10;
+pub(super) const LONG_LOST: u32 = 10;
+
+/// Whether somebody does not want the link: asking again soon changes nothing.
+pub(super) fn is_on_purpose(how: &Ended) -> bool {
+    use Bye::{Banned, Disconnected, LabelTaken, NotNamed};
+    let unwanted = matches!(how, Ended::Said(Banned | NotNamed | LabelTaken | Disconnected, _));
+    unwanted || *how == Ended::WrongNetwork
+}
 
 impl Peers {
     /// Fills the registry from the book: links of the last run are dialled first.
@@ -159,11 +166,7 @@ impl Peers {
         let addr = member.addrs.first().copied().unwrap_or(self.home.listen);
         let text = in_words(&how, addr);
         let gone = matches!(how, Ended::Refused | Ended::WrongIdentity { .. });
-        let on_purpose = matches!(
-            how,
-            Ended::Said(Bye::Banned | Bye::NotNamed | Bye::LabelTaken | Bye::Disconnected, _)
-                | Ended::WrongNetwork
-        );
+        let on_purpose = is_on_purpose(&how);
         member.rebuffed = on_purpose;
         member.problem = match how {
             Ended::Said(Bye::Duplicate | Bye::Leaving, _) => None,
@@ -268,7 +271,7 @@ impl Peers {
         }
     }
 
-    fn dials_under_way(&self) -> usize {
+    pub(super) fn dials_under_way(&self) -> usize {
         self.conns.values().filter(|c| c.dir == Direction::Out && !c.greeted).count()
     }
 
@@ -321,14 +324,15 @@ impl Peers {
                 member.next_dial = None;
             }
         }
+        self.dial_near(now, out);
     }
 
     /// How many dials may be under way when the next is to one that has failed before.
-    fn room_for_repeats(&self) -> usize {
+    pub(super) fn room_for_repeats(&self) -> usize {
         (self.policy.dialing_max * 3 / 4).max(1)
     }
 
-    fn may_dial(&mut self, now: Time) -> bool {
+    pub(super) fn may_dial(&mut self, now: Time) -> bool {
         self.dials_under_way() < self.policy.dialing_max && self.dials.take(now, 1)
     }
 
@@ -344,7 +348,11 @@ impl Peers {
             let idle = |m: &&Member| m.up.is_none() && m.dialing.is_none() && room(m);
             let members = self.members.values().filter(idle).filter_map(|m| m.next_dial);
             let seeds = self.seeds.iter().filter(|s| self.seed_wanted(s)).map(|s| s.next_dial);
-            members.chain(seeds).min().map(|at| at.max(self.dials.next_at(1)))
+            members
+                .chain(seeds)
+                .chain(self.next_near())
+                .min()
+                .map(|at| at.max(self.dials.next_at(1)))
         };
         let heal = (!self.leaving).then_some(self.heal_at);
         [limbo, dial, heal, self.next_call()].into_iter().flatten().min()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::near::Sighting;
 use crate::mesh::record::{Direction, Record};
 use crate::mesh::trust::Rules;
 use crate::mesh::view::View;
@@ -159,6 +160,8 @@ pub enum Event {
         /// Its newest verified card.
         card: Record,
     },
+    /// Somebody is seen on the local network, or is no more.
+    Sighted(Sighting),
     /// New settings.
     Configure(Policy),
     /// We are stopping: dial nobody any more.

@@ -7,6 +7,7 @@
 mod commands;
 mod dialing;
 mod events;
+mod near;
 mod needs;
 mod rows;
 mod settle;
@@ -23,6 +24,8 @@ use super::record::Direction;
 use super::{ConnId, Core, NodeId, Time};
 
 pub use events::{Bye, Command, Down, Effect, Ended, Event, Home, Policy};
+use near::Near;
+pub use near::{NEAR_MAX, Sighting};
 use needs::Need;
 pub use rows::{Evidence, Phase, Row};
 pub use words::in_words;
@@ -113,7 +116,12 @@ pub struct Peers {
     next_conn: ConnId,
     members: BTreeMap<NodeId, Member>,
     seeds: Vec<Seed>,
+    /// Who is said to be on the local network, by place.
+    near: BTreeMap<usize, Near>,
+    /// Dials to them under way: to which place, and whom.
+    near_dialing: BTreeMap<ConnId, (usize, NodeId)>,
     dials: Budget,
+    near_dials: Budget,
     local_addrs: Vec<SocketAddr>,
     /// Strangers we refused, for `node peers`.
     refusals: BTreeMap<NodeId, (Time, String)>,
@@ -131,6 +139,9 @@ impl Peers {
         let mut peers = Peers {
             dials: Budget::new(policy.dials_per_second, policy.dials_per_second),
             seeds: home.seeds.iter().map(|addr| Seed::new(*addr, policy.delay.0 / 3)).collect(),
+            near: BTreeMap::new(),
+            near_dialing: BTreeMap::new(),
+            near_dials: near::budget(),
             dice: Dice::new(seed),
             conns: BTreeMap::new(),
             next_conn: 1,
@@ -260,6 +271,7 @@ impl Core for Peers {
             Event::Command(command) => self.command(now, command, out),
             Event::NeedLink { peer, addrs } => self.need_link(now, peer, addrs),
             Event::Called { card } => self.called(now, &card),
+            Event::Sighted(sighting) => self.sighted(now, sighting),
             Event::Configure(policy) => {
                 self.dials = Budget::new(policy.dials_per_second, policy.dials_per_second);
                 self.policy = policy;

@@ -27,7 +27,7 @@ pub(super) struct Need {
 }
 
 /// Whether an address can be dialled at all.
-fn is_dialable(addr: &SocketAddr) -> bool {
+pub(super) fn is_dialable(addr: &SocketAddr) -> bool {
     addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast()
 }
 

@@ -63,6 +63,7 @@ impl Peers {
         let (dir, addr, ticket) = (c.dir, c.addr, c.ticket.take());
         let Some(said) = card.card().cloned() else { return };
         self.learn_seed(now, conn, id);
+        self.near_answered(now, conn);
         if let Some(member) = self.members.get_mut(&id)
             && member.dialing == Some(conn)
         {
@@ -270,6 +271,7 @@ impl Peers {
             out.extend(cards.iter().cloned().map(Effect::Learned));
         }
         self.seed_closed(now, conn, c.peer, &how, out);
+        self.near_closed(now, conn, &how);
         let Some(id) = c.peer else {
             if c.dir == Direction::In {
                 self.count("handshakes_failed");

@@ -2,6 +2,7 @@
 
 mod call;
 mod graph;
+mod near;
 mod needs;
 mod peers;
 mod pulse;

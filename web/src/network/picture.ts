@@ -7,7 +7,7 @@ import type { State } from "../store";
 import { nameOf } from "../words";
 import { CanvasDrawing } from "./canvas";
 import { Layout } from "./layout";
-import { isDead, nodeAt, sceneLinks, type Drawing, type Scene, type SceneNode } from "./scene";
+import { isDead, NAME_MAX, nodeAt, sceneLinks, type Drawing, type Scene, type SceneNode } from "./scene";
 import { SvgDrawing } from "./svg";
 import { neighbourTo, type Direction } from "./walk";
 
@@ -90,7 +90,7 @@ export class Picture {
     scene.nodes = [];
     for (const [id, row] of state.nodes) {
       const at = this.layout.places.get(id);
-      if (at) scene.nodes.push({ row, name: nameOf(row), at, self: id === state.me, dead: isDead(row) });
+      if (at) scene.nodes.push({ row, name: nameOf(row, id, NAME_MAX), at, self: id === state.me, dead: isDead(row) });
     }
     scene.links = sceneLinks(state.links, this.layout);
     this.#choose();
@@ -317,6 +317,10 @@ export class Picture {
       box.classList.toggle("over-node", hovered !== "");
       if (hovered === this.#scene.hovered) return;
       this.#scene.hovered = hovered;
+      this.#ask(true);
+    });
+    box.addEventListener("pointerleave", () => {
+      this.#scene.hovered = "";
       this.#ask(true);
     });
     box.addEventListener("focusin", (event) => {

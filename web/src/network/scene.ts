@@ -58,6 +58,9 @@ export function sceneLinks(links: ReadonlyMap<string, LinkRow>, layout: Layout):
   return all;
 }
 
+/** Names are longer in tables than in the picture. */
+export const NAME_MAX = 22;
+
 /** Radius of a node on the screen. */
 export function radiusOf(scene: Scene, self = false): number {
   const room = scene.nodes.length <= 30 ? 19 : scene.nodes.length <= 200 ? 13 : 9;

@@ -28,6 +28,8 @@ interface LinkParts {
 
 /** Where along a link its text may stand, best first; never in the middle, where the links of a square cross. */
 const SPOTS = [0.42, 0.58, 0.34, 0.66, 0.27, 0.73];
+/** So much of the picture each round trip needs to be read; where there is less, only those that matter are shown. */
+const AREA_OF_TEXT = 7000;
 /** Up to so many nodes the tabulator key visits each. */
 const TABBED_MAX = 40;
 
@@ -70,7 +72,8 @@ export class SvgDrawing implements Drawing {
       room.block(sx, sy, r * 2 + 10, r * 2 + 10);
       room.block(sx, sy + r + 4 + parts.height / 2, parts.width, parts.height);
     }
-    const crowded = radius < 9;
+    const crowded = radius < 9 || scene.links.length * AREA_OF_TEXT > extent(scene) * k * k;
+    setAttr(this.element, "data-crowded", crowded ? "true" : null);
     for (const link of scene.links) this.#place(scene, link, room, crowded);
   }
 
@@ -169,7 +172,7 @@ export class SvgDrawing implements Drawing {
     setAttr(parts.arrow, "transform", `translate(${tip}) rotate(${angle.toFixed(1)})`);
     let shown = false;
     const hot = isHot(scene, link);
-    if (length > 95 && (!crowded || hot) && room.size < 400) {
+    if (length > 95 && link.row.rtt_us && (!crowded || hot) && room.size < 400) {
       const width = (parts.text.textContent?.length ?? 0) * 6.4 + 6;
       for (const t of SPOTS) {
         const [tx, ty] = at(t);
@@ -182,6 +185,17 @@ export class SvgDrawing implements Drawing {
     }
     setAttr(parts.text, "visibility", shown ? null : "hidden");
   }
+}
+
+/** The area that the nodes lie in. */
+function extent({ nodes }: Scene): number {
+  let [left, right, top, bottom] = [0, 0, 0, 0];
+  nodes.forEach(({ at: { x, y } }, n) => {
+    [left, right] = n ? [Math.min(left, x), Math.max(right, x)] : [x, x];
+    [top, bottom] = n ? [Math.min(top, y), Math.max(bottom, y)] : [y, y];
+  });
+  // Two nodes lie in a line, which has no area but room enough.
+  return Math.max(right - left, 100) * Math.max(bottom - top, 100);
 }
 
 /** Where a node and what is written below it end in a direction. */

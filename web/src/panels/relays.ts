@@ -26,7 +26,7 @@ export function relaysPanel(app: App, shown: () => boolean): Panel {
   const relays = new Polled<Relays>("relays", shown, (value) => {
     const here = [
       value.volunteer ? "This node passes letters on for others" : "This node passes no letters on",
-      value.mailbox ? `and keeps ${count(value.kept.letters, "letter")} for ${count(value.kept.readers, "reader")} who are away` : "and keeps none for others",
+      value.mailbox ? `and keeps ${count(value.kept.letters, "letter")} for ${count(value.kept.readers, "absent reader")}` : "and keeps none for others",
     ];
     const ours = value.mailboxes.map((box) => nameOf(box)).join(", ");
     setText(words, `${here.join(" ")}. ${ours ? `While it is away, ${ours} keep its letters.` : "Nobody has agreed to keep its letters."}`);
