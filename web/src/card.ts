@@ -57,17 +57,26 @@ export class Card {
     return this.#id;
   }
 
+  get hasFocus(): boolean {
+    return this.#element.contains(document.activeElement);
+  }
+
+  /** For who came by the keyboard. */
+  focus(): void {
+    this.#element.focus();
+  }
+
   open(id: string): void {
     this.#id = id;
     this.#element.hidden = id === "";
     this.#way.replaceChildren();
     this.#evidence.replaceChildren();
     this.app.picture.path([]);
-    if (!id) return this.app.picture.cover(0);
+    if (!id) return this.app.picture.view.cover(0);
     this.#element.dataset["cardFor"] = id;
     this.show();
     const beside = getComputedStyle(this.#element).position === "absolute";
-    this.app.picture.cover(beside ? this.#element.offsetLeft + this.#element.offsetWidth : 0);
+    this.app.picture.view.cover(beside ? this.#element.offsetLeft + this.#element.offsetWidth : 0);
     void this.#ask();
     void this.peers.now().then(() => this.show());
   }
@@ -106,7 +115,8 @@ export class Card {
       ["Address", (node?.addrs ?? []).map((addr) => visible(addr, 60)).join(", ") || visible(peer?.addr ?? "–", 60)],
       ["Offers", offers.join(", ") || "nothing that is known"],
     ];
-    if (!self) facts.push(["Link", link ? `${rtt(link.rtt_us)}, ${direction}` : (peer?.link ?? "none")]);
+    const none = word === "alive" ? "none; it is reached through others" : (peer?.link ?? "none");
+    if (!self) facts.push(["Link", link ? `${rtt(link.rtt_us)}, ${direction}` : none]);
     const marks = [peer?.pinned && "pinned by hand", peer?.banned && "banned"].filter(Boolean).join(", ");
     if (marks) facts.push(["Trust", marks]);
     if (peer?.problem) facts.push(["Problem", visible(peer.problem, 300)]);

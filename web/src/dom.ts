@@ -59,7 +59,9 @@ export function keyed<T, E extends HTMLElement | SVGElement>(
 ): void {
   const old = new Map<string, E>();
   for (const child of Array.from(parent.children)) {
-    old.set((child as E).dataset["key"] ?? "", child as E);
+    const k = (child as E).dataset["key"] ?? "";
+    old.get(k)?.remove(); // Two with one key: none may stay behind.
+    old.set(k, child as E);
   }
   let at: Element | null = parent.firstElementChild;
   for (const item of items) {

@@ -31,7 +31,10 @@ import { pictureTools, topControls } from "./tools";
 
 function build(store: Store): void {
   const picture = new Picture(byId("picture"), {
-    choose: (id) => app.choose(id),
+    choose: (id, byKey) => {
+      app.choose(id);
+      if (byKey) card.focus();
+    },
     visit: (name, node) => announce(`${name}, ${node.row.state}`),
   });
   const app: App = {
@@ -75,11 +78,16 @@ function build(store: Store): void {
   listen({
     "/": () => byId("search").focus(),
     "?": help,
-    Escape: () => (text.shown ? text.toggle() : app.choose("")),
-    f: () => picture.fit(),
+    Escape: () => {
+      if (text.shown) return text.toggle();
+      const back = card.hasFocus ? card.id : "";
+      app.choose("");
+      if (back) picture.focus(back);
+    },
+    f: () => picture.view.fit(),
     r: () => picture.arrange(),
-    "+": () => picture.zoomBy(1.3),
-    "-": () => picture.zoomBy(1 / 1.3),
+    "+": () => picture.view.zoomBy(1.3),
+    "-": () => picture.view.zoomBy(1 / 1.3),
     x: () => text.toggle(),
     t: theme,
     ...Object.fromEntries(panels.map((_, at) => [String(at + 1), () => tabs.showNumber(at + 1)])),
@@ -100,7 +108,7 @@ function build(store: Store): void {
 async function begin(): Promise<void> {
   followTheme(() => undefined);
   const me = await enter();
-  if (!me) return shutOut();
+  if (me === null) return shutOut();
   const store = new Store();
   whenOver(shutOver);
   build(store);

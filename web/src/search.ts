@@ -37,7 +37,7 @@ export function searchBox(app: App): HTMLElement {
     app.picture.find(asked ? new Set(fits.map((node) => node.id)) : null);
     setText(words, asked ? String(fits.length) : "");
     if (asked) announce(fits[0] ? `${count(fits.length, "node")}: ${nameOf(fits[0])}` : "No node fits");
-    if (fits[0]) app.picture.centre(fits[0].id);
+    if (fits[0]) app.picture.view.centre(fits[0].id);
   };
   input.addEventListener("input", find);
   input.addEventListener("keydown", (event) => {
@@ -45,7 +45,7 @@ export function searchBox(app: App): HTMLElement {
       const node = fits[at % fits.length];
       at += 1;
       if (!node) return;
-      app.picture.centre(node.id);
+      app.picture.view.centre(node.id);
       app.choose(node.id);
     } else if (event.key === "Escape") {
       input.value = "";

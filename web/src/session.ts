@@ -1,6 +1,6 @@
 // Getting in: the key behind the # is used up for a session, and leaves the address bar at once.
 
-import { dropKey, get, post, remove, storedKey, useKey } from "./api";
+import { dropKey, get, post, Refused, remove, storedKey, useKey } from "./api";
 import type { Status } from "./shapes";
 
 interface Opened {
@@ -9,7 +9,8 @@ interface Opened {
   label: string;
 }
 
-/** The id of the node this page belongs to; none if a person has to run `node open` first. */
+/** The id of the node this page belongs to, empty while the daemon cannot tell it; none if a person has to run
+ *  `node open` first. */
 export async function enter(): Promise<string | null> {
   const key = location.hash.slice(1);
   if (key) {
@@ -25,8 +26,8 @@ export async function enter(): Promise<string | null> {
   if (!storedKey()) return null;
   try {
     return (await get<Status>("status")).id;
-  } catch {
-    return null;
+  } catch (error) {
+    return error instanceof Refused && error.problem.code === "denied" ? null : "";
   }
 }
 

@@ -38,6 +38,7 @@ export class Table<T> {
       return head;
     });
     const table = h("table", { "aria-label": name }, h("thead", {}, h("tr", {}, ...heads)), this.#body);
+    if (click) this.#body.addEventListener("keydown", (event) => this.#key(event));
     this.element = h("div", { class: "table" }, table, this.#more);
     this.#by = columns.find((column) => column.by)?.name ?? "";
     this.#marks();
@@ -52,6 +53,8 @@ export class Table<T> {
       this.columns.forEach((one, at) => one.fill(element.cells[at] as HTMLTableCellElement, row));
       this.mark?.(element, row);
     });
+    const [first] = this.#body.rows;
+    if (this.click && first && !this.#body.querySelector('[tabindex="0"]')) first.tabIndex = 0;
     this.#more.hidden = rows.length <= ROWS_MAX;
     this.#more.textContent = `and ${count(rows.length - ROWS_MAX, "more row")}; the search box finds them`;
   }
@@ -62,12 +65,28 @@ export class Table<T> {
     if (click) {
       const key = this.key(row);
       element.classList.add("clickable");
+      element.tabIndex = -1;
       element.addEventListener("click", () => {
         const now = this.#rows.find((one) => this.key(one) === key);
         if (now) click(now);
       });
     }
     return element;
+  }
+
+  /** Up and down go from row to row, Enter opens one; the tabulator key passes the rows by in one step. */
+  #key(event: KeyboardEvent): void {
+    const row = event.target;
+    if (!(row instanceof HTMLTableRowElement)) return;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const next = step && this.#body.rows[row.sectionRowIndex + step];
+    if (next) {
+      row.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+    } else if (event.key === "Enter") row.click();
+    else if (!step) return;
+    event.preventDefault();
   }
 
   #sort(name: string): void {

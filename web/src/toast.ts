@@ -3,11 +3,13 @@
 import { byId, h } from "./dom";
 import { icon } from "./icons";
 import { failureOf } from "./failure";
-import type { State } from "./store";
+import type { News, State } from "./store";
 
 const SHOWN_MAX = 4;
 const GOOD_MS = 4000;
 const BAD_MS = 9000;
+/** Changes within this time are told together. */
+const GATHER_MS = 250;
 
 function show(content: Node | string, kind: "good" | "bad" | "news" | "grave", ms: number): void {
   const box = byId("toasts");
@@ -20,6 +22,12 @@ function show(content: Node | string, kind: "good" | "bad" | "news" | "grave", m
 
 export const said = (words: string): void => {
   show(words, "good", GOOD_MS);
+  announce(words);
+};
+
+/** Something to think about. */
+export const noted = (words: string): void => {
+  show(words, "news", BAD_MS);
   announce(words);
 };
 
@@ -42,17 +50,25 @@ export async function attempt<T>(work: Promise<T>, words?: (done: T) => string):
   }
 }
 
+let untold: News[] = [];
+
 /** Tells what changed; many changes at once are told in one. */
 export function tellNews(state: State, before: State): void {
   if (state.news === before.news) return;
   const last = before.news.at(-1)?.number ?? 0;
-  const fresh = state.news.filter((one) => one.number > last);
-  if (fresh.length === 0) return;
-  const words = fresh.slice(0, 3).map((one) => one.text).join(". ");
-  const rest = fresh.length > 3 ? `, and ${fresh.length - 3} more changes` : "";
-  announce(words + rest);
+  if (untold.length === 0) setTimeout(tell, GATHER_MS);
+  untold.push(...state.news.filter((one) => one.number > last));
+}
+
+function tell(): void {
+  const fresh = untold;
+  untold = [];
   const grave = fresh.some((one) => one.grave);
-  show(words + rest, grave ? "grave" : "news", grave ? BAD_MS : GOOD_MS);
+  const first = [...fresh].sort((a, b) => Number(b.grave) - Number(a.grave)).slice(0, 3);
+  const rest = fresh.length > 3 ? `, and ${fresh.length - 3} more changes` : "";
+  const words = first.map((one) => one.text).join(". ") + rest;
+  announce(words);
+  show(words, grave ? "grave" : "news", grave ? BAD_MS : GOOD_MS);
 }
 
 export async function copy(text: string, what: string): Promise<void> {

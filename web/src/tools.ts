@@ -29,9 +29,9 @@ export function topControls({ search, theme, help, leave }: Controls): HTMLEleme
 
 export function pictureTools(picture: Picture, table: () => void): void {
   byId("tools").append(
-    tool("zoom-in", "Larger (+)", "plus", () => picture.zoomBy(1.3)),
-    tool("zoom-out", "Smaller (−)", "minus", () => picture.zoomBy(1 / 1.3)),
-    tool("fit", "Show all (f)", "fit", () => picture.fit()),
+    tool("zoom-in", "Larger (+)", "plus", () => picture.view.zoomBy(1.3)),
+    tool("zoom-out", "Smaller (−)", "minus", () => picture.view.zoomBy(1 / 1.3)),
+    tool("fit", "Show all (f)", "fit", () => picture.view.fit()),
     tool("arrange", "Arrange anew (r)", "arrange", () => picture.arrange()),
     tool("as-text", "As text: nodes and links in a table (x)", "table", table),
   );

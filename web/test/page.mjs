@@ -50,10 +50,12 @@ const tests = {
     await act("kill", { node: "erin" });
     await page.waitForSelector('[data-node][data-state="failed"]');
     assert.ok(Date.now() - begun < 1000);
+    await page.waitForFunction(() => document.getElementById("live").textContent === "erin failed");
     assert.equal(await node("erin").locator(".word").textContent(), "failed");
     assert.equal(await node("erin").getAttribute("transform"), place);
     assert.equal(await page.locator("[data-link]").count(), 6);
-    await page.waitForFunction(() => document.getElementById("live").textContent === "erin failed");
+    await page.waitForSelector("#problems:not([hidden])");
+    assert.equal(await node("erin").getAttribute("transform"), place, "the words about it push nothing away");
     await act("gone", { node: "erin" });
     await page.waitForFunction(() => document.querySelectorAll("[data-node]").length === 4);
     assert.deepEqual(odd, []);
@@ -75,6 +77,42 @@ const tests = {
     await page.waitForSelector('[data-action="unban"]');
     await page.keyboard.press("Escape");
     assert.ok(await page.locator("#card").isHidden());
+    assert.deepEqual(odd, []);
+  },
+
+  async "a node that is dragged goes there and stays, the others do not move, and a click is no drag"() {
+    const { page, node, act, odd } = await enter();
+    const places = async () => Object.fromEntries(await page.locator("[data-node]").evaluateAll((all) => all.map((one) => [one.querySelector(".label").textContent, one.getAttribute("transform")])));
+    const before = await places();
+    const box = await node("dave").locator(".disc").boundingBox();
+    await page.mouse.move(box.x + 10, box.y + 10);
+    await page.mouse.down();
+    await page.mouse.move(box.x + 80, box.y + 50, { steps: 5 });
+    await page.mouse.up();
+    const after = await places();
+    assert.notEqual(after.dave, before.dave);
+    assert.deepEqual({ ...after, dave: 0 }, { ...before, dave: 0 });
+    assert.ok(await page.locator("#card").isHidden(), "a drag opens no card");
+    await act("kill", { node: "erin" });
+    await page.waitForSelector('[data-node][data-state="failed"]');
+    await act("revive", { node: "erin" });
+    await page.waitForFunction(() => document.querySelectorAll("[data-link]").length === 10);
+    await page.waitForTimeout(1500);
+    assert.deepEqual(await places(), after, "nor do round trips, failures and returns move anything");
+    await page.mouse.wheel(0, -300);
+    await page.waitForFunction((old) => document.querySelector("[data-self]").getAttribute("transform") !== old, after.alice);
+    await page.focus("#picture");
+    await page.keyboard.press("f");
+    assert.deepEqual(odd, []);
+  },
+
+  async "a way over several nodes is highlighted whole"() {
+    const { page, odd } = await enter(["--still", "--nodes", "18", "--links", "26"]);
+    await page.click('tr[data-peer]:has-text("trent")');
+    await page.waitForSelector("#card .way:not(:empty)");
+    assert.match(await page.locator("#card .way").textContent(), /^Way: alice → bob → mallory → rupert → trent/);
+    assert.equal(await page.locator(".link.on-path").count(), 4);
+    assert.equal(await page.locator(".node.on-path").count(), 5);
     assert.deepEqual(odd, []);
   },
 

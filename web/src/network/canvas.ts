@@ -135,7 +135,7 @@ export class CanvasDrawing implements Drawing {
       c.fillText(words, sx, sy);
     };
     for (const node of special) write(node, room.size < 60);
-    if (k < 0.75 && scene.nodes.length > 60) return;
+    if (k < 0.75 || scene.found) return;
     for (const node of scene.nodes) {
       if (room.size > LABELS_MAX) return;
       write(node, false);

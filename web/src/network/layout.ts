@@ -8,6 +8,7 @@ import {
   forceSimulation,
   forceX,
   forceY,
+  type Force,
   type Simulation,
   type SimulationLinkDatum,
   type SimulationNodeDatum,
@@ -28,6 +29,7 @@ type Tie = SimulationLinkDatum<Place>;
 
 const REMEMBERED_MAX = 4096;
 const ALPHA_MIN = 0.01;
+const LATE_ALPHA = 0.08;
 /** The golden angle: neighbours in order get far directions. */
 const TURN = Math.PI * (3 - Math.sqrt(5));
 
@@ -38,6 +40,8 @@ export class Layout {
   #simulation: Simulation<Place, Tie>;
   #links: ReadonlyMap<string, LinkRow> = new Map();
   #moving = false;
+  /** What keeps many nodes from covering each other: dear, and of use only once they are about in place. */
+  #late: Force<Place, Tie> | null = null;
 
   constructor() {
     this.#simulation = forceSimulation<Place, Tie>([]).alphaMin(ALPHA_MIN).stop();
@@ -121,8 +125,8 @@ export class Layout {
     const places = [...this.places.values()];
     const reach = reachOf(places.length);
     const few = places.length <= 12;
-    // Less exact and sooner done, where nobody can tell one place from the next.
     const many = places.length > 300;
+    this.#late = many ? forceCollide<Place>(reach * 0.34) : null;
     for (const place of places) {
       const stays = place.home !== null && (place.put || !few);
       [place.fx, place.fy] = stays ? [place.x, place.y] : [null, null];
@@ -134,7 +138,7 @@ export class Layout {
     this.#simulation
       .nodes(places)
       .force("ties", forceLink<Place, Tie>(ties).id((place) => place.id).distance(reach))
-      .force("apart", forceManyBody<Place>().strength(-reach * 4).distanceMax(reach * 8).theta(many ? 1.4 : 0.9))
+      .force("apart", forceManyBody<Place>().strength(-reach * 4).distanceMax(reach * 8).theta(many ? 1.1 : 0.9))
       .force("room", many ? null : forceCollide<Place>(reach * 0.38))
       .force("x", forceX<Place>(0).strength(0.06))
       .force("y", forceY<Place>(0).strength(0.07))
@@ -147,6 +151,10 @@ export class Layout {
   #run(ms: number, ticks: number): void {
     const until = performance.now() + ms;
     for (let n = 0; n < ticks && performance.now() < until; n += 1) {
+      if (this.#late && this.#simulation.alpha() < LATE_ALPHA) {
+        this.#simulation.force("room", this.#late);
+        this.#late = null;
+      }
       this.#simulation.tick();
       if (this.#simulation.alpha() < ALPHA_MIN) return this.#settle();
     }

@@ -63,7 +63,7 @@ export const NAME_MAX = 22;
 
 /** Radius of a node on the screen. */
 export function radiusOf(scene: Scene, self = false): number {
-  const room = scene.nodes.length <= 30 ? 19 : scene.nodes.length <= 200 ? 13 : 9;
+  const room = scene.nodes.length <= 30 ? 19 : scene.nodes.length <= 200 ? 13 : scene.nodes.length <= 500 ? 9 : 7;
   const shown = room * Math.min(1.5, Math.max(0.4, Math.sqrt(scene.view.k)));
   return self ? shown * 1.25 : shown;
 }

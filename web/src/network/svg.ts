@@ -2,6 +2,7 @@
 
 import { s, setAttr, setText } from "../dom";
 import { isHot, radiusOf, Room, type Drawing, type Scene, type SceneLink, type SceneNode } from "./scene";
+import { boundsOf } from "./view";
 import { rtt, short } from "../words";
 
 interface NodeParts {
@@ -172,8 +173,9 @@ export class SvgDrawing implements Drawing {
     setAttr(parts.arrow, "transform", `translate(${tip}) rotate(${angle.toFixed(1)})`);
     let shown = false;
     const hot = isHot(scene, link);
-    if (length > 95 && link.row.rtt_us && (!crowded || hot) && room.size < 400) {
-      const width = (parts.text.textContent?.length ?? 0) * 6.4 + 6;
+    const wanted = hot || (!crowded && scene.selected === "" && scene.path.size === 0);
+    if (wanted && length > (hot ? 70 : 95) && link.row.rtt_us && room.size < 400) {
+      const width = (parts.text.textContent?.length ?? 0) * (scene.path.has(link.key) ? 7.6 : 6.4) + 6;
       for (const t of SPOTS) {
         const [tx, ty] = at(t);
         if (!room.take(tx, ty, width, 15)) continue;
@@ -187,14 +189,9 @@ export class SvgDrawing implements Drawing {
   }
 }
 
-/** The area that the nodes lie in. */
-function extent({ nodes }: Scene): number {
-  let [left, right, top, bottom] = [0, 0, 0, 0];
-  nodes.forEach(({ at: { x, y } }, n) => {
-    [left, right] = n ? [Math.min(left, x), Math.max(right, x)] : [x, x];
-    [top, bottom] = n ? [Math.min(top, y), Math.max(bottom, y)] : [y, y];
-  });
-  // Two nodes lie in a line, which has no area but room enough.
+/** The area that the nodes lie in; two lie in a line, which has none but has room enough. */
+function extent(scene: Scene): number {
+  const { left, right, top, bottom } = boundsOf(scene);
   return Math.max(right - left, 100) * Math.max(bottom - top, 100);
 }
 

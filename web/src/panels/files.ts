@@ -43,7 +43,7 @@ export function filesPanel(app: App): Panel {
     "get", "Get",
     [
       { name: "ticket", label: "Get a ticket", hint: "kith1…", required: true, max: 8192 },
-      { name: "out", label: "Into (a path there; empty: the settings' directory)", hint: "/home/me", max: 4096 },
+      { name: "out", label: "Into (empty: where the daemon puts what it gets)", hint: "/home/me", max: 4096 },
       { name: "force", label: "Overwrite what is there", kind: "check" },
     ],
     async (data) => {

@@ -29,7 +29,7 @@ export function peersPanel(app: App, peers: Polled<{ peers: Peer[] }>): Panel {
       { name: "state", title: "State", by: (peer) => peer.state, fill: (cell, peer) => fillPill(cell, stateOf(app, peer)) },
       {
         name: "link", title: "Link", by: (peer) => peer.link + (peer.direction ?? ""),
-        fill: (cell, peer) => setText(cell, peer.link === "up" && peer.direction ? ARROWS[peer.direction] : peer.link),
+        fill: (cell, peer) => setText(cell, linkOf(app, peer)),
       },
       {
         name: "rtt", title: "RTT", class: "number", by: (peer) => peer.rtt_us ?? Infinity,
@@ -66,6 +66,12 @@ export function peersPanel(app: App, peers: Polled<{ peers: Peer[] }>): Panel {
       if (news || state === before) show();
     },
   };
+}
+
+/** Our own link, or how else it is reached. */
+function linkOf(app: App, peer: Peer): string {
+  if (peer.link === "up" && peer.direction) return ARROWS[peer.direction];
+  return peer.link === "down" && stateOf(app, peer) === "alive" ? "via others" : peer.link;
 }
 
 /** The stream is faster than the list. */

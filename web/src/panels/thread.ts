@@ -5,7 +5,7 @@ import type { App } from "../app";
 import { h, keyed, setAttr, setText } from "../dom";
 import { failureOf } from "../failure";
 import type { Letter, OutboxEvent, Received } from "../shapes";
-import { failed, said } from "../toast";
+import { failed, noted } from "../toast";
 import { nameOf, size, time, visible, visibleLines } from "../words";
 
 /** Letters of a conversation that are shown: the newest. */
@@ -147,7 +147,7 @@ export class Thread {
       if (this.#who !== letter.to) this.open(letter.to, []);
       this.#sent.set(letter.id, letter);
       this.#text.value = "";
-      for (const warning of letter.warnings ?? []) said(visible(warning, 300));
+      for (const warning of letter.warnings ?? []) noted(visible(warning, 300));
       setText(this.#title, this.#name());
       this.#show();
       this.changed();
@@ -168,6 +168,12 @@ export class Thread {
     return node || /^[0-9a-f]{64}$/.test(this.#who) ? nameOf(node, this.#who) : visible(this.#who);
   }
 
+  /** Why it is as it is, or through whom it went. */
+  #note({ why, hops }: Letter): string {
+    const { nodes } = this.app.store.state;
+    return why || (hops?.length ? `through ${hops.map((hop) => nameOf(nodes.get(hop), hop)).join(" and ")}` : "");
+  }
+
   #show(): void {
     const lines: Line[] = [];
     for (const [key, letter] of this.#received) {
@@ -177,7 +183,7 @@ export class Thread {
     }
     for (const [key, letter] of this.#sent) {
       const text = this.#written.get(key) ?? `A letter of ${letter.bytes} bytes, sealed: only its reader can read it.`;
-      lines.push({ key, mine: true, at: letter.created_ms, text, state: letter.state, note: letter.why });
+      lines.push({ key, mine: true, at: letter.created_ms, text, state: letter.state, note: this.#note(letter) });
     }
     lines.sort((a, b) => a.at - b.at);
     const before = this.#lines.childElementCount;
