@@ -13,9 +13,14 @@ const ARGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-ba
   // Whatever tries to leave this machine finds no names.
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"];
 
+export function chromiumPath() {
+  const path = [process.env.CHROMIUM, ...PATHS].find((path) => path && existsSync(path));
+  if (!path) throw new Error("there is no Chromium: install it (Debian: apt-get install chromium fonts-dejavu-core), or name one in CHROMIUM");
+  return path;
+}
+
 export async function launch() {
-  const executablePath = [process.env.KITH_CHROMIUM, ...PATHS].find((path) => path && existsSync(path));
-  if (!executablePath) throw new Error("no Chromium: install it (Debian: apt-get install chromium), or name one in KITH_CHROMIUM");
+  const executablePath = chromiumPath();
   const start = (chromiumSandbox) => chromium.launch({ executablePath, headless: true, args: ARGS, chromiumSandbox });
   // Chromium refuses its sandbox to root; where the kernel refuses it to others, it is run without.
   if (process.getuid?.() === 0) return await start(false);
@@ -28,12 +33,12 @@ export class Visit {
   complaints = [];
   requests = [];
 
-  static async open(browser, { origin, dark = false, width = 1280, height = 800, phone = false, context } = {}) {
+  static async open(browser, { origin, dark = false, width = 1280, height = 800, phone = false, proxy } = {}) {
     const visit = new Visit();
     visit.origin = origin;
-    visit.context = context ?? await browser.newContext({
+    visit.context = await browser.newContext({
       viewport: { width, height }, colorScheme: dark ? "dark" : "light", reducedMotion: "no-preference",
-      hasTouch: phone, isMobile: phone, deviceScaleFactor: phone ? 2 : 1,
+      hasTouch: phone, isMobile: phone, deviceScaleFactor: phone ? 2 : 1, ...(proxy && { proxy }),
     });
     visit.page = await visit.context.newPage();
     await visit.#watch();

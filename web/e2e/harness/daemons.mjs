@@ -10,6 +10,13 @@ import { until } from "./wait.mjs";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const NODE = process.env.KITH_NODE ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, "target"), "release/node");
+
+/** The program that is tried. */
+export function nodePath() {
+  if (!existsSync(NODE)) throw new Error(`there is no ${NODE}: build it (scripts/build.sh), or name one in KITH_NODE`);
+  return NODE;
+}
+
 export const FIVE = ["alice", "bob", "carol", "dave", "erin"];
 const READY_MS = 20_000;
 const ANSWER_MS = 30_000;
@@ -89,7 +96,6 @@ export class Daemon {
 
 export class Five {
   static async start({ labels = {}, settings = {}, of = {} } = {}) {
-    if (!existsSync(NODE)) throw new Error(`there is no ${NODE}: build it (scripts/build.sh), or name one in KITH_NODE`);
     const five = new Five();
     const { home } = five;
     process.once("exit", () => five.#remove());
