@@ -198,11 +198,13 @@ fn open_letters(
 
 /// Where downloads go when nobody says where to; nowhere without a setting or a state directory.
 fn downloads(settings: &Settings, state: Option<&StateDir>) -> Result<Option<PathBuf>, Trouble> {
-    let dir = match (settings.pieces.dir.as_os_str().is_empty(), state) {
-        (false, _) => settings.pieces.dir.clone(),
-        (true, Some(state)) => state.path().join("received"),
-        (true, None) => return Ok(None),
+    let set = &settings.pieces.dir;
+    let dir = match state {
+        _ if !set.as_os_str().is_empty() => set.clone(),
+        Some(state) => state.path().join("received"),
+        None => return Ok(None),
     };
+    // Both may be relative to where the daemon was started; a transfer is remembered beyond that.
     let absolute = std::path::absolute(dir);
     absolute
         .map(Some)

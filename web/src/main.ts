@@ -18,7 +18,7 @@ import { relaysPanel } from "./panels/relays";
 import { transfersPanel } from "./panels/transfers";
 import { Polled } from "./poll";
 import { searchBox } from "./search";
-import { enter, leave } from "./session";
+import { enter, keyInAddress, leave } from "./session";
 import type { Peer } from "./shapes";
 import { StatusLine } from "./status";
 import { Store } from "./store";
@@ -29,7 +29,7 @@ import { followTheme, switchTheme } from "./theme";
 import { announce, tellNews } from "./toast";
 import { pictureTools, topControls } from "./tools";
 
-function build(store: Store): void {
+function build(store: Store, left: AbortController): void {
   const picture = new Picture(byId("picture"), {
     choose: (id, byKey) => {
       app.choose(id);
@@ -70,7 +70,10 @@ function build(store: Store): void {
   const text = new TextTable(app);
   const repaint = (): void => picture.repaint();
   const theme = (): void => switchTheme(repaint);
-  const signOut = (): void => void leave().finally(shutLeft);
+  const signOut = (): void => void leave().finally(() => {
+    left.abort();
+    shutLeft();
+  });
   const controls = topControls({ search: searchBox(app), theme, help, leave: signOut });
   const status = new StatusLine(controls, () => store.state);
   pictureTools(picture, () => text.toggle());
@@ -111,10 +114,13 @@ async function begin(): Promise<void> {
   if (me === null) return shutOut();
   const store = new Store();
   whenOver(shutOver);
-  build(store);
+  const left = new AbortController();
+  build(store, left);
   store.push({ name: "self", data: { id: me } });
   store.flush();
-  await follow((event) => store.push(event));
+  await follow((event) => store.push(event), left.signal);
 }
 
+// A link opened where the page is already changes only what stands behind the #, which by itself loads nothing.
+addEventListener("hashchange", () => keyInAddress() && location.reload());
 void begin();

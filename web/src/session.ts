@@ -9,10 +9,16 @@ interface Opened {
   label: string;
 }
 
+/** The key of a link: what stands behind the # of the address, unless that is a place on the page. */
+export function keyInAddress(): string {
+  const text = location.hash.slice(1);
+  return text && !document.getElementById(text) ? text : "";
+}
+
 /** The id of the node this page belongs to, empty while the daemon cannot tell it; none if a person has to run
  *  `node open` first. */
 export async function enter(): Promise<string | null> {
-  const key = location.hash.slice(1);
+  const key = keyInAddress();
   if (key) {
     history.replaceState(null, "", location.pathname + location.search);
     try {

@@ -19,7 +19,7 @@ export class StatusLine {
   constructor(controls: Node, state: () => State) {
     this.#id.addEventListener("click", () => void copy(state().me, "The id"));
     byId("status").append(
-      h("span", { class: "brand" }, h("img", { src: "/kith.svg", alt: "", width: 22, height: 22 }), "kith"),
+      h("h1", { class: "brand" }, h("img", { src: "/kith.svg", alt: "", width: 22, height: 22 }), "kith"),
       h("span", { class: "who" }, this.#label, this.#id),
       this.#health,
       h("span", { class: "facts" }, this.#nodes, this.#links, this.#up),

@@ -50,13 +50,13 @@ export class Parser {
 
 const sleep = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
 
-/** Reads until the session is over. */
-export async function follow(push: (event: Event) => void): Promise<void> {
+/** Reads until the session is over, or a person leaves. */
+export async function follow(push: (event: Event) => void, left: AbortSignal): Promise<void> {
   let wait = WAIT_FIRST_MS;
   for (;;) {
     const begun = Date.now();
-    const why = await once(push);
-    if (why === null) return;
+    const why = await once(push, left);
+    if (why === null || left.aborted) return;
     push({ name: "lost", data: { why } });
     if (Date.now() - begun > WAIT_MOST_MS) wait = WAIT_FIRST_MS;
     await sleep(wait * (0.75 + Math.random() / 2));
@@ -65,7 +65,7 @@ export async function follow(push: (event: Event) => void): Promise<void> {
 }
 
 /** Reads one stream to its end: why it ended, nothing when the session is over. */
-async function once(push: (event: Event) => void): Promise<string | null> {
+async function once(push: (event: Event) => void, left: AbortSignal): Promise<string | null> {
   const stop = new AbortController();
   let watchdog = 0;
   const heard = (): void => {
@@ -75,7 +75,7 @@ async function once(push: (event: Event) => void): Promise<string | null> {
   try {
     heard();
     const answer = await send("events", {
-      signal: stop.signal,
+      signal: AbortSignal.any([stop.signal, left]),
       headers: { Accept: "text/event-stream" },
     });
     if (answer.status === 401) return null;

@@ -9,7 +9,7 @@ import { time, visible } from "../words";
 const LEVELS = ["error", "warn", "info", "debug", "trace"];
 
 export function logPanel(app: App): Panel {
-  const lines = h("ol", { class: "log", role: "log", "aria-live": "off", tabindex: 0, "aria-label": "Log" });
+  const lines = h("ol", { class: "log", tabindex: 0, "aria-label": "Log" });
   const level = h("select", { name: "level", "aria-label": "Least level" }, ...LEVELS.map((one) => h("option", { value: one }, one)));
   level.value = "info";
   const words = h("input", { type: "search", name: "log-filter", placeholder: "Filter the log", "aria-label": "Filter the log" });
