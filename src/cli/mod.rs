@@ -8,6 +8,7 @@
 pub mod args;
 mod client;
 mod daemon;
+mod doctor;
 mod files;
 mod interrupt;
 mod letters;
@@ -55,6 +56,7 @@ fn perform(flags: &Flags, verb: &Verb, effective: Effective) -> Result<(), Troub
             offline::config(flags, effective, *json, *origin, look)
         }
         Verb::Init { dir } => offline::init(flags, dir),
+        Verb::Doctor(args) => doctor::doctor(flags, args, look),
         Verb::Share { paths, follow } => files::share(flags, paths, follow),
         Verb::Get { ticket, out, force, follow } => {
             files::get(flags, ticket, out.as_deref(), *force, follow)

@@ -54,7 +54,8 @@ pub fn steer(client: &Client, verb: &Verb) -> Result<(), Trouble> {
         | Verb::Relays { .. }
         | Verb::Check
         | Verb::Config { .. }
-        | Verb::Init { .. } => return Ok(()),
+        | Verb::Init { .. }
+        | Verb::Doctor(_) => return Ok(()),
     };
     print(&format!("{done}\n"))
 }
