@@ -361,6 +361,8 @@ pub enum Verb {
     },
     /// Print the manual page: man -l - shows it
     Man,
+    /// Look at this node and its machine from all sides: what is wrong, and what to do
+    Doctor(DoctorArgs),
     /// Say something to everyone
     Shout {
         /// What; at most 16 KiB
@@ -391,6 +393,20 @@ pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cla
     Cli::from_arg_matches(&said).map_err(|error| error.format(&mut command()))
 }
 
+/// What `doctor` is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write a file for a bug report: no key, token, secret or letter in it
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// Leave the names of files in the bundle
+    #[arg(long, requires = "bundle")]
+    pub with_names: bool,
+}
+
 /// A profile's name is also a file's and a directory's.
 fn profile(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -402,8 +418,10 @@ fn profile(text: &str) -> Result<String, String> {
 
 /// Refuses flags for running beside a verb that runs nothing: they would be without effect.
 pub(super) fn fits(cli: &Cli) -> Result<(), Trouble> {
-    let reads_settings =
-        matches!(cli.verb, None | Some(Verb::Check) | Some(Verb::Config { running: false, .. }));
+    let reads_settings = matches!(
+        cli.verb,
+        None | Some(Verb::Check | Verb::Doctor(_) | Verb::Config { running: false, .. })
+    );
     if reads_settings || cli.flags.running == Running::default() {
         return Ok(());
     }

@@ -1,11 +1,12 @@
 //! Asking the control API.
 
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use ureq::http::Response;
 use ureq::{Agent, Body, Error};
 
@@ -17,6 +18,8 @@ use crate::api::failure::ErrorBody;
 const ASK_TIMEOUT: Duration = Duration::from_secs(6);
 /// Longest answer, bytes; a graph of ten thousand nodes is a tenth of it.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
+/// Most bytes read of what the event stream begins with.
+const EVENTS_BYTES_MAX: u64 = 4 << 20;
 /// Longest time a daemon takes to stop, and a little more.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -62,6 +65,28 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, Trouble> {
         parse(&self.post_text(path, body)?)
+    }
+
+    /// What the event stream begins with: up to the event `whole`, for at most `wait`. Less, or nothing, where
+    /// that fails.
+    pub fn first_events(&self, wait: Duration) -> Vec<(String, Value)> {
+        let request = self.agent.get(self.url("events")).header("authorization", self.bearer());
+        let answer = request.config().timeout_global(Some(wait)).build().call();
+        let Ok(answer) = answer else { return Vec::new() };
+        let body = answer.into_body().into_with_config().limit(EVENTS_BYTES_MAX).reader();
+        let (mut events, mut event) = (Vec::new(), String::new());
+        for line in BufReader::new(body).lines().map_while(Result::ok) {
+            match (line.strip_prefix("event: "), line.strip_prefix("data: ")) {
+                (Some("whole"), _) => break,
+                (Some(name), _) => event = name.to_owned(),
+                (_, Some(data)) => {
+                    events
+                        .extend(serde_json::from_str(data).ok().map(|data| (event.clone(), data)));
+                }
+                _ => {}
+            }
+        }
+        events
     }
 
     /// Waits until the daemon is gone.

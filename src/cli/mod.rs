@@ -9,6 +9,7 @@ pub mod args;
 mod called;
 mod client;
 mod daemon;
+mod doctor;
 mod files;
 mod interrupt;
 mod letters;
@@ -58,6 +59,7 @@ fn perform(flags: &Flags, verb: &Verb, effective: Effective) -> Result<(), Troub
         Verb::Init { dir } => offline::init(flags, dir),
         Verb::Completions { shell } => manual::completions(*shell),
         Verb::Man => manual::man(),
+        Verb::Doctor(args) => doctor::doctor(flags, args, look),
         Verb::Share { paths, follow } => files::share(flags, paths, follow),
         Verb::Get { ticket, out, force, follow } => {
             files::get(flags, ticket, out.as_deref(), *force, follow)

@@ -57,7 +57,8 @@ pub fn steer(client: &Client, verb: &Verb) -> Result<(), Trouble> {
         | Verb::Config { .. }
         | Verb::Init { .. }
         | Verb::Completions { .. }
-        | Verb::Man => return Ok(()),
+        | Verb::Man
+        | Verb::Doctor(_) => return Ok(()),
     };
     print(&format!("{done}\n"))
 }

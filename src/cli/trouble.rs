@@ -106,6 +106,18 @@ impl Trouble {
         Trouble::new(Exit::Failed, "cannot show the letters", why, remedy)
     }
 
+    /// Ends the process so, and says nothing: everything was said already.
+    pub fn silent(exit: Exit) -> Trouble {
+        Trouble::new(exit, "", String::new(), "")
+    }
+
+    /// Why not and what to do, for whoever tells it in another way.
+    pub fn words(&self) -> (Exit, String, String) {
+        let why = self.why.iter().filter(|why| !why.is_empty()).cloned().collect::<Vec<_>>();
+        let why = if why.is_empty() { self.what.clone() } else { why.join("; ") };
+        (self.exit, why, self.remedy.clone())
+    }
+
     /// Told as one line of JSON instead, if `json`.
     pub fn in_json(self, json: bool) -> Trouble {
         Trouble { json, ..self }

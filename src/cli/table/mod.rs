@@ -166,7 +166,7 @@ fn health(status: &Status, look: Look) -> String {
 }
 
 /// A word in a colour, outside of tables.
-fn painted(word: &str, colour: &str, look: Look) -> String {
+pub fn painted(word: &str, colour: &str, look: Look) -> String {
     if look.colour { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.into() }
 }
 
