@@ -1,14 +1,17 @@
 //! Asking the control API.
 
-use std::io::{BufRead, BufReader, ErrorKind};
+mod stream;
+
+use std::io::{BufReader, ErrorKind};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use ureq::http::Response;
-use ureq::{Agent, Body, Error};
+use ureq::{Agent, Body, BodyReader, Error};
+
+pub use stream::{Event, Events};
 
 use super::daemon::{Daemon, no_daemon};
 use super::trouble::{Exit, Trouble};
@@ -16,10 +19,10 @@ use crate::api::failure::ErrorBody;
 
 /// Longest time for one question; a little more than the daemon gives itself.
 const ASK_TIMEOUT: Duration = Duration::from_secs(6);
+/// Longest silence of a stream of events; the daemon says every ten seconds that it is still there.
+const SILENCE_MAX: Duration = Duration::from_secs(25);
 /// Longest answer, bytes; a graph of ten thousand nodes is a tenth of it.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
-/// Most bytes read of what the event stream begins with.
-const EVENTS_BYTES_MAX: u64 = 4 << 20;
 /// Longest time a daemon takes to stop, and a little more.
 const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -67,26 +70,21 @@ impl Client {
         parse(&self.post_text(path, body)?)
     }
 
-    /// What the event stream begins with: up to the event `whole`, for at most `wait`. Less, or nothing, where
-    /// that fails.
-    pub fn first_events(&self, wait: Duration) -> Vec<(String, Value)> {
+    /// What happens, from now on, as `GET events` tells it.
+    pub fn events(&self) -> Result<Events<BufReader<BodyReader<'static>>>, Trouble> {
         let request = self.agent.get(self.url("events")).header("authorization", self.bearer());
-        let answer = request.config().timeout_global(Some(wait)).build().call();
-        let Ok(answer) = answer else { return Vec::new() };
-        let body = answer.into_body().into_with_config().limit(EVENTS_BYTES_MAX).reader();
-        let (mut events, mut event) = (Vec::new(), String::new());
-        for line in BufReader::new(body).lines().map_while(Result::ok) {
-            match (line.strip_prefix("event: "), line.strip_prefix("data: ")) {
-                (Some("whole"), _) => break,
-                (Some(name), _) => event = name.to_owned(),
-                (_, Some(data)) => {
-                    events
-                        .extend(serde_json::from_str(data).ok().map(|data| (event.clone(), data)));
-                }
-                _ => {}
-            }
-        }
-        events
+        let request =
+            request.config().timeout_global(None).timeout_recv_response(Some(ASK_TIMEOUT));
+        let answer = request.timeout_per_read(Some(SILENCE_MAX)).build().call();
+        let (_, body) = self.good(answer)?.into_parts();
+        Ok(Events::new(BufReader::new(body.into_reader())))
+    }
+
+    /// The events that the stream begins with, up to `whole`, for at most `wait`. Less, or nothing, where that fails.
+    pub fn first_events(&self, wait: Duration) -> Vec<Event> {
+        let begun = Instant::now();
+        let events = self.events().into_iter().flatten().map_while(Result::ok);
+        events.take_while(|e| e.name != "whole" && begun.elapsed() < wait).collect()
     }
 
     /// Waits until the daemon is gone.
@@ -112,12 +110,21 @@ impl Client {
     }
 
     fn finish(&self, answer: Result<Response<Body>, Error>) -> Result<String, Trouble> {
-        let mut response = answer.map_err(|error| self.silent(&error))?;
+        self.body(self.good(answer)?)
+    }
+
+    fn body(&self, mut response: Response<Body>) -> Result<String, Trouble> {
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
-        let body = body.map_err(|error| self.silent(&error))?;
+        body.map_err(|error| self.silent(&error))
+    }
+
+    /// An answer whose body is what was asked for.
+    fn good(&self, answer: Result<Response<Body>, Error>) -> Result<Response<Body>, Trouble> {
+        let response = answer.map_err(|error| self.silent(&error))?;
         if response.status().is_success() {
-            return Ok(body);
+            return Ok(response);
         }
+        let body = self.body(response)?;
         match serde_json::from_str::<ErrorBody>(&body) {
             Ok(told) => Err(Trouble::told(told.error)),
             Err(_) => Err(no_daemon(
@@ -168,4 +175,4 @@ pub fn segment(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

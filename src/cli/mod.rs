@@ -20,6 +20,7 @@ mod progress;
 mod read;
 mod steer;
 mod table;
+mod top;
 mod trouble;
 mod watch;
 
@@ -52,7 +53,7 @@ pub fn run(flags: &Flags, verb: &Verb, effective: Effective) -> Exit {
 fn perform(flags: &Flags, verb: &Verb, effective: Effective) -> Result<(), Trouble> {
     let look = look::Look::of_stdout();
     match verb {
-        Verb::Check => offline::check(flags, effective),
+        Verb::Check { json } => offline::check(flags, effective, *json),
         Verb::Config { json, origin, running: false } => {
             offline::config(flags, effective, *json, *origin, look)
         }
@@ -64,6 +65,7 @@ fn perform(flags: &Flags, verb: &Verb, effective: Effective) -> Result<(), Troub
         Verb::Get { ticket, out, force, follow } => {
             files::get(flags, ticket, out.as_deref(), *force, follow)
         }
+        Verb::Top => top::run(flags, look),
         Verb::Push(args) => letters::push(flags, args),
         Verb::Pull(args) => letters::pull(flags, args),
         verb => {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use comfy_table::Cell;
+use serde::Serialize;
 
 use super::args::Flags;
 use super::called::called;
@@ -13,18 +14,40 @@ use super::read::pretty;
 use super::table::{lines, plain};
 use super::trouble::{Exit, Trouble};
 use crate::actors::messages::SettingRow;
-use crate::api::asks::Config;
+use crate::api::asks::{Checked, Config, Wrong};
 use crate::api::shapes::Shaped;
+use crate::settings::Problems;
 use crate::text::escape_to;
 
 /// Reads the settings a command line leads to, all of them with their origin and secrets redacted; or
-/// everything that is wrong with them, one line each.
-pub type Effective = fn(&Flags) -> Result<Vec<SettingRow>, Vec<String>>;
+/// everything that is wrong with them.
+pub type Effective = fn(&Flags) -> Result<Vec<SettingRow>, Problems>;
 
 /// `node check`: says that the settings are good, or all that is wrong with them.
-pub fn check(flags: &Flags, effective: Effective) -> Result<(), Trouble> {
-    let rows = effective(flags).map_err(Trouble::settings)?;
+pub fn check(flags: &Flags, effective: Effective, json: bool) -> Result<(), Trouble> {
+    let read = effective(flags);
+    if json {
+        let checked = match &read {
+            Ok(rows) => Checked { good: true, settings: Some(rows.len()), problems: Vec::new() },
+            Err(Problems(all)) => Checked {
+                good: false,
+                settings: None,
+                problems: all.iter().map(Wrong::from).collect(),
+            },
+        };
+        print(&as_json(checked)?)?;
+        // It has been told already; what is left is how the process ends.
+        return read.map(drop).map_err(|_| Trouble::usage("", "", ""));
+    }
+    let rows = read.map_err(|problems| Trouble::settings(&problems))?;
     print(&format!("{} settings, all good\n", rows.len()))
+}
+
+fn as_json(shape: impl Serialize) -> Result<String, Trouble> {
+    let value = serde_json::to_value(Shaped::new(shape)).map_err(|error| {
+        Trouble::new(Exit::Internal, "cannot write JSON", error.to_string(), "")
+    })?;
+    Ok(pretty(&value))
 }
 
 /// `node config`: the settings this command line leads to.
@@ -35,15 +58,12 @@ pub fn config(
     origin: bool,
     look: Look,
 ) -> Result<(), Trouble> {
-    let config = Config::of(effective(flags).map_err(Trouble::settings)?, origin);
+    let rows = effective(flags).map_err(|problems| Trouble::settings(&problems))?;
+    let config = Config::of(rows, origin);
     if !json {
         return print(&table(&config, look));
     }
-    let value = serde_json::to_value(Shaped::new(config));
-    let value = value.map_err(|error| {
-        Trouble::new(Exit::Internal, "cannot write JSON", error.to_string(), "")
-    })?;
-    print(&pretty(&value))
+    print(&as_json(config)?)
 }
 
 /// Settings as a table: key, value, and where it comes from if that was asked.
@@ -125,6 +145,7 @@ fn cannot(why: &str, remedy: &str) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Problem;
 
     #[test]
     fn a_new_profile_can_be_read_and_is_never_overwritten() {
@@ -147,10 +168,17 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_told() {
-        let wrong: Effective = |_| Err(vec!["a is wrong".into(), "b is wrong".into()]);
-        let trouble = check(&Flags::default(), wrong).err().unwrap();
-        assert_eq!(trouble.report(), Exit::Usage);
-        assert!(format!("{trouble:?}").contains("b is wrong"));
+        let problem = |text: &str| Problem::NotAssignment { text: text.into() };
+        let wrong: Effective = |_| {
+            let problem = |text: &str| Problem::NotAssignment { text: text.into() };
+            Err(Problems(vec![problem("a"), problem("b")]))
+        };
+        let trouble = check(&Flags::default(), wrong, false).err().unwrap();
+        assert_eq!(trouble, Trouble::settings(&Problems(vec![problem("a"), problem("b")])));
+        assert!(format!("{trouble:?}").contains("-s b: expected key=value"));
+        // As JSON they are what was asked for, and nothing is told beside them.
+        let told = check(&Flags::default(), wrong, true).err().unwrap();
+        assert_eq!((told.exit(), told.in_short().as_str()), (Exit::Usage, ""));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::super::args::Flags;
-use super::super::client::Client;
+use super::super::client::{Client, Event};
 use super::super::trouble::{Exit, Trouble};
 use super::facts::Facts;
 use super::gather::{content, rows_of};
@@ -209,8 +209,9 @@ fn system(facts: &Facts) -> Value {
 /// taken.
 fn log(client: &Client) -> Value {
     let said = |text: &str| text.starts_with("shout from ") || text.starts_with("ping from ");
-    let line = |(event, data): (String, Value)| {
-        let text = data["text"].as_str().filter(|text| event == "log" && !said(text))?;
+    let line = |event: Event| {
+        let data: Value = serde_json::from_str(&event.data).ok().filter(|_| event.name == "log")?;
+        let text = data["text"].as_str().filter(|text| !said(text))?;
         Some(
             json!({"at_ms": data["at_ms"], "level": data["level"], "target": data["target"], "text": text}),
         )
