@@ -45,7 +45,7 @@ step() { # NAME COMMAND...
 
 lint_scripts() {
     command -v shellcheck >/dev/null || { say 'shellcheck is not installed, skipped' && return; }
-    shellcheck -x scripts/*.sh .ci/run
+    shellcheck -x scripts/*.sh .ci/run dist/debian/p*
 }
 
 step 'what tests need' install_needs

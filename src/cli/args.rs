@@ -354,6 +354,9 @@ pub enum Verb {
     Init {
         /// The directory to give to -c later
         dir: PathBuf,
+        /// Where the node is to keep its state, for a service [default: profiles/NAME, where it is started]
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
     },
     /// Print what a shell needs to complete these verbs and flags
     Completions {

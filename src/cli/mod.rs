@@ -57,7 +57,7 @@ fn perform(flags: &Flags, verb: &Verb, effective: Effective) -> Result<(), Troub
         Verb::Config { json, origin, running: false } => {
             offline::config(flags, effective, *json, *origin, look)
         }
-        Verb::Init { dir } => offline::init(flags, dir),
+        Verb::Init { dir, state } => offline::init(flags, dir, state.as_deref()),
         Verb::Completions { shell } => manual::completions(*shell),
         Verb::Man => manual::man(),
         Verb::Doctor(args) => doctor::doctor(flags, args, look),

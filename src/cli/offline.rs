@@ -81,21 +81,27 @@ pub fn table(config: &Config, look: Look) -> String {
     lines(&table)
 }
 
-/// `node init DIR`: a profile to begin with. Overwrites nothing.
-pub fn init(flags: &Flags, dir: &Path) -> Result<(), Trouble> {
+/// `node init DIR`: a profile to begin with, that keeps its state in `state` if that is given. Overwrites
+/// nothing.
+pub fn init(flags: &Flags, dir: &Path, state: Option<&Path>) -> Result<(), Trouble> {
     let profile = flags.profile.as_deref().unwrap_or("home");
     let settings = dir.join("network").join(format!("{profile}.toml"));
     let peers = dir.join("peers").join(format!("{profile}.json"));
-    let name = peers.to_str().ok_or_else(|| {
-        Trouble::usage("cannot write the profile", "the path is not UTF-8", "choose another")
-    })?;
+    let utf8 = |path: &Path| {
+        let path = path.to_str().map(ToOwned::to_owned);
+        path.ok_or_else(|| {
+            Trouble::usage("cannot write the profile", "the path is not UTF-8", "choose another")
+        })
+    };
+    let name = utf8(&peers)?;
+    let state = state.map(utf8).transpose()?;
     for file in [&settings, &peers] {
         if file.exists() {
             let why = format!("{} exists", file.display());
             return Err(cannot(&why, "choose another directory, or another profile with -p"));
         }
     }
-    write_new(&settings, &starter(profile, name))?;
+    write_new(&settings, &starter(profile, &name, state.as_deref()))?;
     write_new(&peers, "[]\n")?;
     print(&format!(
         "wrote {}\nwrote {}\nstart it with: {} -c {} -p {profile}\n",
@@ -107,9 +113,12 @@ pub fn init(flags: &Flags, dir: &Path) -> Result<(), Trouble> {
 }
 
 /// The content of a new profile.
-fn starter(profile: &str, peers: &str) -> String {
+fn starter(profile: &str, peers: &str, state: Option<&str>) -> String {
     // A JSON string of printable text is a TOML string too, whatever the directory is called.
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let state = state.map_or_else(String::new, |dir| {
+        format!("\n[state]\n# Its key, whom it knows, its letters.\ndir = {}\n", quoted(dir))
+    });
     format!(
         "# Settings of this node. What is not set here is as in default.toml;\n\
          # {} config --origin prints all settings in force and where each comes from.\n\
@@ -123,7 +132,8 @@ fn starter(profile: &str, peers: &str) -> String {
          \n\
          [network.controller.target]\n\
          # Nodes to join first: a JSON array of addresses, [\"192.0.2.7:8090\", \"[::1]:8095\"].\n\
-         path = {}\n",
+         path = {}\n\
+         {state}",
         called(),
         quoted(profile),
         quoted(peers)
@@ -152,7 +162,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("con \"fig\"");
         let flags = Flags { profile: Some("alice".into()), ..Flags::default() };
-        assert_eq!(init(&flags, &config), Ok(()));
+        assert_eq!(init(&flags, &config, None), Ok(()));
         let text = fs::read_to_string(config.join("network/alice.toml")).unwrap();
         let read: toml::Table = text.parse().unwrap();
         assert_eq!(read["label"].as_str(), Some("alice"));
@@ -161,9 +171,14 @@ mod tests {
 
         fs::write(config.join("network/alice.toml"), "mine").unwrap();
         fs::remove_file(config.join("peers/alice.json")).unwrap();
-        assert!(init(&flags, &config).is_err());
+        assert!(init(&flags, &config, None).is_err());
         assert_eq!(fs::read_to_string(config.join("network/alice.toml")).unwrap(), "mine");
         assert!(!config.join("peers/alice.json").exists(), "nothing half done");
+
+        assert_eq!(init(&flags, &dir.path().join("b"), Some(Path::new("/srv/a \"b\""))), Ok(()));
+        let text = fs::read_to_string(dir.path().join("b/network/alice.toml")).unwrap();
+        let read: toml::Table = text.parse().unwrap();
+        assert_eq!(read["state"]["dir"].as_str(), Some("/srv/a \"b\""));
     }
 
     #[test]
