@@ -4,8 +4,6 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-NODE_JS_LEAST=20.19
-
 usage() {
     cat <<'END'
 usage: scripts/build.sh [--page]
@@ -26,18 +24,6 @@ for flag in "$@"; do
     esac
 done
 
-# Says what is missing to build the page. (The JavaScript runtime is called node, as our own program is.)
-missing() {
-    local tool version
-    for tool in node npm; do
-        command -v "$tool" >/dev/null || { say "$tool is missing" && return; }
-    done
-    version=$(node --version 2>/dev/null) || version=''
-    [[ $version == v[0-9]* ]] || { say "'node' is $(command -v node) here, not Node.js" && return; }
-    [[ $(printf '%s\n' "$NODE_JS_LEAST" "${version#v}" | sort -V | head -n 1) == "$NODE_JS_LEAST" ]] ||
-        say "Node.js ${version#v} is too old"
-}
-
 page_is_current() {
     local built=$ROOT/web/dist/index.html newer
     [[ -e $built ]] || return 1
@@ -48,14 +34,11 @@ page_is_current() {
 
 build_page() {
     cd "$ROOT/web"
-    # npm writes this file last, so that it is newer than the lock file only if all was installed.
-    if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
-        npm ci --no-audit --no-fund --loglevel=error
-    fi
+    page_packages
     npm run --silent build
 }
 
-lack=$(missing)
+lack=$(node_js_lack)
 if [[ -z $lack ]]; then
     page_is_current || (build_page)
 else

@@ -26,6 +26,29 @@ build() {
     "$ROOT/scripts/build.sh"
 }
 
+NODE_JS_LEAST=20.19
+
+# $1 is version $2 or newer.
+at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
+
+# Says what is missing to build the page. (The JavaScript runtime is called node, as our own program is.)
+node_js_lack() {
+    local tool version
+    for tool in node npm; do
+        command -v "$tool" >/dev/null || { say "$tool is missing" && return; }
+    done
+    version=$(node --version 2>/dev/null) || version=''
+    [[ $version == v[0-9]* ]] || { say "'node' is $(command -v node) here, not Node.js" && return; }
+    at_least "${version#v}" "$NODE_JS_LEAST" || say "Node.js ${version#v} is too old"
+}
+
+# What the page is built and tested with, into web/node_modules; to be called in web/.
+page_packages() {
+    # npm writes this file last, so that it is newer than the lock file only if all was installed.
+    [[ node_modules/.package-lock.json -nt package-lock.json ]] ||
+        npm ci --no-audit --no-fund --loglevel=error
+}
+
 # Prefix that makes a child end with the script, even when the script is killed with -9.
 # Only Linux has it; elsewhere the EXIT trap must do.
 TETHER=()

@@ -9,19 +9,36 @@ cd "$ROOT"
 NEEDS=(cc:gcc openssl:openssl ip:iproute2 nft:nftables iptables:iptables curl:curl jq:jq ps:procps
     setpriv:util-linux)
 
+has_browser() {
+    local name
+    [[ -n ${CHROMIUM:-} ]] && return
+    for name in chromium chromium-browser google-chrome; do [[ -x /usr/bin/$name ]] && return; done
+    return 1
+}
+
 install_needs() {
-    local need missing=()
+    local need missing=() lack version how='' as_root=''
+    ((EUID == 0)) && command -v apt-get >/dev/null && as_root=1
     for need in "${NEEDS[@]}"; do
         command -v "${need%%:*}" >/dev/null || missing+=("${need##*:}")
     done
-    ((${#missing[@]})) || return 0
-    if ((EUID == 0)) && command -v apt-get >/dev/null; then
-        say "installing ${missing[*]}"
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-    else
-        die "missing: ${missing[*]}. As root on Debian: apt-get install ${missing[*]}"
+    # Without a font Chromium draws no text.
+    has_browser || missing+=(chromium fonts-dejavu-core)
+    lack=$(node_js_lack)
+    [[ -n $as_root && (${#missing[@]} -gt 0 || -n $lack) ]] && apt-get update -qq
+    if [[ -n $lack ]]; then
+        how="$lack: install Node.js $NODE_JS_LEAST or newer with npm (https://nodejs.org)"
+        # Debian's packages help only where there is none yet, and only if they are new enough.
+        [[ -n $as_root && $lack == *' is missing' ]] || die "$how"
+        version=$(apt-cache policy nodejs | awk '$1 == "Candidate:" { print $2 }')
+        at_least "${version%%[+~-]*}" "$NODE_JS_LEAST" || die "$how; Debian's here is ${version:-none}"
+        missing+=(nodejs npm)
     fi
+    ((${#missing[@]})) || return 0
+    [[ -n $as_root ]] || die "missing: ${missing[*]}. As root on Debian: apt-get install ${missing[*]}"
+    say "installing ${missing[*]}"
+    DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 results=()
@@ -48,6 +65,16 @@ lint_scripts() {
     shellcheck -x scripts/*.sh .ci/run dist/debian/p*
 }
 
+# Of a function that is a step only the last command counts, so all are chained.
+page() (
+    cd "$ROOT/web" && page_packages &&
+        npm run --silent check && npm test --silent && npm run --silent build
+)
+
+browser() (
+    cd "$ROOT/web" && KITH_NODE=$NODE npm run --silent e2e
+)
+
 step 'what tests need' install_needs
 for component in fmt clippy; do
     cargo "$component" --version >/dev/null 2>&1 || step "rustup $component" \
@@ -58,6 +85,8 @@ step 'cargo fmt' cargo fmt --check
 step 'cargo clippy' cargo clippy --quiet --locked --all-targets -- -D warnings
 step 'cargo doc' env RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --no-deps --document-private-items
 step 'cargo test' cargo test --quiet --locked
+step 'page' page
 step 'build' cargo build --quiet --locked --release
+step 'browser' browser
 step 'five nodes' scripts/start.sh --fresh --for 5
 summary
