@@ -116,19 +116,34 @@ impl Sessions {
         self.inner().sessions.retain(|s| !bool::from(fits(&s.cookie, cookie)));
     }
 
+    /// Whether the session of a cookie has not ended; it lives on from now.
+    pub fn is_open(&self, cookie: &str, now: Instant) -> bool {
+        let mut inner = self.inner();
+        let session = inner.sessions.iter_mut().find(|s| fits(&s.cookie, cookie).into());
+        session.is_some_and(|session| {
+            session.used = now;
+            true
+        })
+    }
+
     /// Whether a request shows both halves of a session; `port` is ours.
     pub fn admits(&self, request: &HttpRequest, port: u16) -> bool {
-        let cookie = request.cookie(&cookie_name(port));
+        let cookie = cookie_of(request, port);
         let (Some(cookie), Some(page)) = (cookie, only(request.headers(), PAGE_HEADER)) else {
             return false;
         };
-        self.knows(cookie.value(), page, Instant::now())
+        self.knows(&cookie, page, Instant::now())
     }
 }
 
 /// Several daemons on one machine are told apart by their ports.
 fn cookie_name(port: u16) -> String {
     format!("kith-{port}")
+}
+
+/// The cookie half of a session that a request shows.
+pub fn cookie_of(request: &HttpRequest, port: u16) -> Option<String> {
+    request.cookie(&cookie_name(port)).map(|cookie| cookie.value().to_owned())
 }
 
 /// The routes under `/api/v1`.
@@ -173,8 +188,8 @@ async fn begin(
 }
 
 async fn end(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
-    if let Some(cookie) = request.cookie(&cookie_name(context.addr.port())) {
-        context.sessions.end(cookie.value());
+    if let Some(cookie) = cookie_of(&request, context.addr.port()) {
+        context.sessions.end(&cookie);
     }
     HttpResponse::NoContent().finish()
 }
@@ -209,6 +224,7 @@ mod tests {
         assert!(!sessions.knows(&one.0, &other.1, now) && !sessions.knows(&one.0, "", now));
         sessions.end(&one.0);
         assert!(!sessions.knows(&one.0, &one.1, now) && sessions.knows(&other.0, &other.1, now));
+        assert!(!sessions.is_open(&one.0, now) && sessions.is_open(&other.0, now));
         assert!(!sessions.knows(&other.0, &other.1, now + SESSION_LIFE));
     }
 
