@@ -45,6 +45,13 @@ impl Default for Places {
     }
 }
 
+impl Places {
+    /// How many streams are open.
+    pub(super) fn taken(&self) -> usize {
+        STREAMS_MAX.saturating_sub(self.0.available_permits())
+    }
+}
+
 /// The route under `/api/v1`.
 pub(super) fn api(config: &mut web::ServiceConfig) {
     config.service(only("/events", web::get().to(events)));

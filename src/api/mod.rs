@@ -12,6 +12,7 @@ pub mod export;
 pub mod failure;
 mod guard;
 pub mod letters;
+mod metrics;
 pub mod path;
 pub mod pieces;
 mod read;

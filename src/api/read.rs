@@ -58,11 +58,12 @@ pub(super) fn extractors(config: &mut web::ServiceConfig) {
     config.app_data(body).app_data(query).app_data(path);
 }
 
-/// The two open routes.
+/// The two open routes, and the metrics.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(only("/healthz", web::get().to(healthz)))
-        .service(only("/readyz", web::get().to(readyz)));
+        .service(only("/readyz", web::get().to(readyz)))
+        .service(only("/metrics", web::get().to(super::metrics::metrics)));
 }
 
 /// The routes under `/api/v1`.

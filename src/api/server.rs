@@ -13,11 +13,13 @@ use tokio::sync::watch;
 
 use super::events::Places;
 use super::guard::{Drain, Hosts, REQUEST_TIMEOUT, Token, guard};
+use super::metrics::requests::{Requests, count};
 use super::{events, letters, pieces, read, steer};
 use crate::actors::messages::{MailView, PiecesView};
 use crate::actors::services::Services;
 use crate::mesh::NodeId;
 use crate::mesh::view::View;
+use crate::net::tally::Tally;
 
 /// Most connections at once.
 const CONNECTIONS_MAX: usize = 128;
@@ -41,6 +43,8 @@ pub struct Facts {
     pub started: Instant,
     /// The secret of the API.
     pub token: Token,
+    /// What is counted on links and in turns.
+    pub tally: Arc<Tally>,
 }
 
 /// What every request is answered from.
@@ -53,6 +57,7 @@ pub struct Context {
     pub(super) places: Places,
     pub(super) hosts: Hosts,
     pub(super) drain: Drain,
+    pub(super) requests: Requests,
 }
 
 impl Context {
@@ -112,7 +117,17 @@ pub fn serve(
     let addr = listener.local_addr().map_err(cannot)?;
     let hosts = Hosts::of(addr);
     let places = Places::default();
-    let context = Context { services, facts, view, pieces, mail, places, hosts, drain };
+    let context = Context {
+        services,
+        facts,
+        view,
+        pieces,
+        mail,
+        places,
+        hosts,
+        drain,
+        requests: Requests::default(),
+    };
     let context = web::Data::new(context);
     let server = HttpServer::new(move || app(context.clone()))
         .workers(1)
@@ -156,4 +171,5 @@ pub(super) fn app(
         )
         .default_service(web::to(read::no_such_route))
         .wrap(from_fn(guard))
+        .wrap(from_fn(count))
 }

@@ -4,10 +4,12 @@
 //! graph and no settings: who may link is decided elsewhere, from the id this room proves.
 
 pub mod buffers;
+mod counted;
 pub mod lanes;
 pub mod proof;
 mod reader;
 pub mod session;
 pub mod stream;
+pub mod tally;
 pub mod tls;
 pub mod wanted;
