@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::failure::{Code, Failure};
 use super::guard::Drain;
-use super::read::only;
+use super::routes::routes;
 use super::server::Context;
 use super::shapes::{
     self, CameEvent, Gone, HexFile, HexId, HexLetter, Missed, OutboxEvent, Shaped,
@@ -52,11 +52,18 @@ impl Places {
     }
 }
 
-/// The route under `/api/v1`.
-pub(super) fn api(config: &mut web::ServiceConfig) {
-    config.service(only("/events", web::get().to(events)));
-}
+routes![events];
 
+/// What changes, as it happens: server-sent events
+///
+/// The stream begins with every row there is, then tells each that is new or shown otherwise: `transfer`
+/// (Transfer), `piece` (File), and `gone` (Gone) of those that are shown no more. `letter` (CameEvent) and `outbox`
+/// (OutboxEvent) tell what happens to letters from then on, `missed` (Missed) that some of that news was lost. All
+/// data are JSON objects with `schema` 1. A comment comes every 10 s when there is nothing to say.
+#[utoipa::path(get, path = "/api/v1/events", tag = "see", responses(
+    (status = 200, description = "it goes on until either end closes it", content_type = "text/event-stream",
+        body = String),
+))]
 async fn events(context: web::Data<Context>) -> Result<HttpResponse, Failure> {
     let place = context.places.0.clone().try_acquire_owned().map_err(|_| {
         Failure::new(

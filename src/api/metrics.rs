@@ -20,6 +20,7 @@ use actix_web::{HttpResponse, web};
 
 use self::sheet::Sheet;
 use super::read::ask;
+use super::routes::routes;
 use super::server::Context;
 use crate::actors::messages::{
     ConfigWanted, FiguresWanted, MailFigures, MailView, PeerRow, PeersWanted, PiecesView,
@@ -76,7 +77,16 @@ fn text(context: &Context, seen: &Seen) -> Result<String, std::fmt::Error> {
     sheet::written(&[sheet, process])
 }
 
-pub(super) async fn metrics(context: web::Data<Context>) -> HttpResponse {
+routes![metrics];
+
+/// Figures for Prometheus
+///
+/// OpenMetrics 1.0; each family has a help text. What does not answer in time is left out, and `kith_service_up`
+/// says so.
+#[utoipa::path(get, path = "/metrics", tag = "see", responses(
+    (status = 200, description = "all families", body = String, content_type = "application/openmetrics-text"),
+))]
+async fn metrics(context: web::Data<Context>) -> HttpResponse {
     let seen = Seen::of(&context).await;
     match text(&context, &seen) {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),

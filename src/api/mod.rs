@@ -13,9 +13,11 @@ pub mod failure;
 mod guard;
 pub mod letters;
 mod metrics;
+mod openapi;
 pub mod path;
 pub mod pieces;
 mod read;
+mod routes;
 #[cfg(test)]
 pub(crate) mod samples;
 mod server;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::events::Places;
 use super::guard::{Drain, Hosts, REQUEST_TIMEOUT, Token, guard};
 use super::metrics::requests::{Requests, count};
-use super::{events, letters, pieces, read, steer};
+use super::{read, routes};
 use crate::actors::messages::{MailView, PiecesView};
 use crate::actors::services::Services;
 use crate::mesh::NodeId;
@@ -160,15 +160,7 @@ pub(super) fn app(
     App::new()
         .app_data(context)
         .configure(read::extractors)
-        .configure(read::routes)
-        .service(
-            web::scope("/api/v1")
-                .configure(read::api)
-                .configure(steer::api)
-                .configure(pieces::api)
-                .configure(letters::api)
-                .configure(events::api),
-        )
+        .configure(routes::serve)
         .default_service(web::to(read::no_such_route))
         .wrap(from_fn(guard))
         .wrap(from_fn(count))

@@ -1,6 +1,7 @@
 //! Every route and every rule, against one fake actor that answers all messages.
 
 mod courier;
+mod documented;
 mod events;
 mod files;
 mod letters;
