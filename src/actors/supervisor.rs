@@ -233,6 +233,7 @@ impl Supervisor {
         }
         log::error!("{failed:?} failed; building all actors again");
         self.generation += 1;
+        self.boot.shared.tally.rebuilds.add(1);
         self.boot.store.halt();
         self.hang_up(Bye::Protocol);
         self.connections.clear();

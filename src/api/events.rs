@@ -28,7 +28,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::failure::{Code, Failure};
-use super::read::{only, status_now};
+use super::read::status_now;
+use super::routes::routes;
 use super::server::Context;
 use super::session::cookie_of;
 use super::shapes::{Shaped, Whole};
@@ -56,11 +57,26 @@ impl Default for Places {
     }
 }
 
-/// The route under `/api/v1`.
-pub(super) fn api(config: &mut web::ServiceConfig) {
-    config.service(only("/events", web::get().to(events)));
+impl Places {
+    /// How many streams are open.
+    pub(super) fn taken(&self) -> usize {
+        STREAMS_MAX.saturating_sub(self.0.available_permits())
+    }
 }
 
+routes![events];
+
+/// What changes, as it happens: server-sent events
+///
+/// The stream begins with every row there is: `status` (Status), `node` (Node), `link` (Link), `transfer` (Transfer),
+/// `piece` (File) and the last lines of the log, `log` (LogLine); `whole` says that this was all. Then it tells each row
+/// that is new or shown otherwise, and `gone` (Gone) of those that are shown no more. `letter` (CameEvent) and `outbox`
+/// (OutboxEvent) tell what happens to letters from the beginning on, `missed` (Missed) that some of that news was lost.
+/// All data are JSON objects with `schema` 1. `status` comes every 2 s.
+#[utoipa::path(get, path = "/api/v1/events", tag = "see", responses(
+    (status = 200, description = "it goes on until either end closes it", content_type = "text/event-stream",
+        body = String),
+))]
 async fn events(
     context: web::Data<Context>,
     request: HttpRequest,

@@ -17,7 +17,8 @@ use subtle::{Choice, ConstantTimeEq};
 use super::asks::{AskSession, Link, Session};
 use super::failure::{Code, Failure};
 use super::guard::only;
-use super::read::{Answer, answer, wrong_method};
+use super::read::{Answer, answer};
+use super::routes::routes;
 use super::server::Context;
 use super::shapes::{HexId, Shaped};
 use crate::store::secret;
@@ -146,25 +147,26 @@ pub fn cookie_of(request: &HttpRequest, port: u16) -> Option<String> {
     request.cookie(&cookie_name(port)).map(|cookie| cookie.value().to_owned())
 }
 
-/// The routes under `/api/v1`.
-pub(super) fn api(config: &mut web::ServiceConfig) {
-    config
-        .service(
-            web::resource("/session")
-                .route(web::post().to(begin))
-                .route(web::delete().to(end))
-                .default_service(web::to(wrong_method)),
-        )
-        .service(super::read::only("/session/link", web::post().to(link)));
-}
+routes![session_link, begin_session, end_session];
 
-async fn link(context: web::Data<Context>) -> Answer<Link> {
+/// Make a link that lets one browser in, once
+#[utoipa::path(post, path = "/api/v1/session/link", tag = "page", responses(
+    (status = 200, description = "the link", body = Shaped<Link>),
+))]
+async fn session_link(context: web::Data<Context>) -> Answer<Link> {
     let key = context.sessions.key(Instant::now())?;
     let url = format!("http://{}/#{key}", context.addr);
     answer(Link { url, expires_s: KEY_LIFE.as_secs() })
 }
 
-async fn begin(
+/// Exchange the key of a link for a session
+///
+/// Needs no token. What stands behind the `#` of the link works once. The answer sets a cookie and gives the page key,
+/// which are to be sent together from then on.
+#[utoipa::path(post, path = "/api/v1/session", tag = "page", security(()), request_body = AskSession, responses(
+    (status = 200, description = "let in", body = Shaped<Session>),
+))]
+async fn begin_session(
     context: web::Data<Context>,
     ask: web::Json<AskSession>,
 ) -> Result<HttpResponse, Failure> {
@@ -187,7 +189,11 @@ async fn begin(
     Ok(HttpResponse::Ok().cookie(cookie).json(Shaped::new(session)))
 }
 
-async fn end(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
+/// End the session of the cookie that is shown
+#[utoipa::path(delete, path = "/api/v1/session", tag = "page", responses(
+    (status = 204, description = "ended; its streams end, too"),
+))]
+async fn end_session(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
     if let Some(cookie) = cookie_of(&request, context.addr.port()) {
         context.sessions.end(&cookie);
     }
