@@ -1,6 +1,6 @@
 //! The Supervisor: starts, wires, restarts and stops all other actors.
 //!
-//! Leaves (Listener, Connection, Control) end one by one; when any other actor fails, its whole
+//! Leaves (Listener, Discovery, Connection, Control) end one by one; when any other actor fails, its whole
 //! generation is dropped and built again from disk by the function that built the first one. Three failed
 //! generations within a minute end the process with 70, for systemd to start it again.
 
