@@ -62,7 +62,7 @@ step() { # NAME COMMAND...
 
 lint_scripts() {
     command -v shellcheck >/dev/null || { say 'shellcheck is not installed, skipped' && return; }
-    shellcheck -x scripts/*.sh .ci/run
+    shellcheck -x scripts/*.sh .ci/run dist/debian/p*
 }
 
 # Of a function that is a step only the last command counts, so all are chained.

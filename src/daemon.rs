@@ -26,7 +26,7 @@ use crate::mesh::topology::Identity as Said;
 use crate::mesh::view::View;
 use crate::net::session::{Clock, Shared};
 use crate::net::tls::Tls;
-use crate::settings::{Loaded, Settings, load};
+use crate::settings::{Loaded, Problems, Settings, load};
 use crate::store::book_db::BookDb;
 use crate::store::database::DbError;
 use crate::store::identity::Identity;
@@ -41,13 +41,8 @@ use crate::wire::bounded::Text;
 const BACKLOG: i32 = 1024;
 
 /// The settings a command line leads to, or all that is wrong with them.
-pub fn effective(flags: &Flags) -> Result<Vec<SettingRow>, Vec<String>> {
-    let loaded = load(&flags.sources()).map_err(|problems| words(&problems))?;
-    Ok(setting_rows(&loaded))
-}
-
-fn words(problems: &crate::settings::Problems) -> Vec<String> {
-    problems.0.iter().map(ToString::to_string).collect()
+pub fn effective(flags: &Flags) -> Result<Vec<SettingRow>, Problems> {
+    load(&flags.sources()).map(|loaded| setting_rows(&loaded))
 }
 
 /// Runs the daemon in the foreground until it is told to stop.
@@ -84,7 +79,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Everything that can go wrong before the daemon runs goes wrong here.
 pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let sources = flags.sources();
-    let loaded = load(&sources).map_err(|problems| Trouble::settings(words(&problems)))?;
+    let loaded = load(&sources).map_err(|problems| Trouble::settings(&problems))?;
     let settings = &loaded.settings;
     logs::set(&settings.log.levels, settings.log.format.into());
     let state = open_state(&loaded)?;

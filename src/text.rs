@@ -31,10 +31,20 @@ pub fn escape(text: &str) -> String {
 
 /// As [`escape`], for longer lines: at most `columns_max` columns, then `…`.
 pub fn escape_to(text: &str, columns_max: usize) -> String {
+    visible(text, columns_max, true)
+}
+
+/// As [`escape_to`], for text that should have been escaped before it came: its backslashes stay single.
+pub fn tame(text: &str, columns_max: usize) -> String {
+    visible(text, columns_max, false)
+}
+
+fn visible(text: &str, columns_max: usize, backslashes: bool) -> String {
     let mut shown = String::new();
     let mut columns = 0;
     for c in text.chars() {
         let piece: String = match c {
+            '\\' if !backslashes => c.into(),
             '\n' | '\r' | '\t' | '\\' => c.escape_default().collect(),
             c if deceives(c) => c.escape_unicode().collect(),
             c => c.into(),
@@ -87,6 +97,15 @@ mod tests {
             ("\0\u{7f}", "\\u{0}\\u{7f}"),
         ] {
             assert_eq!(escape(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_once_is_left_alone() {
+        for text in ["a\nb", "\\", "\u{202e}gpj.exe", "plain"] {
+            assert_eq!(tame(&escape(text), 64), escape(text), "{text:?}");
+            let harmless = |c: char| !c.is_control() && c != '\u{202e}';
+            assert!(tame(text, 64).chars().all(harmless), "{text:?}");
         }
     }
 

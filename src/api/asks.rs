@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shapes::{HexFile, HexId, HexLetter};
 use crate::actors::messages;
+use crate::settings;
 
 /// Asks for something about one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,6 +165,39 @@ impl Config {
             origin: with_origin.then_some(row.origin),
         };
         Config { settings: rows.into_iter().map(setting).collect() }
+    }
+}
+
+/// What `node check` tells; no daemon is asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Nothing is wrong.
+    pub good: bool,
+    /// How many settings there are, if nothing is wrong.
+    pub settings: Option<usize>,
+    /// All that is wrong, in the order of the layers.
+    pub problems: Vec<Wrong>,
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wrong {
+    /// Which setting, dotted; none when it is about a whole file or argument.
+    pub key: Option<String>,
+    /// What was written there, as in TOML and shortened, or `(secret)`.
+    pub value: Option<String>,
+    /// What it may be.
+    pub range: Option<String>,
+    /// Where it was written: a file with its line, a variable of the environment, or a flag.
+    pub layer: Option<String>,
+    /// All of it as a sentence.
+    pub text: String,
+}
+
+impl From<&settings::Problem> for Wrong {
+    fn from(problem: &settings::Problem) -> Wrong {
+        let settings::Parts { key, value, range, layer } = problem.parts();
+        Wrong { key, value, range, layer, text: problem.to_string() }
     }
 }
 

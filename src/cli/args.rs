@@ -112,15 +112,7 @@ impl Flags {
     }
 }
 
-/// How a verb that shows something shows it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
-pub struct Show {
-    /// Print JSON, exactly as the control API gives it
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// As [`Show`], for what changes.
+/// How a verb that shows what changes shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Args)]
 pub struct ShowLive {
     /// Print JSON, exactly as the control API gives it (one line for each change with --watch)
@@ -204,6 +196,8 @@ pub enum Verb {
         #[command(flatten)]
         show: ShowLive,
     },
+    /// Show all of it on the full screen, as it goes: peers, transfers, letters, the log
+    Top,
     /// Show all nodes and links of the network
     Graph {
         /// Print the graph for another program
@@ -219,15 +213,18 @@ pub enum Verb {
         who: String,
         /// How.
         #[command(flatten)]
-        show: Show,
+        show: ShowLive,
     },
     /// Measure the round trip to a linked node now
     Ping {
         /// Id, its beginning, label, or IP:port
         who: String,
-        /// How.
-        #[command(flatten)]
-        show: Show,
+        /// Print JSON (one object a line with --watch)
+        #[arg(long)]
+        json: bool,
+        /// Measure anew each second, a line each; goes on when there is no answer
+        #[arg(short, long)]
+        watch: bool,
     },
     /// Show what was seen of a node, behind the last verdicts on it
     Why {
@@ -235,7 +232,7 @@ pub enum Verb {
         who: String,
         /// How.
         #[command(flatten)]
-        show: Show,
+        show: ShowLive,
     },
     /// Give files and directories to any node of this network that has the ticket it prints, or the id;
     /// they stay where they are
@@ -295,9 +292,9 @@ pub enum Verb {
     },
     /// Print the address of the daemon's page, to be opened in a browser here; it lets one browser in, once
     Open {
-        /// How.
-        #[command(flatten)]
-        show: Show,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Dial an address now
     Connect {
@@ -336,7 +333,11 @@ pub enum Verb {
     /// Make the daemon read its settings again
     Reload,
     /// Check the settings; tells all that is wrong with them
-    Check,
+    Check {
+        /// Print JSON: each problem with its key, value, range and layer
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the settings in force
     Config {
         /// Print JSON
@@ -353,6 +354,9 @@ pub enum Verb {
     Init {
         /// The directory to give to -c later
         dir: PathBuf,
+        /// Where the node is to keep its state, for a service [default: profiles/NAME, where it is started]
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
     },
     /// Print what a shell needs to complete these verbs and flags
     Completions {
@@ -361,6 +365,8 @@ pub enum Verb {
     },
     /// Print the manual page: man -l - shows it
     Man,
+    /// Look at this node and its machine from all sides: what is wrong, and what to do
+    Doctor(DoctorArgs),
     /// Say something to everyone
     Shout {
         /// What; at most 16 KiB
@@ -391,6 +397,20 @@ pub(super) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, cla
     Cli::from_arg_matches(&said).map_err(|error| error.format(&mut command()))
 }
 
+/// What `doctor` is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write a file for a bug report: no key, token, secret or letter in it
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// Leave the names of files in the bundle
+    #[arg(long, requires = "bundle")]
+    pub with_names: bool,
+}
+
 /// A profile's name is also a file's and a directory's.
 fn profile(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -402,8 +422,10 @@ fn profile(text: &str) -> Result<String, String> {
 
 /// Refuses flags for running beside a verb that runs nothing: they would be without effect.
 pub(super) fn fits(cli: &Cli) -> Result<(), Trouble> {
-    let reads_settings =
-        matches!(cli.verb, None | Some(Verb::Check) | Some(Verb::Config { running: false, .. }));
+    let reads_settings = matches!(
+        cli.verb,
+        None | Some(Verb::Check { .. } | Verb::Doctor(_) | Verb::Config { running: false, .. })
+    );
     if reads_settings || cli.flags.running == Running::default() {
         return Ok(());
     }

@@ -1,13 +1,17 @@
 //! Asking the control API.
 
-use std::io::ErrorKind;
+mod stream;
+
+use std::io::{BufReader, ErrorKind};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::Response;
-use ureq::{Agent, Body, Error};
+use ureq::{Agent, Body, BodyReader, Error};
+
+pub use stream::{Event, Events};
 
 use super::daemon::{Daemon, no_daemon};
 use super::trouble::{Exit, Trouble};
@@ -15,6 +19,8 @@ use crate::api::failure::ErrorBody;
 
 /// Longest time for one question; a little more than the daemon gives itself.
 const ASK_TIMEOUT: Duration = Duration::from_secs(6);
+/// Longest silence of a stream of events; the daemon says every ten seconds that it is still there.
+const SILENCE_MAX: Duration = Duration::from_secs(25);
 /// Longest answer, bytes; a graph of ten thousand nodes is a tenth of it.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// Longest time a daemon takes to stop, and a little more.
@@ -64,6 +70,23 @@ impl Client {
         parse(&self.post_text(path, body)?)
     }
 
+    /// What happens, from now on, as `GET events` tells it.
+    pub fn events(&self) -> Result<Events<BufReader<BodyReader<'static>>>, Trouble> {
+        let request = self.agent.get(self.url("events")).header("authorization", self.bearer());
+        let request =
+            request.config().timeout_global(None).timeout_recv_response(Some(ASK_TIMEOUT));
+        let answer = request.timeout_per_read(Some(SILENCE_MAX)).build().call();
+        let (_, body) = self.good(answer)?.into_parts();
+        Ok(Events::new(BufReader::new(body.into_reader())))
+    }
+
+    /// The events that the stream begins with, up to `whole`, for at most `wait`. Less, or nothing, where that fails.
+    pub fn first_events(&self, wait: Duration) -> Vec<Event> {
+        let begun = Instant::now();
+        let events = self.events().into_iter().flatten().map_while(Result::ok);
+        events.take_while(|e| e.name != "whole" && begun.elapsed() < wait).collect()
+    }
+
     /// Waits until the daemon is gone.
     pub fn wait_for_end(&self) -> Result<(), Trouble> {
         let begun = Instant::now();
@@ -87,12 +110,21 @@ impl Client {
     }
 
     fn finish(&self, answer: Result<Response<Body>, Error>) -> Result<String, Trouble> {
-        let mut response = answer.map_err(|error| self.silent(&error))?;
+        self.body(self.good(answer)?)
+    }
+
+    fn body(&self, mut response: Response<Body>) -> Result<String, Trouble> {
         let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
-        let body = body.map_err(|error| self.silent(&error))?;
+        body.map_err(|error| self.silent(&error))
+    }
+
+    /// An answer whose body is what was asked for.
+    fn good(&self, answer: Result<Response<Body>, Error>) -> Result<Response<Body>, Trouble> {
+        let response = answer.map_err(|error| self.silent(&error))?;
         if response.status().is_success() {
-            return Ok(body);
+            return Ok(response);
         }
+        let body = self.body(response)?;
         match serde_json::from_str::<ErrorBody>(&body) {
             Ok(told) => Err(Trouble::told(told.error)),
             Err(_) => Err(no_daemon(
@@ -143,4 +175,4 @@ pub fn segment(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -1,6 +1,7 @@
 //! Which daemon a verb talks to.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use crate::store::runtime;
 
 /// The file that says where a daemon's control API listens.
 const ADDR: &str = "control.addr";
+/// Where the system's own service keeps its state, and what starts it: as dist/systemd/kith.service says.
+const SERVICE: (&str, &str) = ("/var/lib/kith", "systemctl start kith");
 /// Longest time to see whether something listens on a loopback address.
 const LISTENS_TIMEOUT: Duration = Duration::from_millis(300);
 /// A token is far shorter than this, bytes; an address too.
@@ -99,6 +102,14 @@ fn read(dir: &Path, start: &str) -> Result<Daemon, String> {
 /// State directories with a daemon that listens, with what it is called by.
 fn running() -> Vec<(PathBuf, Daemon)> {
     let mut found = Vec::new();
+    let mut look = |dir: PathBuf, start: &str| {
+        if let Ok(daemon) = read(&dir, start)
+            && TcpStream::connect_timeout(&daemon.addr, LISTENS_TIMEOUT).is_ok()
+        {
+            found.push((dir, daemon));
+        }
+    };
+    look(SERVICE.0.into(), SERVICE.1);
     let mut roots =
         vec![(Some("profiles".into()), "-c config -p"), (data_dir(&process_environment()), "-p")];
     if runtime::is_ours() {
@@ -108,11 +119,7 @@ fn running() -> Vec<(PathBuf, Daemon)> {
         let entries = root.and_then(|root| fs::read_dir(root).ok()).into_iter().flatten();
         for dir in entries.flatten().map(|entry| entry.path()) {
             let profile = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if let Ok(daemon) = read(&dir, &format!("{} {flag} {profile}", called()))
-                && TcpStream::connect_timeout(&daemon.addr, LISTENS_TIMEOUT).is_ok()
-            {
-                found.push((dir, daemon));
-            }
+            look(dir, &format!("{} {flag} {profile}", called()));
         }
     }
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -121,7 +128,15 @@ fn running() -> Vec<(PathBuf, Daemon)> {
 
 fn only_one(mut running: Vec<(PathBuf, Daemon)>) -> Result<Daemon, Trouble> {
     match running.len() {
-        0 => Err(no_daemon("none was named, and none with a state directory runs here", called())),
+        0 => {
+            let why = "none was named, and none with a state directory runs here";
+            let start = if closed(Path::new(SERVICE.0)) {
+                &format!("{}; the system's service is root's to ask: sudo {0}", called())
+            } else {
+                called()
+            };
+            Err(no_daemon(why, start))
+        }
         1 => Ok(running.remove(0).1),
         many => {
             let dirs: Vec<String> =
@@ -131,6 +146,12 @@ fn only_one(mut running: Vec<(PathBuf, Daemon)>) -> Result<Daemon, Trouble> {
             Err(Trouble::usage("cannot tell which daemon is meant", &why, remedy))
         }
     }
+}
+
+/// Somebody's state is there, and not ours to see.
+fn closed(dir: &Path) -> bool {
+    let seen = fs::metadata(dir.join(ADDR));
+    seen.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
 /// Nothing runs where it was looked for.

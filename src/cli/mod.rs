@@ -9,6 +9,7 @@ pub mod args;
 mod called;
 mod client;
 mod daemon;
+mod doctor;
 mod files;
 mod interrupt;
 mod letters;
@@ -19,6 +20,7 @@ mod progress;
 mod read;
 mod steer;
 mod table;
+mod top;
 mod trouble;
 mod watch;
 
@@ -51,17 +53,19 @@ pub fn run(flags: &Flags, verb: &Verb, effective: Effective) -> Exit {
 fn perform(flags: &Flags, verb: &Verb, effective: Effective) -> Result<(), Trouble> {
     let look = look::Look::of_stdout();
     match verb {
-        Verb::Check => offline::check(flags, effective),
+        Verb::Check { json } => offline::check(flags, effective, *json),
         Verb::Config { json, origin, running: false } => {
             offline::config(flags, effective, *json, *origin, look)
         }
-        Verb::Init { dir } => offline::init(flags, dir),
+        Verb::Init { dir, state } => offline::init(flags, dir, state.as_deref()),
         Verb::Completions { shell } => manual::completions(*shell),
         Verb::Man => manual::man(),
+        Verb::Doctor(args) => doctor::doctor(flags, args, look),
         Verb::Share { paths, follow } => files::share(flags, paths, follow),
         Verb::Get { ticket, out, force, follow } => {
             files::get(flags, ticket, out.as_deref(), *force, follow)
         }
+        Verb::Top => top::run(flags, look),
         Verb::Push(args) => letters::push(flags, args),
         Verb::Pull(args) => letters::pull(flags, args),
         verb => {

@@ -7,7 +7,7 @@ use super::args::{LettersArgs, OneLetter, ShowLive, Verb};
 use super::client::{Client, parse, segment};
 use super::look::{Look, print};
 use super::trouble::Trouble;
-use super::watch::{Frame, PERIOD, watch};
+use super::watch::{Frame, PERIOD, repeat, watch};
 use super::{offline, table};
 use crate::api::asks::{AskWho, Config, Link, Ping};
 use crate::api::shapes::{
@@ -30,20 +30,16 @@ pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Troub
             live(client, "graph", *show, look, |g: Graph, now| Ok(table::graph(&g, now, look)))
         }
         Verb::Path { who, show } => {
-            let text = client.text(&format!("path/{}", segment(who)));
-            once(text, show.json, |way: Path| {
+            live(client, &format!("path/{}", segment(who)), *show, look, |way: Path, _| {
                 let Shaped { body: graph, .. } = client.get("graph")?;
                 Ok(table::path(&way, &graph))
             })
         }
         Verb::Why { who, show } => {
-            let text = client.text(&format!("why/{}", segment(who)));
-            once(text, show.json, |why: Why| Ok(table::why(&why, unix_ms(), look)))
+            let draw = |why: Why, now| Ok(table::why(&why, now, look));
+            live(client, &format!("why/{}", segment(who)), *show, look, draw)
         }
-        Verb::Ping { who, show } => {
-            let text = client.post_text("ping", &AskWho { who: who.clone() });
-            once(text, show.json, |ping: Ping| Ok(table::ping(who, &ping)))
-        }
+        Verb::Ping { who, json, watch } => ping(client, who, *json, *watch),
         Verb::Transfers { stop: None, show } => {
             let draw = |t: Transfers, _| Ok(table::transfers(&t.transfers, look));
             live(client, "transfers", *show, look, draw)
@@ -57,9 +53,9 @@ pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Troub
             Ok(table::relays(&relays, look))
         }),
         // Handing the address to a program that opens it would show the key in the list of processes.
-        Verb::Open { show } => {
+        Verb::Open { json } => {
             let text = client.post_text("session/link", &());
-            once(text, show.json, |link: Link| Ok(format!("{}\n", link.url)))
+            once(text, *json, |link: Link| Ok(format!("{}\n", link.url)))
         }
         Verb::Config { json, origin, .. } => {
             let text = client.text(&format!("config?origin={origin}"));
@@ -70,11 +66,11 @@ pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Troub
 }
 
 fn letters(client: &Client, args: &LettersArgs, look: Look) -> Result<(), Trouble> {
-    if let Some(OneLetter::Show { id, json }) = &args.one {
-        let text = client.text(&format!("letters/{}", segment(id)));
-        return once(text, *json, |letter: Letter| {
+    if let Some(OneLetter::Show { id, show }) = &args.one {
+        let path = format!("letters/{}", segment(id));
+        return live(client, &path, *show, look, |letter: Letter, now| {
             let Shaped { body: graph, .. } = client.get("graph")?;
-            Ok(table::letter(&letter, &graph, unix_ms(), look))
+            Ok(table::letter(&letter, &graph, now, look))
         });
     }
     let with = args.with.as_deref().map(|who| format!("with={}", segment(who)));
@@ -82,6 +78,29 @@ fn letters(client: &Client, args: &LettersArgs, look: Look) -> Result<(), Troubl
     let query: Vec<String> = with.into_iter().chain(limit).collect();
     let path = format!("letters?{}", query.join("&"));
     live(client, &path, args.show, look, |all: Letters, now| Ok(table::letters(&all, now, look)))
+}
+
+/// Measures once, or each second for ever: then every answer is news.
+fn ping(client: &Client, who: &str, json: bool, again: bool) -> Result<(), Trouble> {
+    let ask = || client.post_text("ping", &AskWho { who: who.to_owned() });
+    let draw = |ping: Ping| Ok(table::ping(who, &ping));
+    if !again {
+        return once(ask(), json, draw);
+    }
+    let line = || {
+        let text = ask()?;
+        match json {
+            true => Ok(format!("{}\n", parse::<Value>(&text)?)),
+            false => draw(parse::<Shaped<Ping>>(&text)?.body),
+        }
+    };
+    repeat(PERIOD, line, |answered| match answered {
+        Ok(line) => print(&line),
+        Err(trouble) => {
+            trouble.in_json(json).report();
+            Ok(())
+        }
+    })
 }
 
 /// Shows once, or for ever.

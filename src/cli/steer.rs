@@ -40,6 +40,7 @@ pub fn steer(client: &Client, verb: &Verb) -> Result<(), Trouble> {
         Verb::Stop => end(client, "stop", "stopped")?,
         Verb::Status { .. }
         | Verb::Peers { .. }
+        | Verb::Top
         | Verb::Graph { .. }
         | Verb::Path { .. }
         | Verb::Ping { .. }
@@ -53,11 +54,12 @@ pub fn steer(client: &Client, verb: &Verb) -> Result<(), Trouble> {
         | Verb::Letters(_)
         | Verb::Relays { .. }
         | Verb::Open { .. }
-        | Verb::Check
+        | Verb::Check { .. }
         | Verb::Config { .. }
         | Verb::Init { .. }
         | Verb::Completions { .. }
-        | Verb::Man => return Ok(()),
+        | Verb::Man
+        | Verb::Doctor(_) => return Ok(()),
     };
     print(&format!("{done}\n"))
 }

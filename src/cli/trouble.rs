@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::called::hint;
 use crate::api::failure::{Code, Problem};
+use crate::settings::Problems;
 use crate::text::escape_to;
 
 /// Most columns of one line of an error.
@@ -58,8 +59,9 @@ impl Trouble {
         Trouble::new(Exit::Usage, what, why.into(), remedy)
     }
 
-    /// Several reasons at once.
-    pub fn settings(why: Vec<String>) -> Trouble {
+    /// All that is wrong with the settings.
+    pub fn settings(problems: &Problems) -> Trouble {
+        let why = problems.0.iter().map(ToString::to_string).collect();
         let what = "the settings are wrong".into();
         let remedy = "config/network/default.toml explains every setting".into();
         Trouble { exit: Exit::Usage, what, why, remedy, json: false }
@@ -106,9 +108,27 @@ impl Trouble {
         Trouble::new(Exit::Failed, "cannot show the letters", why, remedy)
     }
 
+    /// Ends the process so, and says nothing: everything was said already.
+    pub fn silent(exit: Exit) -> Trouble {
+        Trouble::new(exit, "", String::new(), "")
+    }
+
+    /// Why not and what to do, for whoever tells it in another way.
+    pub fn words(&self) -> (Exit, String, String) {
+        let why = self.why.iter().filter(|why| !why.is_empty()).cloned().collect::<Vec<_>>();
+        let why = if why.is_empty() { self.what.clone() } else { why.join("; ") };
+        (self.exit, why, self.remedy.clone())
+    }
+
     /// Told as one line of JSON instead, if `json`.
     pub fn in_json(self, json: bool) -> Trouble {
         Trouble { json, ..self }
+    }
+
+    /// What and why, in one line that is not escaped yet.
+    pub fn in_short(&self) -> String {
+        let all = std::iter::once(&self.what).chain(&self.why).filter(|text| !text.is_empty());
+        all.map(String::as_str).collect::<Vec<_>>().join(": ")
     }
 
     /// How the process would end.

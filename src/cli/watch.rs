@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::trouble::Trouble;
+use super::trouble::{Exit, Trouble};
 
 /// Time between two looks.
 pub const PERIOD: Duration = Duration::from_secs(1);
@@ -21,25 +21,59 @@ pub struct Frame {
     pub shown: String,
 }
 
-/// Shows what `look` gives until it fails (or nobody reads any more).
+/// Shows what `look` gives until no daemon answers (or nobody reads) any more.
 pub fn watch(
     terminal: bool,
     pause: Duration,
-    mut look: impl FnMut() -> Result<Frame, Trouble>,
+    look: impl FnMut() -> Result<Frame, Trouble>,
     mut print: impl FnMut(&str) -> Result<(), Trouble>,
 ) -> Result<(), Trouble> {
     let mut last = None;
-    loop {
-        let frame = look()?;
-        if terminal {
-            print(&format!("{CLEAR}{}", frame.shown))?;
-        } else {
-            let calm = Some(calmed(frame.answer));
-            if calm != last {
-                print(&frame.shown)?;
-                last = calm;
+    repeat(pause, look, |seen| {
+        let seen = match seen {
+            Ok(frame) if terminal => return print(&format!("{CLEAR}{}", frame.shown)),
+            Err(refused) if terminal => {
+                print(CLEAR)?;
+                refused.report();
+                return Ok(());
+            }
+            seen => seen,
+        };
+        let calm = Some(match &seen {
+            Ok(frame) => Ok(calmed(frame.answer.clone())),
+            Err(refused) => Err(refused.clone()),
+        });
+        if calm == last {
+            return Ok(());
+        }
+        last = calm;
+        match seen {
+            Ok(frame) => print(&frame.shown),
+            Err(refused) => {
+                refused.report();
+                Ok(())
             }
         }
+    })
+}
+
+/// Looks again and again and shows what came of it. A daemon that has answered once may refuse later on: what is
+/// looked at may be back in a moment, so that is shown, too. Only the first look must succeed.
+pub fn repeat<T>(
+    pause: Duration,
+    mut look: impl FnMut() -> Result<T, Trouble>,
+    mut show: impl FnMut(Result<T, Trouble>) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    let mut answered = false;
+    loop {
+        let seen = look();
+        if let Err(trouble) = &seen
+            && !(answered && matches!(trouble.exit(), Exit::Failed | Exit::TimedOut))
+        {
+            return seen.map(drop);
+        }
+        answered = true;
+        show(seen)?;
         std::thread::sleep(pause);
     }
 }
@@ -65,7 +99,6 @@ fn calm(value: &mut Value) {
 mod tests {
     use serde_json::json;
 
-    use super::super::trouble::Exit;
     use super::*;
 
     fn run(terminal: bool, answers: Vec<Value>) -> Vec<String> {
@@ -92,6 +125,31 @@ mod tests {
         // A transfer that stands still grows older all the same.
         let stuck = |seconds: f64| json!({"transfers": [{"phase": "seeking", "seconds": seconds}]});
         assert_eq!(run(false, vec![stuck(1.0), stuck(2.0)]), [stuck(1.0).to_string()]);
+    }
+
+    #[test]
+    fn what_is_refused_for_a_while_is_shown_and_ends_nothing() {
+        let gone = || Trouble::new(Exit::NoDaemon, "gone", "".into(), "");
+        let refused = || Trouble::new(Exit::Failed, "no path to bob", "".into(), "");
+        let late = || Trouble::new(Exit::TimedOut, "gave up waiting", "".into(), "");
+        let seen = |answers: Vec<Result<u8, Trouble>>| {
+            let (mut answers, mut shown) = (answers.into_iter(), Vec::new());
+            let show = |seen| {
+                shown.push(seen);
+                Ok(())
+            };
+            let ended = repeat(Duration::ZERO, || answers.next().unwrap_or(Err(gone())), show);
+            (shown, ended.unwrap_err())
+        };
+        let back = vec![Ok(1), Err(refused()), Err(late()), Ok(2)];
+        assert_eq!(seen(back.clone()), (back, gone()));
+        assert_eq!(
+            seen(vec![Err(refused()), Ok(1)]),
+            (vec![], refused()),
+            "a mistake at the beginning"
+        );
+        let usage = || Trouble::usage("what", "why", "");
+        assert_eq!(seen(vec![Ok(1), Err(usage()), Ok(2)]), (vec![Ok(1)], usage()));
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod tests;
 
 pub use load::{Line, Loaded, Sources, load, process_environment};
 pub use place::{data_dir, state_dir};
-pub use problem::{Problem, Problems};
+pub use problem::{Parts, Problem, Problems};
 pub use reload::{Change, Reloaded, diff, in_force};
 pub use shape::*;
 pub use values::{Period, Seconds, Secret};

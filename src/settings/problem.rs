@@ -139,6 +139,78 @@ pub enum Problem {
     },
 }
 
+/// What a problem is about, for programs. What it does not have is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// The setting.
+    pub key: Option<String>,
+    /// What was written.
+    pub value: Option<String>,
+    /// What may be written.
+    pub range: Option<String>,
+    /// Where it was written.
+    pub layer: Option<String>,
+}
+
+impl Problem {
+    /// What it is about.
+    pub fn parts(&self) -> Parts {
+        let some = |text: &String| Some(text.clone());
+        let of = |key: &String, value: Option<String>, range: Option<String>, layer: &String| {
+            Parts { key: some(key), value, range, layer: some(layer) }
+        };
+        let file =
+            |path: &PathBuf| Parts { layer: Some(path.display().to_string()), ..Parts::default() };
+        let flag = |flag: &str, value: String, range: Option<String>| Parts {
+            value: Some(value),
+            range,
+            layer: Some(flag.into()),
+            ..Parts::default()
+        };
+        match self {
+            Problem::UnknownKey { key, value, layer, nearest: _ } => {
+                of(key, value.clone(), None, layer)
+            }
+            Problem::Section { key, layer, names } => {
+                of(key, None, Some(format!("a section with {}", names.join(", "))), layer)
+            }
+            Problem::WrongValue { key, value, layer, expected, why: _ } => {
+                of(key, some(value), some(expected), layer)
+            }
+            Problem::Mismatch { key, value, layer, expected, other } => {
+                of(key, some(value), Some(format!("{expected}, which is {other}")), layer)
+            }
+            Problem::Twice { key, layer, first } => {
+                of(key, None, Some(format!("only once; it is in {first}")), layer)
+            }
+            Problem::NotAssignment { text } => flag("-s", text.clone(), Some("key=value".into())),
+            Problem::NotToml { path, line, column, message: _ } => {
+                let layer = format!("{}:{line}:{column}", path.display());
+                Parts { layer: Some(layer), range: Some("TOML".into()), ..Parts::default() }
+            }
+            Problem::Unreadable { path, message: _ } => file(path),
+            Problem::NoDirectory { path } => flag("-c", path.display().to_string(), None),
+            Problem::NoProfile { name, known, dir: _, nearest: _ } => {
+                flag("-p", name.clone(), Some(profiles(known)))
+            }
+            Problem::BadProfileName { name } => {
+                let range = "1 to 64 letters, digits, '-', '_' or '.', not first '.'";
+                flag("-p", name.clone(), Some(range.into()))
+            }
+            Problem::PeerFile { path, layer, message: _ } => {
+                let key = "network.controller.target.path".to_owned();
+                of(
+                    &key,
+                    Some(path.display().to_string()),
+                    Some("a JSON array of addresses".into()),
+                    layer,
+                )
+            }
+            Problem::Internal { message: _ } => Parts::default(),
+        }
+    }
+}
+
 /// Everything that is wrong, in the order of the layers; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Name of the lock file; it holds the pid of the daemon that has the directory.
-const LOCK: &str = "lock";
+pub const LOCK: &str = "lock";
 /// Name of the file with the control API's token.
 pub const TOKEN: &str = "control.token";
 

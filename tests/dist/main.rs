@@ -4,3 +4,4 @@
 mod common;
 mod manual;
 mod notifying;
+mod packaging;

@@ -122,9 +122,9 @@ pub enum OneLetter {
     Show {
         /// Its id, or the first 8 or more digits
         id: String,
-        /// Print JSON, exactly as the control API gives it
-        #[arg(long)]
-        json: bool,
+        /// How.
+        #[command(flatten)]
+        show: ShowLive,
     },
 }
 

@@ -22,13 +22,20 @@ use crate::pieces::rows::Phase;
 
 /// Starts an API on a thread of its own, for as long as the test process lives.
 fn api(fake: Fake) -> Client {
+    Client::to(daemon(&fake).0)
+}
+
+/// The same, and what ends it.
+pub fn daemon(fake: &Fake) -> (Daemon, Drain) {
     let (tell, told) = mpsc::channel();
+    let (fake, drain) = (fake.clone(), Drain::default());
+    let ends = drain.clone();
     std::thread::spawn(move || {
         actix::System::new().block_on(async move {
             let view = watch::channel(Arc::new(view())).1;
             let listen = ([127, 0, 0, 1], 0).into();
             let pieces = fake.pieces.subscribe();
-            let (mail, drain) = (fake.mail.view.subscribe(), Drain::default());
+            let mail = fake.mail.view.subscribe();
             let services = services(&fake);
             let serving =
                 crate::api::serve(listen, services, facts(), view, pieces, mail, drain).unwrap();
@@ -37,7 +44,7 @@ fn api(fake: Fake) -> Client {
         });
     });
     let addr = told.recv().unwrap();
-    Client::to(Daemon { addr, token: TOKEN.into(), start: "node".into() })
+    (Daemon { addr, token: TOKEN.into(), start: "node".into() }, ends)
 }
 
 #[test]
@@ -81,20 +88,21 @@ fn verbs_that_change_reach_the_daemon() {
 fn verbs_that_show_find_their_answer() {
     let client = api(Fake::default());
     let show = ShowLive::default();
-    let once = super::super::args::Show { json: true };
+    let once = ShowLive { json: true, watch: false };
     let who = || "carol".to_owned();
     for verb in [
         Verb::Status { show },
         Verb::Peers { show },
         Verb::Graph { format: None, show },
         Verb::Graph { format: Some(super::super::args::GraphFormat::D2), show },
-        Verb::Path { who: who(), show: Default::default() },
+        Verb::Path { who: who(), show },
         Verb::Path { who: who(), show: once },
-        Verb::Why { who: who(), show: Default::default() },
-        Verb::Ping { who: who(), show: Default::default() },
+        Verb::Why { who: who(), show },
+        Verb::Ping { who: who(), json: false, watch: false },
+        Verb::Ping { who: who(), json: true, watch: false },
         Verb::Transfers { stop: None, show },
         Verb::Pieces { show },
-        Verb::Pieces { show: ShowLive { json: true, watch: false } },
+        Verb::Pieces { show: once },
         Verb::Config { json: false, origin: true, running: true },
         Verb::Letters(LettersArgs::default()),
         Verb::Letters(LettersArgs {
@@ -118,7 +126,7 @@ fn verbs_that_show_find_their_answer() {
 }
 
 fn one_letter(id: &str, json: bool) -> LettersArgs {
-    let one = Some(OneLetter::Show { id: id.into(), json });
+    let one = Some(OneLetter::Show { id: id.into(), show: ShowLive { json, watch: false } });
     LettersArgs { one, ..LettersArgs::default() }
 }
 

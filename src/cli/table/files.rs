@@ -180,7 +180,7 @@ pub fn counted(n: u32, one: &str) -> String {
 }
 
 /// Whole percents; 100 only when all is done.
-fn percent(t: &Transfer) -> u64 {
+pub fn percent(t: &Transfer) -> u64 {
     match t.bytes {
         0 => 0,
         bytes => u64::try_from(u128::from(t.bytes_done) * 100 / u128::from(bytes))
@@ -189,12 +189,13 @@ fn percent(t: &Transfer) -> u64 {
     }
 }
 
-fn rate(bytes_per_second: u64) -> String {
+/// Bytes per second in their largest unit.
+pub fn rate(bytes_per_second: u64) -> String {
     format!("{}/s", size(bytes_per_second))
 }
 
 /// `0:01`, `1:02:03`, `3 d`.
-fn eta(seconds: u64) -> String {
+pub fn eta(seconds: u64) -> String {
     let (minutes, s) = (seconds / 60, seconds % 60);
     match minutes {
         0..60 => format!("{minutes}:{s:02}"),

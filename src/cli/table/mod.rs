@@ -5,7 +5,7 @@
 mod files;
 mod letters;
 
-pub use files::{counted, pieces, progress, standing, transfers};
+pub use files::{counted, eta, percent, pieces, progress, rate, standing, transfers};
 pub use letters::{empty, inbox, letter, letters, plain_inbox, pushed, relays, turned};
 
 use comfy_table::{Attribute, Cell, ContentArrangement};
@@ -166,11 +166,12 @@ fn health(status: &Status, look: Look) -> String {
 }
 
 /// A word in a colour, outside of tables.
-fn painted(word: &str, colour: &str, look: Look) -> String {
+pub fn painted(word: &str, colour: &str, look: Look) -> String {
     if look.colour { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.into() }
 }
 
-fn reach(status: &Status) -> String {
+/// How much of the network is in reach.
+pub fn reach(status: &Status) -> String {
     let count = |n: usize, one: &str| match n {
         1 => format!("1 {one}"),
         n => format!("{n} {one}s"),
@@ -253,7 +254,7 @@ fn join(parts: impl Iterator<Item = String>, nothing: &str) -> String {
 }
 
 /// Milliseconds of a link; `-` while not measured.
-fn rtt(rtt_us: u32) -> String {
+pub fn rtt(rtt_us: u32) -> String {
     if rtt_us == 0 { "-".into() } else { milliseconds(rtt_us.into()) }
 }
 
@@ -262,12 +263,12 @@ fn milliseconds(us: u64) -> String {
 }
 
 /// How long ago a time was: `-` if never.
-fn ago(then_ms: u64, now_ms: u64) -> String {
+pub fn ago(then_ms: u64, now_ms: u64) -> String {
     if then_ms == 0 { "-".into() } else { age(now_ms.saturating_sub(then_ms)) }
 }
 
 /// A length of time in its largest unit.
-fn age(ms: u64) -> String {
+pub fn age(ms: u64) -> String {
     match ms / 1000 {
         s @ 0..120 => format!("{s} s"),
         s @ 120..7_200 => format!("{} min", s / 60),
