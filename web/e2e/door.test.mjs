@@ -79,7 +79,7 @@ test("who signs out hears nothing any more; a new link in the same tab lets in a
   await page.locator("#leave").click();
   await until("signed out", async () => (await gate(page).count()) === 1);
   await ended;
-  assert.equal(await page.evaluate(() => document.activeElement === document.body), true, "nothing behind the gate can be used");
+  await until("nothing behind the gate has the keyboard", () => page.evaluate(() => document.activeElement === document.body));
   const key = await page.evaluate(() => localStorage.getItem("kith-page-key"));
   assert.equal(key, null);
   const status = await page.evaluate(() => fetch("/api/v1/status").then((answer) => answer.status));

@@ -15,7 +15,8 @@ const DRAWN_MS = 5000;
 const UPDATE_MS = 1000;
 const PAGE_KIB = 250;
 const PAGE_GZIP_KIB = 80;
-const FRAME_MS = 150;
+/** Of a processor, so that others who use it do not count. */
+const FRAME_CPU_MS = 80;
 
 const world = suite();
 const ms = (n) => `${n < 10 ? n.toFixed(1) : Math.round(n)} ms`;
@@ -138,13 +139,18 @@ test("1,000 nodes: time of a frame while they settle, while the picture is dragg
     };
     requestAnimationFrame(tick);
   });
+  const meter = await visit.context.newCDPSession(page);
+  await meter.send("Performance.enable", { timeDomain: "threadTicks" });
+  const spent = async () => (await meter.send("Performance.getMetrics")).metrics.find(({ name }) => name === "TaskDuration").value * 1000;
   const frames = async (what, work) => {
     await page.evaluate(() => globalThis.frames.splice(0));
+    const before = await spent();
     await work();
+    const cpu = (await spent()) - before;
     const all = (await page.evaluate(() => globalThis.frames.splice(0))).sort((a, b) => a - b);
     const at = (part) => all[Math.min(all.length - 1, Math.floor(all.length * part))];
-    t.diagnostic(`1,000 nodes, ${what}: median ${ms(at(0.5))}, 95 of 100 within ${ms(at(0.95))}, most ${ms(at(1))}, ${all.length} frames`);
-    assert.ok(at(0.5) < FRAME_MS, `${what}: ${at(0.5)} ms a frame`);
+    t.diagnostic(`1,000 nodes, ${what}: median ${ms(at(0.5))}, 95 of 100 within ${ms(at(0.95))}, most ${ms(at(1))}; ${ms(cpu / all.length)} of a processor each, of ${all.length}`);
+    assert.ok(cpu > 0 && cpu / all.length < FRAME_CPU_MS, `${what}: ${cpu / all.length} ms of a processor for a frame`);
   };
   const pass = (count) => page.evaluate((count) => new Promise((done) => {
     const tick = () => ((count -= 1) > 0 ? requestAnimationFrame(tick) : done());

@@ -53,6 +53,8 @@ test("five nodes and all ten links are drawn, with labels and round trips", worl
   for (const { key, text } of seen.rtts) assert.match(text, /^\d+(\.\d+)? ms$/, `round trip of ${key}`);
   assert.deepEqual(seen.rtts.filter((rtt) => !rtt.seen), [], "each round trip finds room");
   await visit.shot("five-light");
+  await visit.page.keyboard.press("t");
+  await visit.shot("five-dark");
 }));
 
 test("the round trips drawn are those of the daemon", world.page({}, async (visit, t, five) => {
@@ -165,7 +167,6 @@ test("dark and light: as the system says, until a person says otherwise", world.
   });
   assert.equal(await theme(), "dark");
   assert.ok((await ground()) < 80, "dark is dark");
-  await visit.shot("five-dark");
   await page.emulateMedia({ colorScheme: "light" });
   await until("it follows the system", async () => (await theme()) === "light");
   assert.ok((await ground()) > 180, "light is light");

@@ -77,7 +77,9 @@ function change(app: App, element: HTMLElement, row: Transfer): void {
   keyed(part(".sources"), sources, (source) => source.id, () => h("li"), (item, source) => {
     const lies = source.lies ? `, ${count(source.lies, "wrong piece")}` : "";
     const name = nameOf(app.store.state.nodes.get(source.id), source.id);
-    setText(item, `from ${name}: ${count(source.pieces, "piece")}, ${size(source.bytes_per_second)}/s${lies}`);
+    // A source that is waited for only because of a limit has no rate that was measured.
+    const rate = source.bytes_per_second ? `, ${size(source.bytes_per_second)}/s` : "";
+    setText(item, `from ${name}: ${count(source.pieces, "piece")}${rate}${lies}`);
   });
 }
 
