@@ -7,6 +7,7 @@ mod letters;
 mod letters_came;
 mod routes;
 mod rules;
+mod shapes;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
