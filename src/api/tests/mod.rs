@@ -9,6 +9,7 @@ mod letters_came;
 mod routes;
 mod rules;
 mod session;
+mod shapes;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
