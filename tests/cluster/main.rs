@@ -4,6 +4,7 @@
 mod common;
 mod failing;
 mod joining;
+mod programs;
 mod restarting;
 mod steering;
 mod trusting;
