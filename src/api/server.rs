@@ -23,7 +23,7 @@ use crate::mesh::view::View;
 use crate::net::tally::Tally;
 
 /// Most connections at once.
-const CONNECTIONS_MAX: usize = 128;
+pub const CONNECTIONS_MAX: usize = 128;
 /// Most connections that wait to be accepted.
 const BACKLOG: u32 = 64;
 /// How long an idle connection is kept.

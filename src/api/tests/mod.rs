@@ -1,5 +1,6 @@
 //! Every route and every rule, against one fake actor that answers all messages.
 
+mod bounds;
 mod courier;
 mod documented;
 mod events;
