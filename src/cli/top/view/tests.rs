@@ -189,6 +189,20 @@ fn one_panel_may_have_it_all() {
     assert!(!seen.contains("1 Peers") && !seen.contains("4 Log"));
 }
 
+#[test]
+fn nothing_of_the_log_is_left_out_when_it_has_the_screen() {
+    let mut model = busy();
+    let text = "word ".repeat(40) + "end";
+    model.hear(News::Log(line(90, Level::Warn, &text)), NOW_MS);
+    let mut screen = screen(|s| s.focus = Panel::Log);
+    let seen = super::tests::text((80, 24), &model, &mut screen);
+    assert!(seen.contains("word…") && !seen.contains("end"), "{seen}");
+    screen.alone = true;
+    let seen = super::tests::text((80, 24), &model, &mut screen);
+    assert!(!seen.contains('…') && seen.contains("end"), "{seen}");
+    assert!(seen.contains("net: word word"), "the part that says it, in short: {seen}");
+}
+
 fn many(count: usize) -> Model {
     let mut model = busy();
     let bob = model.peers.iter().find(|row| row.peer.label == "bob").unwrap().clone();
@@ -285,7 +299,7 @@ fn looks() -> impl Strategy<Value = Screen> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn no_size_and_no_key_makes_it_panic(width in 0u16..260, height in 0u16..70, mut screen in looks()) {

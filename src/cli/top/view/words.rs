@@ -133,6 +133,29 @@ pub fn fit(text: &str, columns: usize) -> String {
     shown
 }
 
+/// The same in rows of `columns`, at most `rows` of them.
+pub fn broken(text: &str, columns: usize, rows: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        let width = c.width().unwrap_or(0);
+        if used + width > columns {
+            if pieces.len() >= rows || width > columns {
+                let begun = pieces.pop().unwrap_or_default();
+                pieces.push(fit(&(begun + &text[at..]), columns));
+                return pieces;
+            }
+            pieces.push(String::new());
+            used = 0;
+        }
+        used += width;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(c);
+        }
+    }
+    pieces
+}
+
 /// The last of these round trips that fit, newest right; the highest bar is the slowest of them.
 pub fn sparkline(rtts: &VecDeque<u32>, columns: usize) -> String {
     let seen = rtts.iter().skip(rtts.len().saturating_sub(columns));
@@ -201,6 +224,20 @@ mod tests {
         assert_eq!(escaped(r"a \u{1b} b", 20), r"a \u{1b} b");
         assert_eq!(escaped("a \x1b\u{202e}", 40), r"a \u{1b}\u{202e}");
         assert_eq!(escaped("a longer one", 5), "a lo…");
+    }
+
+    #[test]
+    fn a_long_text_is_broken_into_rows() {
+        let rows = |text, columns, most| broken(text, columns, most).join("|");
+        assert_eq!(rows("abcdefgh", 3, 9), "abc|def|gh");
+        assert_eq!(rows("abcdefgh", 3, 2), "abc|de…");
+        assert_eq!(rows("abcdef", 3, 2), "abc|def");
+        assert_eq!(rows("電腦電腦", 3, 9), "電|腦|電|腦");
+        assert_eq!(rows("abc", 9, 1), "abc");
+        assert_eq!(
+            (rows("", 3, 2), rows("電", 1, 2), rows("x", 0, 2)),
+            ("".into(), "…".into(), "".into())
+        );
     }
 
     #[test]
