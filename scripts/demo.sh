@@ -91,6 +91,14 @@ same_as() { # FILE OTHER...
 
 has_letter() { ask "$1" pull --peek --json | grep -qF "$2"; } # WHO TEXT
 
+serves() { # WHO PATH TEXT
+    local who=$1 path=$2 text=$3
+    http_get "${control[$who]:-$(<"$home/profiles/$who/control.addr")}" "$path" \
+        "$(<"$home/profiles/$who/control.token")" | grep -iF "$text" >/dev/null
+}
+
+completes() { "$NODE" completions bash | bash -n; }
+
 heard() { grep -q "$1" "$(log_of "$2")"; }
 
 build
@@ -184,6 +192,14 @@ title 'Settings: where each value comes from, and a reload'
 run alice config --origin
 run alice check
 run alice reload
+
+title 'The page, figures for Prometheus, the API, and what is wrong if something is'
+run alice open
+expect 'its address serves a page' serves alice / '<!doctype html>'
+expect 'figures for Prometheus are there, with the token' serves alice /metrics 'kith_nodes'
+expect 'the API describes itself' serves alice /api/openapi.json '"openapi"'
+run alice doctor
+expect 'bash understands the completions' completes bash
 
 say ''
 if ((${#bad[@]})); then

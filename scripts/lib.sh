@@ -69,16 +69,23 @@ stop_pids() {
     done
 }
 
-# First line of the answer to GET http://$1$2, by bash alone, so that no curl is needed.
-http_status() {
+# The answer to GET http://$1$2 with the token $3 (or none), by bash alone, so that no curl is needed.
+http_get() {
     local host=${1%:*} port=${1##*:}
     host=${host#[} host=${host%]}
     (
         exec 3<>"/dev/tcp/$host/$port"
-        printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$2" "$1" >&3
-        read -r -t 2 line <&3
-        say "${line%$'\r'}"
+        printf 'GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n' \
+            "$2" "$1" "${3:-}" >&3
+        timeout 5 cat <&3
     ) 2>/dev/null
+}
+
+# Its first line.
+http_status() {
+    local line=''
+    read -r line < <(http_get "$1" "$2") || true
+    say "${line%$'\r'}"
 }
 
 ready() { [[ $(http_status "$1" /readyz) == *' 200 '* ]]; }

@@ -25,6 +25,7 @@ use crate::mesh::record::{Crypto, EPOCH_MAX};
 use crate::mesh::topology::Identity as Said;
 use crate::mesh::view::View;
 use crate::net::session::{Clock, Shared};
+use crate::net::tally::Tally;
 use crate::net::tls::Tls;
 use crate::settings::{Loaded, Problems, Settings, load};
 use crate::store::book_db::BookDb;
@@ -108,6 +109,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
         secret: settings.network.secret.expose().as_bytes().to_vec(),
         clock: Clock::new(),
         root: AtomicU64::new(0),
+        tally: Arc::default(),
     });
     let crypto: Arc<dyn Crypto + Send + Sync> = Arc::new(identity);
     let nobody = View { me: id, changed_ms: start_ms, ..View::nothing() };
@@ -119,7 +121,7 @@ pub(crate) fn boot(flags: &Flags) -> Result<Boot, Trouble> {
     let store = open_pieces(settings, state.as_deref())?;
     let downloads = downloads(settings, state.as_deref())?;
     let voice = Voice::new().map_err(|e| failed("cannot start a thread", &e, ""))?;
-    let control = control(&loaded, state.clone(), &said, id, listen)?;
+    let control = control(&loaded, state.clone(), &said, id, listen, shared.tally.clone())?;
     log::info!("node {} ({}) listens on {listen}", crate::text::escape(&said.label), id.short());
     let home = Home {
         me: id,
@@ -273,6 +275,7 @@ fn control(
     said: &Said,
     id: crate::mesh::NodeId,
     listen: SocketAddr,
+    tally: Arc<Tally>,
 ) -> Result<Plan, Trouble> {
     let memory_only = state.is_none();
     // Even a daemon that keeps nothing must be found by the verbs.
@@ -297,6 +300,7 @@ fn control(
             state_dir: loaded.state_dir.clone(),
             started: Instant::now(),
             token: Token::new(&token),
+            tally,
         },
         dir: Some(dir),
         graph_files: loaded.settings.network.controller.d2 && !memory_only,

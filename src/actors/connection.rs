@@ -100,7 +100,7 @@ impl Connection {
         ports: Arc<Ports>,
         lifeline: Lifeline,
     ) -> Connection {
-        let lanes = Arc::new(Lanes::new(ports.lanes));
+        let lanes = Arc::new(Lanes::new(ports.lanes, ports.shared.tally.clone()));
         let begin = Some((origin, card));
         Connection { conn, begin, ports, lanes, hung_up: Arc::new(Notify::new()), lifeline }
     }

@@ -132,7 +132,6 @@ impl Generation {
     pub fn build(plans: Plans<'_>, above: &Above, disk: &Arbiter) -> Generation {
         let Plans { generation, settings, shared, crypto, .. } = plans;
         let lifeline = |child| Lifeline::new(above.exited.clone(), child, generation);
-        let clock = shared.clock;
         let registry_ctx = Context::<Registry>::new();
         let heartbeat_ctx = Context::<Heartbeat>::new();
         let topology_ctx = Context::<Topology>::new();
@@ -159,7 +158,7 @@ impl Generation {
             voice: plans.voice,
             shared: shared.clone(),
         };
-        topology_ctx.run(Topology::new(Turn::new(core, clock), ports, lifeline(Child::Topology)));
+        topology_ctx.run(Topology::new(Turn::new(core, &shared), ports, lifeline(Child::Topology)));
 
         let core = Pulse::new(policy::pulse(settings), plans.seed ^ 1);
         let ports = heartbeat::Ports {
@@ -169,7 +168,7 @@ impl Generation {
             measured: [to(&registry), to(&topology), to(&exchange)],
         };
         heartbeat_ctx.run(Heartbeat::new(
-            Turn::new(core, clock),
+            Turn::new(core, &shared),
             ports,
             lifeline(Child::Heartbeat),
         ));
@@ -187,7 +186,7 @@ impl Generation {
             save: to(&disk),
         };
         registry_ctx.run(Registry::new(
-            Turn::new(core, clock),
+            Turn::new(core, &shared),
             ports,
             card,
             policy::save_every(settings),
@@ -213,7 +212,7 @@ impl Generation {
         let place =
             exchange::Place { store: plans.store.clone(), dir: plans.downloads, start_ms, me };
         exchange_ctx.run(Exchange::new(
-            Turn::new(core, clock),
+            Turn::new(core, &shared),
             ports,
             place,
             lifeline(Child::Exchange),
@@ -242,7 +241,7 @@ impl Generation {
             view: plans.mail,
         };
         courier_ctx.run(Courier::new(
-            Turn::new(core, clock),
+            Turn::new(core, &shared),
             ports,
             plans.letters,
             settings,
@@ -307,6 +306,7 @@ impl Generation {
             pull: to(&self.courier),
             acknowledge: to(&self.courier),
             relays: to(&self.courier),
+            figures: to(&self.courier),
             config: above.config.clone(),
             reload: above.reload.clone(),
             shutdown: above.shutdown.clone(),

@@ -27,5 +27,5 @@ mod turn;
 mod voice;
 
 pub use lifeline::Lifeline;
-pub use post::{deliver, post, to};
+pub use post::{deliver, lost, post, to};
 pub use voice::Voice;

@@ -1,5 +1,6 @@
 //! The two ways to send without waiting. `do_send` ignores a mailbox's bound; it is banned elsewhere.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,14 @@ use actix::{Actor, Addr, Handler, Message, Recipient};
 /// Losses are told this often at most: whoever floods us must not flood the log, too.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
+/// Messages lost, of all daemons of this process.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// How many messages were lost in this process since it began, because a mailbox was full or its actor gone.
+pub fn lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
 /// Sends if there is room; a message without room is logged and lost. Its documentation says what that
 /// costs.
 pub fn post<M>(to: &Recipient<M>, message: M)
@@ -17,14 +26,15 @@ where
     M::Result: Send,
 {
     if let Err(error) = to.try_send(message) {
+        LOST.fetch_add(1, Ordering::Relaxed);
         tell(std::any::type_name::<M>(), &error);
     }
 }
 
 fn tell(message: &str, error: &dyn std::fmt::Display) {
     /// When a loss was told last, and how many were not told since.
-    static LOST: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
-    let mut lost = LOST.lock().unwrap_or_else(PoisonError::into_inner);
+    static TOLD: Mutex<(Option<Instant>, u64)> = Mutex::new((None, 0));
+    let mut lost = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     if lost.0.is_some_and(|at| at.elapsed() < TELL_EVERY) {
         lost.1 += 1;
         return;

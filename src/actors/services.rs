@@ -3,9 +3,9 @@
 use actix::Recipient;
 
 use super::messages::{
-    Acknowledge, ConfigWanted, Connect, Disconnect, Forget, GetFile, LetterWanted, LettersWanted,
-    PeersWanted, PinsWanted, Probe, Pull, Push, RelaysWanted, Reload, SetBanned, SetPinned, Share,
-    Shout, Shutdown, StatusWanted, StopTransfer, UnpinLabel, WhyWanted,
+    Acknowledge, ConfigWanted, Connect, Disconnect, FiguresWanted, Forget, GetFile, LetterWanted,
+    LettersWanted, PeersWanted, PinsWanted, Probe, Pull, Push, RelaysWanted, Reload, SetBanned,
+    SetPinned, Share, Shout, Shutdown, StatusWanted, StopTransfer, UnpinLabel, WhyWanted,
 };
 
 /// Who answers what.
@@ -52,6 +52,8 @@ pub struct Services {
     pub acknowledge: Recipient<Acknowledge>,
     /// Courier: who could pass letters on.
     pub relays: Recipient<RelaysWanted>,
+    /// Courier: how much there is of everything.
+    pub figures: Recipient<FiguresWanted>,
     /// Supervisor: settings in force.
     pub config: Recipient<ConfigWanted>,
     /// Supervisor: read the settings again.

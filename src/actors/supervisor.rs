@@ -1,6 +1,6 @@
 //! The Supervisor: starts, wires, restarts and stops all other actors.
 //!
-//! Leaves (Listener, Connection, Control) end one by one; when any other actor fails, its whole
+//! Leaves (Listener, Discovery, Connection, Control) end one by one; when any other actor fails, its whole
 //! generation is dropped and built again from disk by the function that built the first one. Three failed
 //! generations within a minute end the process with 70, for systemd to start it again.
 
@@ -233,6 +233,7 @@ impl Supervisor {
         }
         log::error!("{failed:?} failed; building all actors again");
         self.generation += 1;
+        self.boot.shared.tally.rebuilds.add(1);
         self.boot.store.halt();
         self.hang_up(Bye::Protocol);
         self.connections.clear();

@@ -148,6 +148,7 @@ impl Handler<GossipFrom> for Topology {
 
     fn handle(&mut self, GossipFrom { peer, gossip }: GossipFrom, ctx: &mut Context<Self>) {
         self.handle_event("FromPeer", Event::FromPeer { peer, gossip }, ctx);
+        self.ports.shared.tally.records_dropped.set(self.turn.core.dropped_records);
     }
 }
 

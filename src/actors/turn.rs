@@ -1,5 +1,6 @@
 //! Drives any pure core from an actor: hand it an event, perform its effects, keep one timer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
@@ -7,7 +8,8 @@ use actix::{
 };
 
 use crate::mesh::{Core, Time};
-use crate::net::session::Clock;
+use crate::net::session::{Clock, Shared};
+use crate::net::tally::Tally;
 
 /// A turn longer than this keeps everyone else on the main thread waiting.
 const LONG: Duration = Duration::from_millis(5);
@@ -17,13 +19,14 @@ pub struct Turn<C> {
     /// The core.
     pub core: C,
     clock: Clock,
+    tally: Arc<Tally>,
     timer: Option<(Time, SpawnHandle)>,
 }
 
 impl<C: Core> Turn<C> {
     /// A core that has not been woken yet.
-    pub fn new(core: C, clock: Clock) -> Turn<C> {
-        Turn { core, clock, timer: None }
+    pub fn new(core: C, shared: &Shared) -> Turn<C> {
+        Turn { core, clock: shared.clock, tally: shared.tally.clone(), timer: None }
     }
 
     /// The time now.
@@ -93,6 +96,7 @@ fn settle<A: Driver>(
     }
     arm(actor, ctx);
     let took = begun.elapsed();
+    actor.turn().tally.turn(took, took > LONG);
     if took > LONG {
         log::debug!("a turn of {name} took {:.1} ms", took.as_secs_f64() * 1000.0);
     }

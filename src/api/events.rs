@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use serde::Serialize;
@@ -27,8 +28,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::failure::{Code, Failure};
-use super::read::{only, status_now};
+use super::read::status_now;
+use super::routes::routes;
 use super::server::Context;
+use super::session::cookie_of;
 use super::shapes::{Shaped, Whole};
 use crate::actors::messages::{MailView, PiecesView};
 use crate::logs::{self, Lines};
@@ -54,12 +57,30 @@ impl Default for Places {
     }
 }
 
-/// The route under `/api/v1`.
-pub(super) fn api(config: &mut web::ServiceConfig) {
-    config.service(only("/events", web::get().to(events)));
+impl Places {
+    /// How many streams are open.
+    pub(super) fn taken(&self) -> usize {
+        STREAMS_MAX.saturating_sub(self.0.available_permits())
+    }
 }
 
-async fn events(context: web::Data<Context>) -> Result<HttpResponse, Failure> {
+routes![events];
+
+/// What changes, as it happens: server-sent events
+///
+/// The stream begins with every row there is: `status` (Status), `node` (Node), `link` (Link), `transfer` (Transfer),
+/// `piece` (File) and the last lines of the log, `log` (LogLine); `whole` says that this was all. Then it tells each row
+/// that is new or shown otherwise, and `gone` (Gone) of those that are shown no more. `letter` (CameEvent) and `outbox`
+/// (OutboxEvent) tell what happens to letters from the beginning on, `missed` (Missed) that some of that news was lost.
+/// All data are JSON objects with `schema` 1. `status` comes every 2 s.
+#[utoipa::path(get, path = "/api/v1/events", tag = "see", responses(
+    (status = 200, description = "it goes on until either end closes it", content_type = "text/event-stream",
+        body = String),
+))]
+async fn events(
+    context: web::Data<Context>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
     let place = context.places.0.clone().try_acquire_owned().map_err(|_| {
         Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -69,14 +90,17 @@ async fn events(context: web::Data<Context>) -> Result<HttpResponse, Failure> {
             "close a dashboard, or ask again and again instead: GET transfers",
         )
     })?;
-    let told = stream(context, logs::lines(), place);
+    let bearer = request.headers().contains_key(AUTHORIZATION);
+    let session = cookie_of(&request, context.addr.port()).filter(|_| !bearer);
+    let told = stream(context, logs::lines(), session, place);
     Ok(HttpResponse::Ok().content_type("text/event-stream").streaming(told))
 }
 
-/// What one reader is told, as long as `place` is theirs.
+/// What one reader is told, as long as `place` is theirs, and the session with this cookie has not ended.
 pub(super) fn stream(
     context: web::Data<Context>,
     lines: watch::Receiver<Lines>,
+    session: Option<String>,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let mut mail = context.mail.clone();
@@ -92,6 +116,7 @@ pub(super) fn stream(
         status_at: Instant::now(),
         told_at: Instant::now(),
         context,
+        session,
         _place: place,
     };
     stream::unfold(teller, |mut teller| async move {
@@ -103,6 +128,8 @@ pub(super) fn stream(
 /// Tells one stream.
 struct Teller {
     context: web::Data<Context>,
+    /// The cookie of the session that reads, if it is one.
+    session: Option<String>,
     graph: Part<View>,
     pieces: Part<PiecesView>,
     mail: watch::Receiver<Arc<MailView>>,
@@ -129,6 +156,10 @@ impl Teller {
             }
             let mut text = String::new();
             if self.status_at <= Instant::now() {
+                let now = std::time::Instant::now();
+                if self.session.as_ref().is_some_and(|s| !self.context.sessions.is_open(s, now)) {
+                    return None;
+                }
                 self.status_at = Instant::now() + STATUS_PERIOD;
                 // A registry too busy to answer is asked again two seconds later.
                 if let Ok(status) = status_now(&self.context).await {

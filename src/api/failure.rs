@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError, error::JsonPayloadError};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::guard::harden;
 use super::shapes::Shaped;
@@ -19,7 +20,7 @@ use crate::pieces::FileId;
 const CANDIDATES_MAX: usize = 8;
 
 /// What went wrong, for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The request itself is wrong.
@@ -42,7 +43,7 @@ pub enum Code {
 }
 
 /// The error itself, as it travels in `error`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// For programs.
     pub code: Code,
@@ -59,7 +60,7 @@ pub struct Problem {
 }
 
 /// A node (or a file) that could have been meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Candidate {
     /// The 64 hex digits of its id.
     pub id: String,
@@ -68,10 +69,21 @@ pub struct Candidate {
 }
 
 /// The body of every answer that is not 200.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
     /// The error.
     pub error: Problem,
+}
+
+/// What [`Failure`] answers, for the documentation of the API.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is shown, never made: a Failure writes the same")]
+pub struct Refusal {
+    /// The version of the shape, always 1.
+    #[schema(minimum = 1, maximum = 1)]
+    schema: u32,
+    /// What went wrong, and what to do.
+    error: Problem,
 }
 
 /// A [`Problem`] with its HTTP status.
@@ -203,6 +215,12 @@ impl Failure {
             "the daemon is shutting down",
             "start it again",
         )
+    }
+
+    /// Asked with a method that is not the route's: 405. `allowed` are those that are.
+    pub fn method(allowed: &str) -> Failure {
+        let (status, why) = (StatusCode::METHOD_NOT_ALLOWED, "this route answers another method");
+        Failure::new(status, Code::Usage, "not done", why, format!("ask with {allowed}"))
     }
 
     /// The body is wrong: 400, 413 or 415.

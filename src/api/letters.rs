@@ -9,15 +9,16 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+use utoipa::IntoParams;
 
 use super::asks::{Acknowledged, AskAcknowledge, AskPush, Came};
 use super::correspondents::{self, Names};
-use super::failure::{Code, Failure};
-use super::guard::LETTER_BODY_BYTES_MAX;
+use super::failure::{Code, Failure, Refusal};
 use super::pieces::WAIT_MS_MAX;
-use super::read::{Answer, answer, ask, only, wrong_method};
+use super::read::{Answer, answer, ask};
+use super::routes::routes;
 use super::server::Context;
-use super::shapes::{Conversation, Inbox, Letter, Letters, Pushed, Received, Relays};
+use super::shapes::{Conversation, Inbox, Letter, Letters, Pushed, Received, Relays, Shaped};
 use super::who::PREFIX_DIGITS_MIN;
 use crate::actors::messages::{
     Acknowledge, Happened, LetterWanted, LettersWanted, MailView, Pull, Push, Refused, RelaysWanted,
@@ -47,23 +48,7 @@ const PORTION: usize = 8;
 /// fewer than the command line reads.
 const INBOX_BYTES: usize = 2 << 20;
 
-/// The routes under `/api/v1`.
-pub(super) fn api(config: &mut web::ServiceConfig) {
-    let body = web::JsonConfig::default()
-        .limit(LETTER_BODY_BYTES_MAX)
-        .error_handler(|error, _| Failure::body(&error).into());
-    let letters = web::resource("/letters")
-        .app_data(body)
-        .route(web::get().to(letters))
-        .route(web::post().to(push))
-        .default_service(web::to(wrong_method));
-    config
-        .service(letters)
-        .service(only("/letters/{letter}", web::get().to(letter)))
-        .service(only("/inbox", web::get().to(inbox)))
-        .service(only("/inbox/ack", web::post().to(acknowledge)))
-        .service(only("/relays", web::get().to(relays)));
-}
+routes![push, letters, letter, inbox, acknowledge, relays];
 
 /// `K/N`: so many fragments give the letter back, so many are sent.
 pub fn shards(text: &str) -> Result<Shards, String> {
@@ -96,6 +81,15 @@ fn body_of(asked: &mut AskPush) -> Result<Vec<u8>, Failure> {
     }
 }
 
+/// Sends a letter
+///
+/// Once it is answered, the letter is safe on the disk and tried until it is delivered or its time is up. The body
+/// of this request may have a third more than others: 1 MiB of any bytes, in base64.
+#[utoipa::path(post, path = "/api/v1/letters", tag = "letters", request_body = AskPush, responses(
+    (status = 200, description = "it is safe here", body = Shaped<Pushed>),
+    (status = 404, description = "nobody fits", body = Refusal),
+    (status = 409, description = "several fit, or it was refused", body = Refusal),
+))]
 async fn push(context: web::Data<Context>, body: web::Json<AskPush>) -> Answer<Pushed> {
     let mut asked = body.into_inner();
     let body = body_of(&mut asked)?;
@@ -137,10 +131,15 @@ async fn shape(context: &Context, letter: &OutLetter) -> Letter {
     Letter::of(letter, names.label(&letter.reader))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Which {
+    /// Only those with this node: id, beginning of one, label, IP or `IP:port`.
+    #[param(max_length = 256)]
     with: Option<String>,
+    /// At most so many; 100 if there is none.
+    #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
 }
 
@@ -159,6 +158,12 @@ async fn correspondent(context: &Context, who: Option<&str>) -> Result<Option<No
     }
 }
 
+/// Letters sent from here, newest first, and all conversations
+#[utoipa::path(get, path = "/api/v1/letters", tag = "letters", params(Which), responses(
+    (status = 200, description = "what was sent, and with whom", body = Shaped<Letters>),
+    (status = 404, description = "nobody fits", body = Refusal),
+    (status = 409, description = "several fit, or they cannot be read", body = Refusal),
+))]
 async fn letters(context: web::Data<Context>, query: web::Query<Which>) -> Answer<Letters> {
     let limit = bounded(query.limit)?;
     let with = correspondent(&context, query.with.as_deref()).await?;
@@ -174,11 +179,23 @@ async fn letters(context: web::Data<Context>, query: web::Query<Which>) -> Answe
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Wait {
+    /// Milliseconds to wait until it is in another state.
     #[serde(default)]
+    #[param(maximum = 4000)]
     wait_ms: u64,
+}
+
+/// The end of a path that names a letter.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct Lettered {
+    /// Its id, or the first 8 or more digits of it.
+    #[param(pattern = "^[0-9a-fA-F]{8,32}$")]
+    letter: String,
 }
 
 fn too_long(wait_ms: u64) -> Option<Failure> {
@@ -186,11 +203,17 @@ fn too_long(wait_ms: u64) -> Option<Failure> {
     (wait_ms > WAIT_MS_MAX).then(|| Failure::usage(why, "ask again when it has been answered"))
 }
 
-/// One letter; with `wait_ms`, once its state is another than when it was asked about. What is over is told at
-/// once.
+/// One letter that was sent from here, with the path it took
+///
+/// With `wait_ms`, once its state is another than when it was asked about. What is over is told at once.
+#[utoipa::path(get, path = "/api/v1/letters/{letter}", tag = "letters", params(Lettered, Wait), responses(
+    (status = 200, description = "what has become of it", body = Shaped<Letter>),
+    (status = 404, description = "no letter fits", body = Refusal),
+    (status = 409, description = "several fit, or it cannot be read", body = Refusal),
+))]
 async fn letter(
     context: web::Data<Context>,
-    id: web::Path<String>,
+    lettered: web::Path<Lettered>,
     query: web::Query<Wait>,
 ) -> Answer<Letter> {
     if let Some(failure) = too_long(query.wait_ms) {
@@ -198,7 +221,7 @@ async fn letter(
     }
     // From before the first look on: what happens between it and the wait is not lost.
     let mut news = News::from_now_on(&context);
-    let mut now = find(&context, &id).await?;
+    let mut now = find(&context, &lettered.letter).await?;
     let (before, until) = (now.state, Instant::now() + Duration::from_millis(query.wait_ms));
     let id = now.id;
     let turned =
@@ -285,20 +308,38 @@ async fn find(context: &Context, text: &str) -> Result<OutLetter, Failure> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct AskInbox {
+    /// Only those from this node: id, beginning of one, label, IP or `IP:port`.
+    #[param(max_length = 256)]
     with: Option<String>,
+    /// Only look: also at those that were shown before, and lend nothing.
     #[serde(default)]
     peek: bool,
+    /// Only those whose `seq` is above this.
     #[serde(default)]
+    #[param(format = "uint64")]
     after: u64,
+    /// At most so many; 100 if there is none.
+    #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
+    /// Milliseconds to wait until there is something to show.
     #[serde(default)]
+    #[param(maximum = 4000)]
     wait_ms: u64,
 }
 
-/// What came; with `wait_ms`, once there is something to show.
+/// Letters that came, oldest first
+///
+/// Unless they are only peeked at, they are lent: for 30 s nobody else is given them. Who has shown them says so with
+/// `inbox/ack`; without that they come again.
+#[utoipa::path(get, path = "/api/v1/inbox", tag = "letters", params(AskInbox), responses(
+    (status = 200, description = "some, or none", body = Shaped<Inbox>),
+    (status = 404, description = "nobody fits", body = Refusal),
+    (status = 409, description = "several fit, or they cannot be read", body = Refusal),
+))]
 async fn inbox(context: web::Data<Context>, query: web::Query<AskInbox>) -> Answer<Inbox> {
     if let Some(failure) = too_long(query.wait_ms) {
         return Err(failure);
@@ -347,6 +388,13 @@ async fn pull(
     Ok(all)
 }
 
+/// Says that somebody has been shown letters that came
+///
+/// Their senders are told, unless the settings say no.
+#[utoipa::path(post, path = "/api/v1/inbox/ack", tag = "letters", request_body = AskAcknowledge, responses(
+    (status = 200, description = "how many were unread until now", body = Shaped<Acknowledged>),
+    (status = 409, description = "it cannot be kept", body = Refusal),
+))]
 async fn acknowledge(
     context: web::Data<Context>,
     body: web::Json<AskAcknowledge>,
@@ -357,6 +405,10 @@ async fn acknowledge(
     answer(Acknowledged { acknowledged: done(what, acknowledged)? })
 }
 
+/// Who could pass letters on and who keeps ours, what was passed on and dropped
+#[utoipa::path(get, path = "/api/v1/relays", tag = "letters", responses(
+    (status = 200, description = "every other node that is alive, as a relay", body = Shaped<Relays>),
+))]
 async fn relays(context: web::Data<Context>) -> Answer<Relays> {
     let relays = ask("courier", &context.services.relays, RelaysWanted).await?;
     let ids = relays.nodes.iter().map(|row| row.id).chain(relays.mailboxes.iter().copied());

@@ -12,10 +12,13 @@ pub mod export;
 pub mod failure;
 mod guard;
 pub mod letters;
+mod metrics;
+mod openapi;
 mod page;
 pub mod path;
 pub mod pieces;
 mod read;
+mod routes;
 #[cfg(test)]
 pub(crate) mod samples;
 mod server;

@@ -8,10 +8,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use tokio::time::timeout;
+use utoipa::IntoParams;
 
 use super::asks::{AskFile, AskGet, AskShare, Begun, Forgotten};
-use super::failure::{Code, Failure};
-use super::read::{Answer, answer, ask, only};
+use super::failure::{Code, Failure, Refusal};
+use super::read::{Answer, answer, ask};
+use super::routes::routes;
 use super::server::Context;
 use super::shapes::{File, HexFile, Pieces, Shaped, Transfer, Transfers};
 use super::which;
@@ -26,17 +28,7 @@ const SHOWN_WITHIN: Duration = Duration::from_millis(500);
 /// Longest path, bytes: Linux's PATH_MAX.
 const PATH_BYTES_MAX: usize = 4096;
 
-/// The routes under `/api/v1`.
-pub(super) fn api(config: &mut web::ServiceConfig) {
-    config
-        .service(only("/share", web::post().to(share)))
-        .service(only("/get", web::post().to(get)))
-        .service(only("/transfers", web::get().to(transfers)))
-        .service(only("/transfers/{transfer}", web::get().to(transfer)))
-        .service(only("/transfers/{transfer}/stop", web::post().to(stop)))
-        .service(only("/pieces", web::get().to(pieces)))
-        .service(only("/forget", web::post().to(forget)));
-}
+routes![share, get_file, transfers, transfer, stop_transfer, pieces, forget];
 
 /// What has begun and goes on after the answer: 202.
 fn begun(transfer: TransferId) -> HttpResponse {
@@ -56,6 +48,13 @@ fn absolute(text: &str) -> Result<PathBuf, Failure> {
     }
 }
 
+/// Gives a file or directory to every node that has its ticket
+///
+/// It is hashed after the answer; the transfer tells how far that is, and then the ticket.
+#[utoipa::path(post, path = "/api/v1/share", tag = "files", request_body = AskShare, responses(
+    (status = 202, description = "it has begun", body = Shaped<Begun>),
+    (status = 409, description = "it was refused", body = Refusal),
+))]
 async fn share(
     context: web::Data<Context>,
     body: web::Json<AskShare>,
@@ -66,7 +65,14 @@ async fn share(
     refused.map(begun).map_err(|refused| Failure::refused(&what, refused))
 }
 
-async fn get(
+/// Gets a file from everyone who holds it
+///
+/// The transfer tells how far it is.
+#[utoipa::path(post, path = "/api/v1/get", tag = "files", request_body = AskGet, responses(
+    (status = 202, description = "it has begun", body = Shaped<Begun>),
+    (status = 409, description = "it was refused", body = Refusal),
+))]
+async fn get_file(
     context: web::Data<Context>,
     body: web::Json<AskGet>,
 ) -> Result<HttpResponse, Failure> {
@@ -81,30 +87,50 @@ async fn get(
     refused.map(begun).map_err(|refused| Failure::refused(&what, refused))
 }
 
+/// What is being shared and got
+#[utoipa::path(get, path = "/api/v1/transfers", tag = "files", responses(
+    (status = 200, description = "those that run, and the last 64 that ended", body = Shaped<Transfers>),
+))]
 async fn transfers(context: web::Data<Context>) -> Answer<Transfers> {
     let view = context.pieces();
     answer(Transfers { transfers: view.transfers.iter().map(Transfer::from).collect() })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Wait {
+    /// Milliseconds to wait until it is shown otherwise.
     #[serde(default)]
+    #[param(maximum = 4000)]
     wait_ms: u64,
 }
 
-/// One transfer; with `wait_ms`, once it is shown otherwise than when it was asked about. What is over is
-/// told at once.
+/// The part of a path that names a transfer.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct Numbered {
+    /// Its number.
+    transfer: TransferId,
+}
+
+/// One transfer
+///
+/// With `wait_ms`, once it is shown otherwise than when it was asked about. What is over is told at once.
+#[utoipa::path(get, path = "/api/v1/transfers/{transfer}", tag = "files", params(Numbered, Wait), responses(
+    (status = 200, description = "how far it is", body = Shaped<Transfer>),
+    (status = 404, description = "there is no such transfer", body = Refusal),
+))]
 async fn transfer(
     context: web::Data<Context>,
-    number: web::Path<TransferId>,
+    numbered: web::Path<Numbered>,
     query: web::Query<Wait>,
 ) -> Answer<Transfer> {
     if query.wait_ms > WAIT_MS_MAX {
         let why = format!("wait_ms is at most {WAIT_MS_MAX}, this is {}", query.wait_ms);
         return Err(Failure::usage(why, "ask again when it has been answered"));
     }
-    let number = *number;
+    let number = numbered.transfer;
     let find =
         |view: &PiecesView| view.transfers.iter().find(|t| t.row.transfer == number).cloned();
     let mut now = find(&context.pieces());
@@ -148,8 +174,18 @@ async fn changed(
     }
 }
 
-async fn stop(context: web::Data<Context>, number: web::Path<TransferId>) -> Answer<Begun> {
-    let transfer = *number;
+/// Ends a transfer
+///
+/// What is there stays, and getting the file again goes on with it.
+#[utoipa::path(post, path = "/api/v1/transfers/{transfer}/stop", tag = "files", params(Numbered), responses(
+    (status = 200, description = "it has ended", body = Shaped<Begun>),
+    (status = 409, description = "it does not run", body = Refusal),
+))]
+async fn stop_transfer(
+    context: web::Data<Context>,
+    numbered: web::Path<Numbered>,
+) -> Answer<Begun> {
+    let transfer = numbered.transfer;
     let result =
         ask("exchange", &context.services.stop_transfer, StopTransfer { transfer }).await?;
     let what = format!("cannot stop transfer {transfer}");
@@ -157,11 +193,23 @@ async fn stop(context: web::Data<Context>, number: web::Path<TransferId>) -> Ans
     answer(Begun { transfer })
 }
 
+/// The files known here
+#[utoipa::path(get, path = "/api/v1/pieces", tag = "files", responses(
+    (status = 200, description = "by name", body = Shaped<Pieces>),
+))]
 async fn pieces(context: web::Data<Context>) -> Answer<Pieces> {
     let view = context.pieces();
     answer(Pieces { pieces: view.files.iter().map(File::from).collect() })
 }
 
+/// Gives a file to nobody any more
+///
+/// Shared files and finished downloads stay on the disk; what there is of an unfinished one is removed.
+#[utoipa::path(post, path = "/api/v1/forget", tag = "files", request_body = AskFile, responses(
+    (status = 200, description = "it was done", body = Shaped<Forgotten>),
+    (status = 404, description = "no file fits", body = Refusal),
+    (status = 409, description = "several fit, or it was refused", body = Refusal),
+))]
 async fn forget(context: web::Data<Context>, body: web::Json<AskFile>) -> Answer<Forgotten> {
     let view = context.pieces();
     let found = which::resolve(&body.file, &view.files);

@@ -2,16 +2,19 @@
 
 use actix::{Message, Recipient};
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, Resource, Route, web};
+use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::asks::{Config, Ready};
 use super::export::Format;
-use super::failure::{Code, Failure};
+use super::failure::{Code, Failure, Refusal};
 use super::guard::BODY_BYTES_MAX;
+use super::routes::routes;
 use super::server::Context;
 use super::shapes::{Graph, Health, HexId, Path, Peers, Shaped, Status, Why};
-use super::{path, who};
+use super::who;
 use crate::actors::messages::{ConfigWanted, PeersWanted, StatusWanted, WhyWanted};
 use crate::mesh::NodeId;
 
@@ -40,16 +43,16 @@ where
     asked.map_err(|error| Failure::mailbox(service, error))
 }
 
-/// A path that answers one method only.
-pub(super) fn only(path: &str, route: Route) -> Resource {
-    web::resource(path).route(route).default_service(web::to(wrong_method))
+/// How bodies of at most so many bytes are read.
+pub(super) fn bodies(bytes_max: usize) -> web::JsonConfig {
+    web::JsonConfig::default()
+        .limit(bytes_max)
+        .error_handler(|error, _| Failure::body(&error).into())
 }
 
 /// How bodies, queries and paths are read, and what is answered when they cannot be.
 pub(super) fn extractors(config: &mut web::ServiceConfig) {
-    let body = web::JsonConfig::default()
-        .limit(BODY_BYTES_MAX)
-        .error_handler(|error, _| Failure::body(&error).into());
+    let body = bodies(BODY_BYTES_MAX);
     let query = web::QueryConfig::default().error_handler(|error, _| {
         Failure::usage(error.to_string(), "correct what stands behind the ?").into()
     });
@@ -58,35 +61,24 @@ pub(super) fn extractors(config: &mut web::ServiceConfig) {
     config.app_data(body).app_data(query).app_data(path);
 }
 
-/// The two open routes.
-pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(only("/healthz", web::get().to(healthz)))
-        .service(only("/readyz", web::get().to(readyz)));
-}
+routes![healthz, readyz, status, peers, graph, path, why, config];
 
-/// The routes under `/api/v1`.
-pub(super) fn api(config: &mut web::ServiceConfig) {
-    config
-        .service(only("/status", web::get().to(status)))
-        .service(only("/peers", web::get().to(peers)))
-        .service(only("/graph", web::get().to(graph)))
-        .service(only("/path/{who:.+}", web::get().to(way)))
-        .service(only("/why/{who:.+}", web::get().to(why)))
-        .service(only("/config", web::get().to(config_in_force)));
-}
-
-/// Whatever asks a route with a method that is not its own.
-pub(super) async fn wrong_method() -> Result<HttpResponse, Failure> {
-    let status = StatusCode::METHOD_NOT_ALLOWED;
-    let remedy = "GET shows, POST changes";
-    Err(Failure::new(status, Code::Usage, "not done", "this route answers another method", remedy))
-}
-
+/// Whether the daemon runs
+///
+/// Needs no token. The answer is the text `ok`.
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()), responses(
+    (status = 200, description = "it runs", body = String, content_type = "text/plain"),
+))]
 async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
+/// Whether the daemon can be used
+///
+/// It listens, and has a link to another node or nobody to join. Needs no token.
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
+    (status = 200, description = "it can be used", body = Shaped<Ready>),
+))]
 async fn readyz(context: web::Data<Context>) -> Answer<Ready> {
     if context.drain.begun() {
         return Err(Failure::stopping());
@@ -103,6 +95,10 @@ async fn readyz(context: web::Data<Context>) -> Answer<Ready> {
     Err(Failure::new(unready, Code::Unavailable, "not ready", why, "node status says more"))
 }
 
+/// How this daemon is, and what is wrong if something is
+#[utoipa::path(get, path = "/api/v1/status", tag = "see", responses(
+    (status = 200, description = "how it is", body = Shaped<Status>),
+))]
 async fn status(context: web::Data<Context>) -> Answer<Status> {
     answer(status_now(&context).await?)
 }
@@ -132,19 +128,26 @@ pub(super) async fn status_now(context: &Context) -> Result<Status, Failure> {
     })
 }
 
+/// The other nodes, with our links to them
+#[utoipa::path(get, path = "/api/v1/peers", tag = "see", responses(
+    (status = 200, description = "every other node that is known", body = Shaped<Peers>),
+))]
 async fn peers(context: web::Data<Context>) -> Answer<Peers> {
     let rows = ask("registry", &context.services.peers, PeersWanted).await?;
     answer(Peers::merge(&rows, &context.view()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct GraphQuery {
+    /// JSON if there is none.
+    #[param(inline)]
     #[serde(default)]
     format: GraphFormat,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum GraphFormat {
     #[default]
@@ -155,6 +158,16 @@ enum GraphFormat {
     Svg,
 }
 
+/// All nodes and all links
+///
+/// In JSON, or as text to be drawn by d2, dot or mermaid, or drawn already (svg).
+#[utoipa::path(get, path = "/api/v1/graph", tag = "see", params(GraphQuery), responses(
+    (status = 200, description = "the network as this node sees it", content(
+        (Shaped<Graph> = "application/json"),
+        (String = "text/plain"),
+        (String = "image/svg+xml"),
+    )),
+))]
 async fn graph(context: web::Data<Context>, query: web::Query<GraphQuery>) -> HttpResponse {
     let view = context.view();
     let format = match query.format {
@@ -169,15 +182,29 @@ async fn graph(context: web::Data<Context>, query: web::Query<GraphQuery>) -> Ht
     HttpResponse::Ok().content_type(format.content_type()).body(format.render(&view))
 }
 
+/// The end of a path that names a node.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct Named {
+    /// Id, beginning of an id (8 digits or more), label or `IP:port`.
+    who: String,
+}
+
 /// The node a text names among those of the graph.
 fn seen(context: &Context, text: &str) -> Result<NodeId, Failure> {
     let known = who::known(&context.view(), &[]);
     who::resolve(text, &known).map_err(|error| Failure::who(text, error))
 }
 
-async fn way(context: web::Data<Context>, who: web::Path<String>) -> Answer<Path> {
-    let to = seen(&context, &who)?;
-    let Some(way) = path::cheapest(&context.view(), to) else {
+/// The cheapest way to a node
+#[utoipa::path(get, path = "/api/v1/path/{who}", tag = "see", params(Named), responses(
+    (status = 200, description = "through whom, and how long it takes", body = Shaped<Path>),
+    (status = 404, description = "nobody fits, or no way leads there", body = Refusal),
+    (status = 409, description = "several fit", body = Refusal),
+))]
+async fn path(context: web::Data<Context>, named: web::Path<Named>) -> Answer<Path> {
+    let to = seen(&context, &named.who)?;
+    let Some(way) = super::path::cheapest(&context.view(), to) else {
         return Err(Failure::new(
             StatusCode::NOT_FOUND,
             Code::NotFound,
@@ -189,11 +216,17 @@ async fn way(context: web::Data<Context>, who: web::Path<String>) -> Answer<Path
     answer(way)
 }
 
-async fn why(context: web::Data<Context>, who: web::Path<String>) -> Answer<Why> {
-    let peer = match seen(&context, &who) {
+/// What was seen of a node, behind the last verdicts on it
+#[utoipa::path(get, path = "/api/v1/why/{who}", tag = "see", params(Named), responses(
+    (status = 200, description = "what was seen, oldest first", body = Shaped<Why>),
+    (status = 404, description = "nobody fits", body = Refusal),
+    (status = 409, description = "several fit", body = Refusal),
+))]
+async fn why(context: web::Data<Context>, named: web::Path<Named>) -> Answer<Why> {
+    let peer = match seen(&context, &named.who) {
         Ok(peer) => peer,
         // Evidence may outlive the node's place in the graph, and be about one that never got in.
-        Err(_) => super::steer::named(&context, &who).await?,
+        Err(_) => super::steer::named(&context, &named.who).await?,
     };
     let evidence = ask("registry", &context.services.why, WhyWanted { peer }).await?;
     let view = context.view();
@@ -206,22 +239,39 @@ async fn why(context: web::Data<Context>, who: web::Path<String>) -> Answer<Why>
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ConfigQuery {
-    #[serde(default)]
-    origin: Option<String>,
+    /// Also tell which layer each came from.
+    #[param(inline)]
+    origin: Option<Flag>,
 }
 
-async fn config_in_force(
-    context: web::Data<Context>,
-    query: web::Query<ConfigQuery>,
-) -> Answer<Config> {
-    let with_origin = match query.origin.as_deref() {
-        None | Some("0" | "false") => false,
-        Some("" | "1" | "true") => true,
-        Some(_) => return Err(Failure::usage("origin is neither true nor false", "?origin=true")),
-    };
+/// Yes or no, in whatever words one types them; none is yes, too: `?origin`.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+enum Flag {
+    #[serde(rename = "true", alias = "1", alias = "")]
+    Yes,
+    #[serde(rename = "false", alias = "0")]
+    No,
+}
+
+impl ToSchema for Flag {}
+
+impl PartialSchema for Flag {
+    fn schema() -> RefOr<Schema> {
+        let words = ["true", "false", "1", "0", ""];
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
+    }
+}
+
+/// The settings in force, secrets redacted
+#[utoipa::path(get, path = "/api/v1/config", tag = "see", params(ConfigQuery), responses(
+    (status = 200, description = "in the order of default.toml", body = Shaped<Config>),
+))]
+async fn config(context: web::Data<Context>, query: web::Query<ConfigQuery>) -> Answer<Config> {
+    let with_origin = query.origin == Some(Flag::Yes);
     let rows = ask("supervisor", &context.services.config, ConfigWanted).await?;
     answer(Config::of(rows, with_origin))
 }

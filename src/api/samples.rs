@@ -1,6 +1,6 @@
 //! A small network for tests: me (`alice`) is node 1.
 
-use crate::actors::messages::{File, PiecesView, RelayRow, Relays, Transfer};
+use crate::actors::messages::{Amounts, File, MailFigures, PiecesView, RelayRow, Relays, Transfer};
 use crate::mail::LetterId;
 use crate::mail::rows::{Conversation, InLetter, OutLetter, State as LetterState};
 use crate::mesh::NodeId;
@@ -146,7 +146,8 @@ pub fn pieces() -> PiecesView {
     changed.row.holders.clear();
     changed.problem = "it has changed since it was shared; share it again".into();
     let files = vec![known(10, "disc.iso", 1024, 635), known(11, "photos", 3, 3), changed];
-    PiecesView { transfers: vec![shared(1), fetching(2)], files: files.into() }
+    let counters = vec![("bytes_received", 637 * MIB), ("pieces_verified", 635)];
+    PiecesView { transfers: vec![shared(1), fetching(2)], files: files.into(), counters }
 }
 
 /// When the letters were written, Unix milliseconds.
@@ -211,6 +212,26 @@ pub fn conversation(with: u8) -> Conversation {
         sent: 7,
         waiting: 1,
         last_ms: WRITTEN_MS,
+    }
+}
+
+/// How much there is of everything about letters.
+pub fn figures() -> MailFigures {
+    MailFigures {
+        volunteer: true,
+        mailbox: true,
+        relays: vec![("ready", 1), ("quarantined", 1), ("no_key", 0)],
+        mailboxes: 1,
+        kept: (2, 30),
+        under_way: vec![("queued", 1), ("sent", 2), ("stored", 0)],
+        packets_waiting: 3,
+        amounts: Amounts {
+            inbox_letters: 12,
+            inbox_bytes: 3456,
+            sent_letters: 7,
+            kept_bytes: 78_900,
+        },
+        counters: relays().counters,
     }
 }
 

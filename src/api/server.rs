@@ -13,15 +13,17 @@ use tokio::sync::watch;
 
 use super::events::Places;
 use super::guard::{Drain, Hosts, REQUEST_TIMEOUT, Token, guard};
-use super::session::{self, Sessions};
-use super::{events, letters, page, pieces, read, steer};
+use super::metrics::requests::{Requests, count};
+use super::session::Sessions;
+use super::{page, read, routes};
 use crate::actors::messages::{MailView, PiecesView};
 use crate::actors::services::Services;
 use crate::mesh::NodeId;
 use crate::mesh::view::View;
+use crate::net::tally::Tally;
 
 /// Most connections at once.
-const CONNECTIONS_MAX: usize = 128;
+pub const CONNECTIONS_MAX: usize = 128;
 /// Most connections that wait to be accepted.
 const BACKLOG: u32 = 64;
 /// How long an idle connection is kept.
@@ -42,6 +44,8 @@ pub struct Facts {
     pub started: Instant,
     /// The secret of the API.
     pub token: Token,
+    /// What is counted on links and in turns.
+    pub tally: Arc<Tally>,
 }
 
 /// What every request is answered from.
@@ -57,6 +61,7 @@ pub struct Context {
     pub(super) addr: SocketAddr,
     pub(super) sessions: Sessions,
     pub(super) drain: Drain,
+    pub(super) requests: Requests,
 }
 
 impl Context {
@@ -125,6 +130,7 @@ pub fn serve(
         addr,
         sessions: Sessions::default(),
         drain,
+        requests: Requests::default(),
     });
     let server = HttpServer::new(move || app(context.clone()))
         .workers(1)
@@ -157,16 +163,8 @@ pub(super) fn app(
     App::new()
         .app_data(context)
         .configure(read::extractors)
-        .configure(read::routes)
-        .service(
-            web::scope("/api/v1")
-                .configure(read::api)
-                .configure(steer::api)
-                .configure(pieces::api)
-                .configure(letters::api)
-                .configure(events::api)
-                .configure(session::api),
-        )
+        .configure(routes::serve)
         .default_service(web::to(page::serve))
         .wrap(from_fn(guard))
+        .wrap(from_fn(count))
 }

@@ -17,7 +17,8 @@ use subtle::{Choice, ConstantTimeEq};
 use super::asks::{AskSession, Link, Session};
 use super::failure::{Code, Failure};
 use super::guard::only;
-use super::read::{Answer, answer, wrong_method};
+use super::read::{Answer, answer};
+use super::routes::routes;
 use super::server::Context;
 use super::shapes::{HexId, Shaped};
 use crate::store::secret;
@@ -116,13 +117,23 @@ impl Sessions {
         self.inner().sessions.retain(|s| !bool::from(fits(&s.cookie, cookie)));
     }
 
+    /// Whether the session of a cookie has not ended; it lives on from now.
+    pub fn is_open(&self, cookie: &str, now: Instant) -> bool {
+        let mut inner = self.inner();
+        let session = inner.sessions.iter_mut().find(|s| fits(&s.cookie, cookie).into());
+        session.is_some_and(|session| {
+            session.used = now;
+            true
+        })
+    }
+
     /// Whether a request shows both halves of a session; `port` is ours.
     pub fn admits(&self, request: &HttpRequest, port: u16) -> bool {
-        let cookie = request.cookie(&cookie_name(port));
+        let cookie = cookie_of(request, port);
         let (Some(cookie), Some(page)) = (cookie, only(request.headers(), PAGE_HEADER)) else {
             return false;
         };
-        self.knows(cookie.value(), page, Instant::now())
+        self.knows(&cookie, page, Instant::now())
     }
 }
 
@@ -131,25 +142,31 @@ fn cookie_name(port: u16) -> String {
     format!("kith-{port}")
 }
 
-/// The routes under `/api/v1`.
-pub(super) fn api(config: &mut web::ServiceConfig) {
-    config
-        .service(
-            web::resource("/session")
-                .route(web::post().to(begin))
-                .route(web::delete().to(end))
-                .default_service(web::to(wrong_method)),
-        )
-        .service(super::read::only("/session/link", web::post().to(link)));
+/// The cookie half of a session that a request shows.
+pub fn cookie_of(request: &HttpRequest, port: u16) -> Option<String> {
+    request.cookie(&cookie_name(port)).map(|cookie| cookie.value().to_owned())
 }
 
-async fn link(context: web::Data<Context>) -> Answer<Link> {
+routes![session_link, begin_session, end_session];
+
+/// Make a link that lets one browser in, once
+#[utoipa::path(post, path = "/api/v1/session/link", tag = "page", responses(
+    (status = 200, description = "the link", body = Shaped<Link>),
+))]
+async fn session_link(context: web::Data<Context>) -> Answer<Link> {
     let key = context.sessions.key(Instant::now())?;
     let url = format!("http://{}/#{key}", context.addr);
     answer(Link { url, expires_s: KEY_LIFE.as_secs() })
 }
 
-async fn begin(
+/// Exchange the key of a link for a session
+///
+/// Needs no token. What stands behind the `#` of the link works once. The answer sets a cookie and gives the page key,
+/// which are to be sent together from then on.
+#[utoipa::path(post, path = "/api/v1/session", tag = "page", security(()), request_body = AskSession, responses(
+    (status = 200, description = "let in", body = Shaped<Session>),
+))]
+async fn begin_session(
     context: web::Data<Context>,
     ask: web::Json<AskSession>,
 ) -> Result<HttpResponse, Failure> {
@@ -172,9 +189,13 @@ async fn begin(
     Ok(HttpResponse::Ok().cookie(cookie).json(Shaped::new(session)))
 }
 
-async fn end(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
-    if let Some(cookie) = request.cookie(&cookie_name(context.addr.port())) {
-        context.sessions.end(cookie.value());
+/// End the session of the cookie that is shown
+#[utoipa::path(delete, path = "/api/v1/session", tag = "page", responses(
+    (status = 204, description = "ended; its streams end, too"),
+))]
+async fn end_session(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
+    if let Some(cookie) = cookie_of(&request, context.addr.port()) {
+        context.sessions.end(&cookie);
     }
     HttpResponse::NoContent().finish()
 }
@@ -209,6 +230,7 @@ mod tests {
         assert!(!sessions.knows(&one.0, &other.1, now) && !sessions.knows(&one.0, "", now));
         sessions.end(&one.0);
         assert!(!sessions.knows(&one.0, &one.1, now) && sessions.knows(&other.0, &other.1, now));
+        assert!(!sessions.is_open(&one.0, now) && sessions.is_open(&other.0, now));
         assert!(!sessions.knows(&other.0, &other.1, now + SESSION_LIFE));
     }
 

@@ -8,10 +8,11 @@ use actix_web::web;
 use super::asks::{
     AskConnect, AskShout, AskWho, Connected, Ping, Reload, Shouted, Steered, Stopping,
 };
-use super::failure::Failure;
-use super::read::{Answer, answer, ask, only};
+use super::failure::{Failure, Refusal};
+use super::read::{Answer, answer, ask};
+use super::routes::routes;
 use super::server::Context;
-use super::shapes::HexId;
+use super::shapes::{HexId, Shaped};
 use super::who;
 use crate::actors::messages::{self, Connect, Disconnect, PeersWanted, Probe};
 use crate::actors::messages::{SetBanned, SetPinned, Shout, Shutdown, UnpinLabel};
@@ -26,21 +27,7 @@ const HOST_BYTES_MAX: usize = 260;
 /// Longest shout, bytes.
 pub const SHOUT_BYTES_MAX: usize = 16 * 1024;
 
-/// The routes under `/api/v1`.
-pub(super) fn api(config: &mut web::ServiceConfig) {
-    config
-        .service(only("/ping", web::post().to(ping)))
-        .service(only("/connect", web::post().to(connect)))
-        .service(only("/disconnect", web::post().to(disconnect)))
-        .service(only("/pin", web::post().to(pin)))
-        .service(only("/unpin", web::post().to(unpin)))
-        .service(only("/ban", web::post().to(ban)))
-        .service(only("/unban", web::post().to(unban)))
-        .service(only("/shout", web::post().to(shout)))
-        .service(only("/reload", web::post().to(reload)))
-        .service(only("/leave", web::post().to(leave)))
-        .service(only("/stop", web::post().to(stop)));
-}
+routes![ping, connect, disconnect, pin, unpin, ban, unban, shout, reload, leave, stop];
 
 /// The node a text names among those of the graph and those only the registry knows (the banned, say).
 pub(super) async fn named(context: &Context, text: &str) -> Result<NodeId, Failure> {
@@ -54,6 +41,12 @@ fn done<T>(what: &str, result: Result<T, messages::Refused>) -> Result<T, Failur
     result.map_err(|refused| Failure::refused(what, refused))
 }
 
+/// Measures the round trip to a node now
+#[utoipa::path(post, path = "/api/v1/ping", tag = "steer", request_body = AskWho, responses(
+    (status = 200, description = "how long it took", body = Shaped<Ping>),
+    (status = 404, description = "nobody fits", body = Refusal),
+    (status = 409, description = "several fit, or it was refused", body = Refusal),
+))]
 async fn ping(context: web::Data<Context>, body: web::Json<AskWho>) -> Answer<Ping> {
     let peer = named(&context, &body.who).await?;
     let probed = ask("heartbeat", &context.services.probe, Probe { peer }).await?;
@@ -61,6 +54,11 @@ async fn ping(context: web::Data<Context>, body: web::Json<AskWho>) -> Answer<Pi
     answer(Ping { id: HexId(peer), rtt_us })
 }
 
+/// Dials an address, and answers once there is a link or none
+#[utoipa::path(post, path = "/api/v1/connect", tag = "steer", request_body = AskConnect, responses(
+    (status = 200, description = "who is there", body = Shaped<Connected>),
+    (status = 409, description = "no link came of it", body = Refusal),
+))]
 async fn connect(context: web::Data<Context>, body: web::Json<AskConnect>) -> Answer<Connected> {
     let what = format!("cannot connect to {}", body.addr);
     let mut refused = messages::Refused { why: "the name has no address".into() };
@@ -96,6 +94,12 @@ async fn lookup(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     }
 }
 
+/// Closes a link and does not dial again
+#[utoipa::path(post, path = "/api/v1/disconnect", tag = "steer", request_body = AskWho, responses(
+    (status = 200, description = "it was done", body = Shaped<Steered>),
+    (status = 404, description = "nobody fits", body = Refusal),
+    (status = 409, description = "several fit, or it was refused", body = Refusal),
+))]
 async fn disconnect(context: web::Data<Context>, body: web::Json<AskWho>) -> Answer<Steered> {
     let peer = named(&context, &body.who).await?;
     let result = ask("registry", &context.services.disconnect, Disconnect { peer }).await?;
@@ -103,6 +107,12 @@ async fn disconnect(context: web::Data<Context>, body: web::Json<AskWho>) -> Ans
     answer(Steered { id: Some(HexId(peer)) })
 }
 
+/// Trusts a node by hand
+#[utoipa::path(post, path = "/api/v1/pin", tag = "steer", request_body = AskWho, responses(
+    (status = 200, description = "it was done", body = Shaped<Steered>),
+    (status = 404, description = "nobody fits", body = Refusal),
+    (status = 409, description = "several fit, or it was refused", body = Refusal),
+))]
 async fn pin(context: web::Data<Context>, body: web::Json<AskWho>) -> Answer<Steered> {
     let peer = named(&context, &body.who).await?;
     let result = ask("registry", &context.services.pin, SetPinned { peer, pinned: true }).await?;
@@ -110,8 +120,15 @@ async fn pin(context: web::Data<Context>, body: web::Json<AskWho>) -> Answer<Ste
     answer(Steered { id: Some(HexId(peer)) })
 }
 
-/// Forgets every pin of the node that is named; a label is freed too, even when the node that it is pinned
-/// to is long gone and another one wants to come in under it.
+/// Forgets every pin of a node
+///
+/// A label is freed too, even when the node that it is pinned to is long gone and another one wants to come in
+/// under it.
+#[utoipa::path(post, path = "/api/v1/unpin", tag = "steer", request_body = AskWho, responses(
+    (status = 200, description = "it was done", body = Shaped<Steered>),
+    (status = 404, description = "nobody fits", body = Refusal),
+    (status = 409, description = "several fit, or it was refused", body = Refusal),
+))]
 async fn unpin(context: web::Data<Context>, body: web::Json<AskWho>) -> Answer<Steered> {
     let named = named(&context, &body.who).await;
     let label = UnpinLabel { label: body.who.clone() };
@@ -128,10 +145,22 @@ async fn unpin(context: web::Data<Context>, body: web::Json<AskWho>) -> Answer<S
     }
 }
 
+/// Closes the link to a node and refuses it from now on
+#[utoipa::path(post, path = "/api/v1/ban", tag = "steer", request_body = AskWho, responses(
+    (status = 200, description = "it was done", body = Shaped<Steered>),
+    (status = 404, description = "nobody fits", body = Refusal),
+    (status = 409, description = "several fit, or it was refused", body = Refusal),
+))]
 async fn ban(context: web::Data<Context>, body: web::Json<AskWho>) -> Answer<Steered> {
     set_banned(&context, &body.who, true).await
 }
 
+/// Lets a banned node in again
+#[utoipa::path(post, path = "/api/v1/unban", tag = "steer", request_body = AskWho, responses(
+    (status = 200, description = "it was done", body = Shaped<Steered>),
+    (status = 404, description = "nobody fits", body = Refusal),
+    (status = 409, description = "several fit, or it was refused", body = Refusal),
+))]
 async fn unban(context: web::Data<Context>, body: web::Json<AskWho>) -> Answer<Steered> {
     set_banned(&context, &body.who, false).await
 }
@@ -144,6 +173,11 @@ async fn set_banned(context: &Context, text: &str, banned: bool) -> Answer<Steer
     answer(Steered { id: Some(HexId(peer)) })
 }
 
+/// Says something to everyone
+#[utoipa::path(post, path = "/api/v1/shout", tag = "steer", request_body = AskShout, responses(
+    (status = 200, description = "on how many links it went out", body = Shaped<Shouted>),
+    (status = 409, description = "it was refused", body = Refusal),
+))]
 async fn shout(context: web::Data<Context>, body: web::Json<AskShout>) -> Answer<Shouted> {
     let text = body.into_inner().text;
     if text.is_empty() || text.len() > SHOUT_BYTES_MAX {
@@ -154,15 +188,30 @@ async fn shout(context: web::Data<Context>, body: web::Json<AskShout>) -> Answer
     answer(Shouted { links: done("cannot shout", result)? })
 }
 
+/// Reads the settings again
+///
+/// A bad file never harms a running daemon.
+#[utoipa::path(post, path = "/api/v1/reload", tag = "steer", responses(
+    (status = 200, description = "what was applied, and what needs a restart", body = Shaped<Reload>),
+    (status = 409, description = "it was refused", body = Refusal),
+))]
 async fn reload(context: web::Data<Context>) -> Answer<Reload> {
     let result = ask("supervisor", &context.services.reload, messages::Reload).await?;
     answer(done("the settings were not changed", result)?.into())
 }
 
+/// Says goodbye, forgets whom this node was linked with, and stops the daemon
+#[utoipa::path(post, path = "/api/v1/leave", tag = "steer", responses(
+    (status = 200, description = "it has begun to stop", body = Shaped<Stopping>),
+))]
 async fn leave(context: web::Data<Context>) -> Answer<Stopping> {
     shut_down(&context, Shutdown { why: "node leave", leave: true }).await
 }
 
+/// Says goodbye and stops the daemon
+#[utoipa::path(post, path = "/api/v1/stop", tag = "steer", responses(
+    (status = 200, description = "it has begun to stop", body = Shaped<Stopping>),
+))]
 async fn stop(context: web::Data<Context>) -> Answer<Stopping> {
     shut_down(&context, Shutdown { why: "node stop", leave: false }).await
 }

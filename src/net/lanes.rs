@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::tally::Tally;
 use super::wanted::Wanted;
 use crate::mesh::gossip::Beat;
 use crate::mesh::peers::Bye;
@@ -96,11 +97,12 @@ pub struct Lanes {
     limits: [usize; 3],
     queues: Mutex<Queues>,
     changed: Notify,
+    tally: Arc<Tally>,
 }
 
 impl Lanes {
-    /// Empty lanes.
-    pub fn new(limits: LaneLimits) -> Lanes {
+    /// Empty lanes. What leaves them, and what finds no room, is counted.
+    pub fn new(limits: LaneLimits, tally: Arc<Tally>) -> Lanes {
         Lanes {
             limits: [URGENT_BYTES_MAX, limits.normal, limits.bulk],
             queues: Mutex::new(Queues {
@@ -110,6 +112,7 @@ impl Lanes {
                 stuck: None,
             }),
             changed: Notify::new(),
+            tally,
         }
     }
 
@@ -126,6 +129,7 @@ impl Lanes {
         }
         if queues.bytes[i] + item.len() > self.limits[i] {
             queues.stuck.get_or_insert_with(Instant::now);
+            self.tally.frames_refused.of(lane).add(1);
             return Err(SendError::Full);
         }
         queues.bytes[i] += item.len();
@@ -206,7 +210,8 @@ impl Lanes {
     /// The next item if one waits; `Some(None)` when there will be none any more.
     fn pop(&self) -> Option<Option<Item>> {
         let mut queues = self.queues();
-        for i in 0..queues.lanes.len() {
+        for lane in [Lane::Urgent, Lane::Normal, Lane::Bulk] {
+            let i = lane as usize;
             let item = match queues.lanes[i].front_mut() {
                 None => continue,
                 Some(Item::Chunk(rest)) if rest.bytes.len() > BLOCK_BYTES => {
@@ -222,6 +227,7 @@ impl Lanes {
             let len = item.as_ref().map_or(0, Item::len);
             queues.bytes[i] = queues.bytes[i].saturating_sub(len);
             queues.stuck = None;
+            self.tally.frames_out.of(lane).add(1);
             return Some(item);
         }
         queues.closing.map(|_| None)
@@ -262,10 +268,11 @@ impl Link {
 mod tests {
     use super::*;
     use crate::mesh::gossip::Gossip;
+    use crate::net::tally::ByLane;
     use crate::wire::bounded::List;
 
     fn lanes(normal: usize) -> Lanes {
-        Lanes::new(LaneLimits { normal, bulk: 1 << 20 })
+        Lanes::new(LaneLimits { normal, bulk: 1 << 20 }, Arc::default())
     }
 
     fn gossip() -> Frame {
@@ -296,10 +303,13 @@ mod tests {
         assert_eq!(lanes.send(&gossip()), Ok(()));
         assert_eq!(lanes.stuck_for(), Duration::ZERO);
         assert_eq!(lanes.send(&gossip()), Err(SendError::Full));
+        let counts = |of: &ByLane| [Lane::Urgent, Lane::Normal, Lane::Bulk].map(|l| of.of(l).now());
+        assert_eq!(counts(&lanes.tally.frames_refused), [0, 1, 0]);
         assert!(lanes.queues().stuck.is_some());
         assert_eq!(lanes.send(&ASK), Ok(()));
         assert!(matches!(lanes.pop(), Some(Some(_))));
         assert!(lanes.queues().stuck.is_none(), "the writer moves again");
+        assert_eq!(counts(&lanes.tally.frames_out), [1, 0, 0]);
     }
 
     #[test]

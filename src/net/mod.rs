@@ -4,11 +4,13 @@
 //! graph and no settings: who may link is decided elsewhere, from the id this room proves.
 
 pub mod buffers;
+mod counted;
 pub mod discovery;
 pub mod lanes;
 pub mod proof;
 mod reader;
 pub mod session;
 pub mod stream;
+pub mod tally;
 pub mod tls;
 pub mod wanted;

@@ -14,10 +14,12 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 
 use super::buffers::Buffer;
+use super::counted::Counted;
 use super::lanes::{Item, Lanes, Link};
 use super::proof::{Role, proof, proof_fits};
 use super::reader::{FrameReader, Head};
 use super::stream::Stream;
+use super::tally::Tally;
 use super::tls::{Tls, identity_mismatch};
 use super::wanted::{Landing, Unasked};
 use crate::mesh::gossip::Beat;
@@ -26,7 +28,9 @@ use crate::mesh::record::{Crypto, Record, Signed};
 use crate::mesh::{NodeId, Time};
 use crate::pieces::frame::PieceFrame;
 use crate::wire::bounded::Text;
-use crate::wire::{ByeFrame, Frame, Hello, LINK_BYTES_MAX, UNTRUSTED_BYTES_MAX, VERSION, encode};
+use crate::wire::{
+    ByeFrame, Frame, Hello, LINK_BYTES_MAX, Lane, UNTRUSTED_BYTES_MAX, VERSION, encode,
+};
 
 /// Bytes the kernel may hold unsent: a heartbeat waits behind no more than this.
 const NOTSENT_LOWAT: u32 = 64 * 1024;
@@ -64,6 +68,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The digest of all we know; heartbeats carry it.
     pub root: AtomicU64,
+    /// What is counted on all links.
+    pub tally: Arc<Tally>,
 }
 
 /// Where a connection comes from.
@@ -80,6 +86,9 @@ pub enum Origin {
     Accepted(std::net::TcpStream),
 }
 
+/// TLS over TCP, whose bytes are counted.
+type Encrypted = Stream<Counted<TcpStream>>;
+
 /// A connection whose peer is known.
 pub struct Session {
     /// Who it is.
@@ -90,8 +99,8 @@ pub struct Session {
     pub rtt_us: u32,
     /// Our own end's address.
     pub local: SocketAddr,
-    reader: FrameReader<ReadHalf<Stream<TcpStream>>>,
-    writer: WriteHalf<Stream<TcpStream>>,
+    reader: FrameReader<ReadHalf<Encrypted>>,
+    writer: WriteHalf<Encrypted>,
 }
 
 /// What comes in on a link.
@@ -135,12 +144,14 @@ pub async fn establish(
             let tcp = TcpStream::connect(addr).await.map_err(|e| dial_error(&e))?;
             let rtt_us = u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX).max(1);
             let local = prepare(&tcp)?;
+            let tcp = Counted::new(tcp, shared.tally.clone());
             let tls = Stream::dial(shared.tls.client(expect), tcp).await;
             (tls.map_err(|e| tls_error(&e))?, Role::Dialler, local, rtt_us)
         }
         Origin::Accepted(socket) => {
             let tcp = TcpStream::from_std(socket).map_err(|e| Ended::Broken(e.to_string()))?;
             let local = prepare(&tcp)?;
+            let tcp = Counted::new(tcp, shared.tally.clone());
             let tls = Stream::accept(shared.tls.server(), tcp).await;
             (tls.map_err(|e| tls_error(&e))?, Role::Acceptor, local, 0)
         }
@@ -151,7 +162,7 @@ pub async fn establish(
 /// Exchanges hellos over a finished TLS handshake.
 async fn greet(
     shared: &Shared,
-    stream: Stream<TcpStream>,
+    stream: Encrypted,
     role: Role,
     local: SocketAddr,
     rtt_us: u32,
@@ -242,7 +253,7 @@ impl Session {
 
 /// The reading half of a link.
 pub struct LinkReader {
-    reader: FrameReader<ReadHalf<Stream<TcpStream>>>,
+    reader: FrameReader<ReadHalf<Encrypted>>,
     rtt_us: u32,
     /// The block that is being read.
     landing: Option<Landing>,
@@ -281,12 +292,14 @@ impl LinkReader {
             }
             match self.reader.head().await? {
                 Head::Block { give, bytes } => {
+                    shared.tally.frames_in.of(Lane::Bulk).add(1);
                     let unasked = |e: Unasked| Ended::Broken(e.to_string());
                     self.landing = Some(link.wanted.begin(give, bytes).map_err(unasked)?);
                 }
                 Head::Frame { len } => break self.reader.frame(len).await?,
             }
         };
+        shared.tally.frames_in.of(frame.lane()).add(1);
         let at = shared.clock.now();
         let ours = shared.root.load(Ordering::Relaxed);
         match frame {
@@ -314,7 +327,7 @@ impl LinkReader {
 
 /// The writing half of a link.
 pub struct LinkWriter {
-    writer: WriteHalf<Stream<TcpStream>>,
+    writer: WriteHalf<Encrypted>,
 }
 
 impl LinkWriter {

@@ -120,7 +120,7 @@ fn a_daemon_that_was_killed_or_hangs_is_told_apart() {
     let home = alice.kill();
     let (report, code) = look(home.path(), &[]);
     let (result, what) = found(&report, "daemon");
-    assert!(what.contains("left over"), "{what}");
+    assert!(what.contains("where the last one did"), "{what}");
     assert_eq!((result.as_str(), code), ("warning", Some(0)));
 }
 

@@ -6,6 +6,7 @@ mod doctor;
 mod failing;
 mod joining;
 mod lan;
+mod programs;
 mod restarting;
 mod steering;
 mod trusting;

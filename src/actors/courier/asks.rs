@@ -8,8 +8,8 @@ use actix::{
 use tokio::sync::oneshot;
 
 use super::super::messages::{
-    Acknowledge, LetterWanted, Letters, LettersWanted, MarkRead, Pull, Push, Received, Refused,
-    Relays, RelaysWanted, Written, WrittenOne,
+    Acknowledge, FiguresWanted, LetterWanted, Letters, LettersWanted, MailFigures, MarkRead, Pull,
+    Push, Received, Refused, Relays, RelaysWanted, Written, WrittenOne,
 };
 use super::super::turn::Driver;
 use super::Courier;
@@ -175,6 +175,32 @@ impl Handler<RelaysWanted> for Courier {
             nodes: core.standings(now),
             mailboxes: core.mailboxes(),
             kept: core.kept(),
+            counters: core.counters(),
+        })
+    }
+}
+
+impl Handler<FiguresWanted> for Courier {
+    type Result = MessageResult<FiguresWanted>;
+
+    fn handle(&mut self, _: FiguresWanted, _: &mut Context<Self>) -> Self::Result {
+        let core = &self.turn.core;
+        let standings = core.standings(self.turn.now());
+        let standing = |(name, state)| {
+            let such = standings.iter().filter(|row| row.volunteer && row.state == state);
+            (name, such.count() as u64)
+        };
+        let states = [("ready", "ready"), ("quarantined", "quarantined"), ("no_key", "no key")];
+        let under_way = core.under_way_by_state();
+        MessageResult(MailFigures {
+            volunteer: self.volunteer,
+            mailbox: self.mailbox,
+            relays: states.map(standing).to_vec(),
+            mailboxes: core.mailboxes().len() as u64,
+            kept: core.kept(),
+            under_way: under_way.iter().map(|(state, n)| (state.as_str(), *n)).collect(),
+            packets_waiting: core.packets_waiting() as u64,
+            amounts: self.store.amounts(),
             counters: core.counters(),
         })
     }

@@ -111,7 +111,8 @@ impl Exchange {
             });
         }
         let files = Arc::clone(&self.files.shown);
-        self.ports.view.send_replace(Arc::new(PiecesView { transfers, files }));
+        let counters = self.turn.core.counters();
+        self.ports.view.send_replace(Arc::new(PiecesView { transfers, files, counters }));
     }
 
     /// What the store knows, by name; and of each what the core does with it.

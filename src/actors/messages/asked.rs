@@ -28,7 +28,9 @@ pub struct RegistryStatus {
     pub joined: bool,
     /// What a person should look at; empty when all is well.
     pub problems: Vec<String>,
-    /// Counters by name, in stable order (`handshakes_refused`, `frames_dropped`, …).
+    /// How well this machine runs the daemon: 0 is well, 8 worst.
+    pub health: u32,
+    /// Counters by name, in stable order (`dials_begun`, `handshakes_failed`, …).
     pub counters: Vec<(&'static str, u64)>,
 }
 

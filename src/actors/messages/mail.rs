@@ -12,6 +12,7 @@ use crate::mail::event::Draft;
 use crate::mail::frame::MailFrame;
 use crate::mail::rows::{Conversation, InLetter, OutLetter, State};
 use crate::mesh::{ConnId, NodeId};
+pub use crate::store::letters::Amounts;
 use crate::wire::Packet;
 
 /// What is told of letters as it happens. Published in one slot (`tokio::sync::watch`): who looks rarely
@@ -131,6 +132,35 @@ pub struct Relays {
     pub mailboxes: Vec<NodeId>,
     /// For how many nodes this one keeps letters, and how many.
     pub kept: (u64, u64),
+    /// Counters by name, in stable order (`packets_forwarded`, `packets_dropped_replay`, …).
+    pub counters: Vec<(&'static str, u64)>,
+}
+
+/// Courier: how much there is of everything, for metrics.
+#[derive(Message)]
+#[rtype(result = "MailFigures")]
+pub struct FiguresWanted;
+
+/// What [`FiguresWanted`] asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailFigures {
+    /// This node passes packets on for others.
+    pub volunteer: bool,
+    /// This node keeps letters for others that are away.
+    pub mailbox: bool,
+    /// Other nodes that are alive and volunteer to pass packets on, by whether letters go through them
+    /// (`ready`, `quarantined`, `no_key`).
+    pub relays: Vec<(&'static str, u64)>,
+    /// Nodes that agreed to keep letters for us.
+    pub mailboxes: u64,
+    /// For how many nodes this one keeps letters, and how many.
+    pub kept: (u64, u64),
+    /// Letters sent from here that are not over, by state.
+    pub under_way: Vec<(&'static str, u64)>,
+    /// Packets that wait for a neighbour.
+    pub packets_waiting: u64,
+    /// What is on the disk.
+    pub amounts: Amounts,
     /// Counters by name, in stable order (`packets_forwarded`, `packets_dropped_replay`, …).
     pub counters: Vec<(&'static str, u64)>,
 }

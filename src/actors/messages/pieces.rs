@@ -23,6 +23,8 @@ pub struct PiecesView {
     pub transfers: Vec<Transfer>,
     /// Files known here, by name.
     pub files: Arc<Vec<File>>,
+    /// Counters by name, in stable order (`bytes_received`, `pieces_verified`, …).
+    pub counters: Vec<(&'static str, u64)>,
 }
 
 /// One transfer as it is shown.

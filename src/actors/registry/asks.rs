@@ -72,6 +72,7 @@ impl Handler<StatusWanted> for Registry {
             handshakes,
             joined: core.joined(),
             problems: core.problems(),
+            health: core.health(),
             counters: core.counters(),
         })
     }

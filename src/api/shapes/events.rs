@@ -1,17 +1,18 @@
 //! The events that are not rows of another shape.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{HexFile, HexId};
 use crate::logs;
 use crate::pieces::event::TransferId;
 
 /// The event `whole`: every row there was at the beginning has been told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Whole {}
 
 /// The event `gone`: one of these is shown no more.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Gone {
     /// A transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +29,7 @@ pub struct Gone {
 }
 
 /// Names a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ends {
     /// Who dialled.
     pub from: HexId,
@@ -37,7 +38,7 @@ pub struct Ends {
 }
 
 /// The event `log`: a line the daemon logged at level info or above, or a shout it heard.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     /// Counts the lines of this run of the daemon.
     pub number: u64,

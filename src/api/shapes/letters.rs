@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::HexId;
 use crate::actors::messages;
@@ -11,8 +12,9 @@ use crate::mail::{LetterId, ParseLetterIdError};
 use crate::mesh::NodeId;
 
 /// The id of a letter written as 32 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
 pub struct HexLetter(pub LetterId);
 
 impl TryFrom<String> for HexLetter {
@@ -29,7 +31,7 @@ impl From<HexLetter> for String {
 }
 
 /// What has become of a letter; see [`State`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LetterState {
     /// Safe here; nothing has left yet.
@@ -89,7 +91,7 @@ impl From<LetterState> for State {
 }
 
 /// `GET letters/{id}`, and one of [`Letters`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Letter {
     /// Which.
     pub id: HexLetter,
@@ -155,7 +157,7 @@ impl Letter {
 }
 
 /// Answer to `POST letters`: the letter, safe on the disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pushed {
     /// The letter.
     #[serde(flatten)]
@@ -166,7 +168,7 @@ pub struct Pushed {
 }
 
 /// `GET letters`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Letters {
     /// Sent from here, newest first.
     pub letters: Vec<Letter>,
@@ -175,7 +177,7 @@ pub struct Letters {
 }
 
 /// All letters with one correspondent, in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Conversation {
     /// With whom.
     pub with: HexId,
@@ -209,7 +211,7 @@ impl Conversation {
 }
 
 /// `GET inbox`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Inbox {
     /// Letters that came, oldest first.
     pub letters: Vec<Received>,
@@ -219,7 +221,7 @@ pub struct Inbox {
 }
 
 /// One letter that came: either `text` or `body_base64`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Received {
     /// Which; unique for one sender.
     pub id: HexLetter,
@@ -268,7 +270,7 @@ impl Received {
 }
 
 /// `GET relays`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Relays {
     /// This node passes packets on for others.
     pub volunteer: bool,
@@ -286,7 +288,7 @@ pub struct Relays {
 }
 
 /// One node as a relay.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Relay {
     /// Which.
     pub id: HexId,
@@ -307,7 +309,7 @@ pub struct Relay {
 }
 
 /// A node that keeps letters for us.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Mailbox {
     /// Which.
     pub id: HexId,
@@ -316,7 +318,7 @@ pub struct Mailbox {
 }
 
 /// What is kept for others that are away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Kept {
     /// For how many.
     pub readers: u64,
@@ -350,7 +352,7 @@ impl Relays {
 }
 
 /// The event `letter`: one came and is safe on the disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CameEvent {
     /// Which.
     pub id: HexLetter,
@@ -361,7 +363,7 @@ pub struct CameEvent {
 }
 
 /// The event `outbox`: one that was sent from here is in another state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutboxEvent {
     /// Which.
     pub id: HexLetter,
@@ -376,7 +378,7 @@ pub struct OutboxEvent {
 }
 
 /// The event `missed`: this stream was read too slowly for some news of letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Missed {
     /// How many.
     pub count: u64,

@@ -9,6 +9,7 @@ mod pieces;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::actors::messages;
 use crate::mesh::view::{LinkView, NodeView, State, View};
@@ -26,9 +27,10 @@ pub use pieces::{File, HexFile, Kind, Phase, Pieces, Source, Transfer, Transfers
 pub const SCHEMA: u32 = 1;
 
 /// A shape as it travels: `"schema": 1` before its own fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Shaped<T> {
-    /// Always [`SCHEMA`].
+    /// The version of the shape, always 1.
+    #[schema(minimum = 1, maximum = 1)]
     pub schema: u32,
     /// The shape itself.
     #[serde(flatten)]
@@ -43,8 +45,11 @@ impl<T> Shaped<T> {
 }
 
 /// A node id written as 64 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
 pub struct HexId(pub NodeId);
 
 impl TryFrom<String> for HexId {
@@ -61,7 +66,7 @@ impl From<HexId> for String {
 }
 
 /// The state of a node; see [`State`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeState {
     /// A confirmed path leads to it.
@@ -106,7 +111,7 @@ impl From<State> for NodeState {
 }
 
 /// Whether a person has to look at something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// Nothing to look at.
@@ -116,7 +121,7 @@ pub enum Health {
 }
 
 /// `GET status`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The daemon's own id.
     pub id: HexId,
@@ -127,6 +132,7 @@ pub struct Status {
     /// Seconds since it started.
     pub uptime_s: u64,
     /// Where it listens for peers.
+    #[schema(value_type = Vec<String>, example = json!(["127.0.0.1:9001"]))]
     pub listen: Vec<SocketAddr>,
     /// Where it keeps its state; none when it keeps it in memory only.
     pub state_dir: Option<String>,
@@ -149,7 +155,7 @@ pub struct Status {
 }
 
 /// `GET graph`, also the content of `peers.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Graph {
     /// The node that sees this.
     #[serde(rename = "self")]
@@ -164,7 +170,7 @@ pub struct Graph {
 }
 
 /// One node of the graph.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Node {
     /// Its id.
     pub id: HexId,
@@ -173,6 +179,7 @@ pub struct Node {
     /// Its state.
     pub state: NodeState,
     /// Where it says it can be dialled.
+    #[schema(value_type = Vec<String>, example = json!(["127.0.0.1:9001"]))]
     pub addrs: Vec<SocketAddr>,
     /// Unix milliseconds of its last change of state.
     pub since_ms: u64,
@@ -185,7 +192,7 @@ pub struct Node {
 }
 
 /// One link of the graph.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Link {
     /// Who dialled.
     pub from: HexId,
@@ -198,7 +205,7 @@ pub struct Link {
 }
 
 /// Whether both ends list a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkState {
     /// Both do.
@@ -240,7 +247,7 @@ impl From<&LinkView> for Link {
 }
 
 /// `GET path/{who}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Path {
     /// Where it leads.
     pub to: HexId,
@@ -251,7 +258,7 @@ pub struct Path {
 }
 
 /// `GET why/{who}`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Why {
     /// About whom.
     pub id: HexId,
@@ -264,7 +271,7 @@ pub struct Why {
 }
 
 /// One thing that was seen of a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Evidence {
     /// Unix milliseconds.
     pub at_ms: u64,

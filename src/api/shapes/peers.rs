@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 use super::{HexId, NodeState};
 use crate::actors::messages::{LinkPhase, PeerRow};
@@ -11,14 +14,14 @@ use crate::mesh::record::Direction;
 use crate::mesh::view::{NodeView, View};
 
 /// `GET peers`: every other node known, linked or not, by label and id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Peers {
     /// The peers.
     pub peers: Vec<Peer>,
 }
 
 /// One peer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Peer {
     /// Its id; none while only an address is known.
     pub id: Option<HexId>,
@@ -29,10 +32,12 @@ pub struct Peer {
     /// What our own link to it is doing.
     pub link: LinkWord,
     /// Who dialled, if a link is up.
+    #[schema(schema_with = direction)]
     pub direction: Option<Direction>,
     /// Round-trip time of the link, microseconds.
     pub rtt_us: Option<u32>,
     /// Where it is linked from, dialled at, or says it can be dialled.
+    #[schema(value_type = Option<String>, example = "127.0.0.1:9001")]
     pub addr: Option<SocketAddr>,
     /// Unix milliseconds since when the link (or, without one, the node) is so.
     pub since_ms: u64,
@@ -47,8 +52,17 @@ pub struct Peer {
     pub problem: Option<String>,
 }
 
+/// The words of [`Direction`], or null.
+fn direction() -> Object {
+    let types = SchemaType::from_iter([Type::String, Type::Null]);
+    let about = "Who dialled, if a link is up.";
+    let words = [Some("out"), Some("in"), None];
+    let words = ObjectBuilder::new().enum_values(Some(words));
+    words.schema_type(types).description(Some(about)).build()
+}
+
 /// What a link is doing; see [`LinkPhase`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkWord {
     /// Both ends agreed on it.

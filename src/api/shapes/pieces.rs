@@ -1,6 +1,7 @@
 //! Files and transfers: what the exchange knows of them, in words.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::HexId;
 use crate::actors::messages;
@@ -10,8 +11,9 @@ use crate::pieces::event::TransferId;
 use crate::pieces::rows::{self, Bottleneck};
 
 /// A file id written as 64 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
 pub struct HexFile(pub FileId);
 
 impl TryFrom<String> for HexFile {
@@ -28,14 +30,14 @@ impl From<HexFile> for String {
 }
 
 /// `GET transfers`: running ones and the last that ended, oldest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Transfers {
     /// The transfers.
     pub transfers: Vec<Transfer>,
 }
 
 /// `GET transfers/{n}`, and one of [`Transfers`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Transfer {
     /// Its number, as long as the daemon runs.
     pub transfer: TransferId,
@@ -87,7 +89,7 @@ pub struct Transfer {
 }
 
 /// What a transfer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Giving a file to others.
@@ -97,7 +99,7 @@ pub enum Kind {
 }
 
 /// How far a transfer is; see [`rows::Phase`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Waits for its turn.
@@ -171,7 +173,7 @@ fn in_words(bottleneck: Bottleneck) -> Option<String> {
 }
 
 /// One peer a download gets pieces from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Source {
     /// Who.
     pub id: HexId,
@@ -244,14 +246,14 @@ impl From<&messages::Transfer> for Transfer {
 }
 
 /// `GET pieces`: the files known here, by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pieces {
     /// The files.
     pub pieces: Vec<File>,
 }
 
 /// One file that is known here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct File {
     /// Which.
     pub file_id: HexFile,

@@ -257,7 +257,7 @@ async fn the_log_is_told_line_by_line() {
     };
     let lines = tokio::sync::watch::Sender::new(Arc::new([line(3), line(4)].into()));
     let context = context_of(&fake, services(&fake), &drain);
-    let mut told = pin!(stream(context, lines.subscribe(), place));
+    let mut told = pin!(stream(context, lines.subscribe(), None, place));
     let mut log = async || loop {
         let text = told.next().await.unwrap().unwrap();
         let lines = only("log", &self::told(std::str::from_utf8(&text).unwrap()));

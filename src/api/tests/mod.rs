@@ -1,6 +1,8 @@
 //! Every route and every rule, against one fake actor that answers all messages.
 
+mod bounds;
 mod courier;
+mod documented;
 mod events;
 mod files;
 mod letters;
@@ -8,6 +10,7 @@ mod letters_came;
 mod routes;
 mod rules;
 mod session;
+mod shapes;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -112,6 +115,7 @@ answers!(
         handshakes: 0,
         joined: !fake.lonely,
         problems: vec![],
+        health: 0,
         counters: vec![("frames_dropped", 3)],
     }
 );
@@ -173,6 +177,7 @@ answers!(
     fake.result(()).map(|()| fake.mail.acknowledge(&m.0))
 );
 answers!(RelaysWanted, |_fake, _m| "relays".into(), samples::relays());
+answers!(FiguresWanted, |_fake, _m| "figures".into(), samples::figures());
 answers!(Shutdown, |_fake, m| format!("shutdown {} {}", m.why, m.leave), ());
 
 /// What the fake registry knows: a link to bob, and mallory, banned and never in the graph.
@@ -228,6 +233,7 @@ pub fn services(fake: &Fake) -> Services {
         pull: addr.clone().recipient(),
         acknowledge: addr.clone().recipient(),
         relays: addr.clone().recipient(),
+        figures: addr.clone().recipient(),
         config: addr.clone().recipient(),
         reload: addr.clone().recipient(),
         shutdown: addr.recipient(),
@@ -242,6 +248,7 @@ pub fn facts() -> Facts {
         state_dir: Some("profiles/alice".into()),
         started: Instant::now(),
         token: Token::new(TOKEN),
+        tally: Arc::default(),
     }
 }
 
@@ -261,6 +268,7 @@ pub fn context_of(fake: &Fake, services: Services, drain: &Drain) -> web::Data<C
         addr: ([127, 0, 0, 1], 7777).into(),
         sessions: Sessions::default(),
         drain: drain.clone(),
+        requests: Default::default(),
     })
 }
 

@@ -69,6 +69,20 @@ async fn without_the_token_nothing_is_told_or_done() {
     assert!(!format!("{:?}", facts()).contains(TOKEN));
 }
 
+/// What stands in an address is in histories and logs: it opens nothing.
+#[actix::test]
+async fn a_token_in_the_query_or_a_cookie_of_ones_own_opens_nothing() {
+    for query in ["token", "access_token", "authorization"] {
+        let path = format!("/api/v1/peers?{query}={TOKEN}");
+        let asks = TestRequest::with_uri(&path)
+            .insert_header(("host", "127.0.0.1:7777"))
+            .insert_header(("cookie", format!("token={TOKEN}")));
+        let (status, body) = send(&Fake::default(), asks).await;
+        assert_eq!(status, 401, "{query}");
+        assert!(!body.contains(TOKEN), "{body}");
+    }
+}
+
 #[actix::test]
 async fn bodies_are_bounded_and_must_be_json() {
     let fake = Fake::default();

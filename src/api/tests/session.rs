@@ -46,10 +46,17 @@ async fn a_browser_is_let_in_by_a_link_that_works_once() {
     assert_eq!(call(&app, asks(None, Some(page_key))).await.0, 401);
     assert_eq!(call(&app, asks(Some("kith-7777=x"), Some(page_key))).await.0, 401);
 
+    let events = browser(Method::GET, "/api/v1/events")
+        .insert_header(("cookie", cookie))
+        .insert_header((PAGE_HEADER, page_key));
+    let response = try_call_service(&app, events.to_request()).await.unwrap();
     let out = browser(Method::DELETE, "/api/v1/session")
         .insert_header(("cookie", cookie))
         .insert_header((PAGE_HEADER, page_key));
     assert_eq!(call(&app, out.to_request()).await.0, 204);
+    let told = actix_web::body::to_bytes(response.into_body());
+    let told = tokio::time::timeout(std::time::Duration::from_secs(20), told).await;
+    assert!(told.is_ok(), "what it was told ends with the session");
     assert_eq!(call(&app, asks(Some(cookie), Some(page_key))).await.0, 401);
 }
 

@@ -276,7 +276,7 @@ fn a_daemon_in_trouble() {
     let silent = |facts: &mut Facts, exit, why: &str, remedy: &str| {
         facts.daemon = Daemon::Silent { exit, why: why.into(), remedy: remedy.into() };
     };
-    // Killed: its address is left over.
+    // Its address is left over.
     let mut facts = stopped();
     state(&mut facts).addr = Some("127.0.0.1:4000".into());
     told.push(wrong(&facts));
@@ -312,7 +312,7 @@ fn a_daemon_in_trouble() {
     shown.peers.peers[1].problem = Some("no answer in time".into());
     told.push(wrong(&facts));
     insta::assert_snapshot!(told.join("\n"), @r#"
-    warning  daemon      none runs; 127.0.0.1:4000 is left over from the last one, which was killed
+    warning  daemon      none runs: nobody answers on 127.0.0.1:4000, where the last one did
                          try: start it with: node -c config -p alice
     failed   daemon      process 77 has the state directory, and cannot be asked: 127.0.0.1:4000 did not answer within 6 seconds
                          try: look at its log; kill 77 ends it, then start it again

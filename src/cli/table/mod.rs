@@ -25,6 +25,11 @@ const SENTENCE_COLUMNS_MAX: usize = 200;
 /// Most addresses shown of one node.
 const ADDRS_SHOWN_MAX: usize = 2;
 
+/// What happens on any good day is counted for metrics and kept from who looks for what is wrong.
+fn is_usual(counter: &str) -> bool {
+    ["dials_", "links_up_", "links_down_"].iter().any(|usual| counter.starts_with(usual))
+}
+
 /// `node status`
 pub fn status(status: &Status, look: Look) -> String {
     let mut table = plain(&[], look);
@@ -36,7 +41,7 @@ pub fn status(status: &Status, look: Look) -> String {
     row("listens", join(status.listen.iter().map(ToString::to_string), "nowhere"));
     row("state", status.state_dir.as_deref().map_or("in memory only".into(), sentence));
     row("network", reach(status));
-    for (name, count) in &status.counters {
+    for (name, count) in status.counters.iter().filter(|(name, n)| **n > 0 && !is_usual(name)) {
         row(&escape(name), count.to_string());
     }
     format!("{}{}", health(status, look), lines(&table))

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::actors::messages::{LinkPhase, PeerRow};
 use crate::api::path::cheapest;
@@ -22,7 +20,9 @@ fn us() -> Status {
         joined: true,
         health: Health::Ok,
         problems: vec![],
-        counters: BTreeMap::from([("frames_dropped".into(), 3)]),
+        counters: [("frames_dropped", 3), ("dials_begun", 9), ("handshakes_failed", 0)]
+            .map(|(name, n)| (name.into(), n))
+            .into(),
     }
 }
 
@@ -200,6 +200,44 @@ fn hostile_labels_never_reach_the_terminal() {
         let hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
         assert!(!text.contains(hostile), "{text:?}");
         assert!(text.contains("\\u{1b}"));
+    }
+}
+
+/// Letters of two columns, of none, and far too many of them must not move what stands behind them.
+#[test]
+fn columns_stay_below_their_names_whatever_the_labels() {
+    let labels = ["電腦", "e\u{301}", "x\u{200b}y", "שלום", "🦀🦀", "", "\u{1b}[31m"];
+    let mut they = them();
+    let mut seen = Graph::from(&view());
+    for (at, label) in labels.iter().enumerate() {
+        they.peers[at].label = (*label).into();
+        seen.nodes[at].label = label.repeat(if at == 0 { 90 } else { 1 });
+    }
+    let column = |line: &str, word: &str| {
+        use unicode_width::UnicodeWidthStr;
+        line.find(word).map(|at| line[..at].width())
+    };
+    for text in [
+        peers(&us(), &they, NOW_MS, Look::default()),
+        graph(&seen, NOW_MS, Look::default()),
+        transfers(&[(&crate::api::samples::fetching(1)).into()], Look::default()),
+    ] {
+        let header = text.lines().position(|line| line.contains("  ")).expect("a table");
+        let lines: Vec<&str> = text.lines().skip(header).take_while(|l| !l.is_empty()).collect();
+        let (names, rows) = lines.split_first().expect("a header");
+        for (name, words) in [
+            ("ID", &["2222", "3333", "4444", "5555", "6666", "7777"][..]),
+            ("STATE", &["alive", "suspect", "failed", "unknown"]),
+            ("PHASE", &["fetching"]),
+        ] {
+            let Some(wanted) = column(names, name) else { continue };
+            for row in rows {
+                let found = words.iter().find_map(|word| column(row, word));
+                assert!(found.is_none_or(|found| found == wanted), "{name} in {row:?}\n{text}");
+            }
+            let here = |row: &&&str| words.iter().any(|word| row.contains(word));
+            assert!(rows.iter().filter(here).count() > 0, "{name}\n{text}");
+        }
     }
 }
 

@@ -35,8 +35,8 @@ use view::Theme;
 
 /// Shortest time between two drawings.
 const DRAW_PAUSE: Duration = Duration::from_millis(100);
-/// Ages are shown in seconds, so that it is drawn at least so often.
-const TICK: Duration = Duration::from_secs(1);
+/// Ages go on also when nothing is heard, so that it is drawn at least so often. News come each second.
+const TICK: Duration = Duration::from_millis(1250);
 /// Input that waits to be looked at.
 const INPUTS_MAX: usize = 1024;
 

@@ -29,6 +29,8 @@ const OURSELVES: &str = "top";
 pub struct Model {
     /// How the daemon is, once that is known.
     pub status: Option<Status>,
+    /// It has told of its peers.
+    pub met: bool,
     /// The other nodes, by label and id as the daemon sorts them.
     pub peers: Vec<Row>,
     /// Transfers by number.
@@ -106,14 +108,14 @@ impl Model {
         let before = self.status.as_ref();
         if before.is_some_and(|before| before.id != status.id) {
             // What was known is about another node.
-            (self.peers, self.letters, self.unread) = Default::default();
+            (self.met, self.peers, self.letters, self.unread) = Default::default();
             self.note(Level::Warn, "this is another node than before".into(), now_ms);
         }
         self.status = Some(status);
     }
 
     fn meet(&mut self, peers: Peers, now_ms: u64) {
-        self.lost = None;
+        (self.lost, self.met) = (None, true);
         let mut before: BTreeMap<Key, VecDeque<u32>> =
             self.peers.drain(..).map(|row| (key(&row.peer), row.rtts)).collect();
         // A clock that was set back must not end the sampling.

@@ -27,6 +27,7 @@ pub(super) struct Counters {
     pub(super) letters_delivered: u64,
     pub(super) letters_retried: u64,
     pub(super) letters_expired: u64,
+    pub(super) letters_failed: u64,
     pub(super) receipts_sent: u64,
 }
 
@@ -66,6 +67,7 @@ impl Counters {
             ("letters_delivered", self.letters_delivered),
             ("letters_retried", self.letters_retried),
             ("letters_expired", self.letters_expired),
+            ("letters_failed", self.letters_failed),
             ("receipts_sent", self.receipts_sent),
         ]
     }

@@ -39,7 +39,7 @@ use super::rows::{Change, Memo, OutLetter, Outcome, Recalled, State};
 use crate::mesh::dice::Dice;
 use crate::mesh::{Core, NodeId, Time};
 
-pub use shown::Standing;
+pub use shown::{Standing, counted};
 
 /// Most jobs that the sealers may be at work on: beyond it no packet is peeled and no receipt made.
 const JOBS_MAX: usize = 8192;

@@ -172,6 +172,7 @@ impl Courier {
                 self.counters.letters_delivered += 1;
             }
             State::Expired => self.counters.letters_expired += 1,
+            State::Failed => self.counters.letters_failed += 1,
             _ => {}
         }
         out.push(turned(letter));

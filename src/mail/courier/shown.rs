@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use super::counters::Counters;
 use super::outbox::{OUT_BYTES_MAX, WINDOW_MAX};
 use super::replies::REPLIES_MAX;
 use super::{Courier, JOBS_MAX, NOTES_MAX, UNTOLD_MAX};
 use crate::mail::LetterId;
 use crate::mail::frame::TOKENS_MAX;
-use crate::mail::rows::OutLetter;
+use crate::mail::rows::{OutLetter, State};
 use crate::mail::shards::BODY_BYTES_MAX;
 use crate::mesh::{NodeId, Time};
+
+/// What is counted beside them: packets remembered so that none is taken twice.
+const REPLAYS: &str = "replays_remembered";
 
 /// One node as a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +75,22 @@ impl Courier {
         self.outbox.letters().map(|letter| (letter.id, letter.clone())).collect()
     }
 
+    /// How many of them are in each state, in order.
+    pub fn under_way_by_state(&self) -> [(State, u64); 3] {
+        let mut counts = [State::Queued, State::Sent, State::Stored].map(|state| (state, 0));
+        for letter in self.outbox.letters() {
+            for (_, count) in counts.iter_mut().filter(|(state, _)| *state == letter.state) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
+    /// Packets that wait for a neighbour.
+    pub fn packets_waiting(&self) -> usize {
+        self.hops.room().0
+    }
+
     /// How many they are.
     pub fn under_way_count(&self) -> usize {
         self.outbox.len()
@@ -106,7 +126,13 @@ impl Courier {
     /// Counters by name, in stable order.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         let mut rows = self.counters.rows();
-        rows.push(("replays_remembered", self.replays.len() as u64));
+        rows.push((REPLAYS, self.replays.len() as u64));
         rows
     }
+}
+
+/// The names of all counters of a [`Courier`].
+pub fn counted() -> Vec<&'static str> {
+    let counters = Counters::default().rows().into_iter().map(|(name, _)| name);
+    counters.chain([REPLAYS]).collect()
 }

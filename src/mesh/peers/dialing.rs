@@ -148,6 +148,7 @@ impl Peers {
         out: &mut Vec<Effect>,
     ) -> ConnId {
         let conn = self.name_conn();
+        self.count("dials_begun");
         let dir = Direction::Out;
         self.conns
             .insert(conn, Conn { dir, addr, since: now, peer: expect, greeted: false, ticket });

@@ -5,6 +5,7 @@
 //! dialler then says [`ready`](crate::wire)), so two links dialled in one direction cannot kill each other.
 
 mod commands;
+mod counts;
 mod dialing;
 mod events;
 mod near;
@@ -23,6 +24,8 @@ use super::dice::Dice;
 use super::record::Direction;
 use super::{ConnId, Core, NodeId, Time};
 
+pub use counts::COUNTED;
+use counts::Counts;
 pub use events::{Bye, Command, Down, Effect, Ended, Event, Home, Policy};
 use near::Near;
 pub use near::{NEAR_MAX, Sighting};
@@ -130,7 +133,7 @@ pub struct Peers {
     woken_at: Option<Time>,
     leaving: bool,
     health: u32,
-    counters: BTreeMap<&'static str, u64>,
+    counts: Counts,
 }
 
 impl Peers {
@@ -153,7 +156,7 @@ impl Peers {
             woken_at: None,
             leaving: false,
             health: 0,
-            counters: BTreeMap::new(),
+            counts: Counts::default(),
             home,
             policy,
             book,
@@ -177,10 +180,6 @@ impl Peers {
     pub fn counts(&self) -> (usize, usize) {
         let links = self.members.values().filter(|m| m.up.is_some()).count();
         (links, self.conns.len().saturating_sub(links))
-    }
-
-    fn count(&mut self, what: &'static str) {
-        *self.counters.entry(what).or_default() += 1;
     }
 
     fn note(&mut self, now: Time, peer: NodeId, text: impl Into<String>) {

@@ -125,9 +125,9 @@ impl Peers {
         self.counts().0 > 0 || self.seeds.iter().all(|s| s.myself)
     }
 
-    /// Counters by name.
-    pub fn counters(&self) -> Vec<(&'static str, u64)> {
-        self.counters.iter().map(|(name, n)| (*name, *n)).collect()
+    /// How well this machine runs us, as the pulse said last: 0 is well, 8 worst.
+    pub fn health(&self) -> u32 {
+        self.health
     }
 
     /// Whether this peer is linked.

@@ -249,6 +249,7 @@ impl Peers {
         self.refusals.remove(&id);
         out.push(Effect::Remember { urgent: pinned || !known });
         let how = if dir == Direction::Out { "dialled" } else { "accepted from" };
+        self.count_up(dir);
         self.note(now, id, format!("link up, {how} {addr}"));
         out.push(Effect::Up { peer: id, conn, dir, rtt_us, card });
         self.first_up.get_or_insert(now);
@@ -260,6 +261,9 @@ impl Peers {
     /// A connection is over.
     pub(super) fn closed(&mut self, now: Time, conn: ConnId, how: Ended, out: &mut Vec<Effect>) {
         let Some(c) = self.conns.remove(&conn) else { return };
+        if c.dir == Direction::Out && !c.greeted {
+            self.count_failed_dial(&how);
+        }
         if let Some(ticket) = c.ticket {
             out.push(Effect::Connected { ticket, result: Err(in_words(&how, c.addr)) });
         }
@@ -308,6 +312,7 @@ impl Peers {
                 member.limbo = Some(now + LIMBO);
                 let redial =
                     !matches!(how, Ended::Said(..)) && !member.held && member.dialing.is_none();
+                self.count("links_broken");
                 if !redial || !self.dial_member(now, id, out) {
                     self.end_limbo_if_hopeless(now, id, redial, out);
                 }
@@ -350,6 +355,7 @@ impl Peers {
     }
 
     pub(super) fn down(&mut self, id: NodeId, why: Down, out: &mut Vec<Effect>) {
+        self.count_down(why);
         out.push(Effect::Down { peer: id, why });
         out.push(Effect::Remember { urgent: false });
     }
@@ -371,6 +377,7 @@ impl Peers {
         let Some(up) = member.up.take() else { return };
         member.since = now;
         self.conns.remove(&up.conn);
+        self.count(if vouched { "verdicts_vouched" } else { "verdicts_silent" });
         out.push(Effect::Close { conn: up.conn, bye: Bye::Silent });
         self.retry_later(now, id, base);
         self.down(id, if vouched { Down::Lost } else { Down::Silent }, out);

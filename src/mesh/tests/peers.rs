@@ -496,6 +496,31 @@ fn a_broken_link_is_dialled_at_once_and_told_only_when_that_fails() {
         _ => None,
     });
     assert_eq!(why, Some(crate::mesh::peers::Down::Gone));
+    let happened: Vec<_> = peers.counters().into_iter().filter(|(_, n)| *n > 0).collect();
+    let wanted = [
+        ("dials_begun", 1),
+        ("dials_failed_refused", 1),
+        ("links_broken", 1),
+        ("links_down_gone", 1),
+        ("links_up_in", 1),
+    ];
+    assert_eq!(happened, wanted);
+}
+
+#[test]
+fn a_verdict_counts_by_who_else_hears_the_peer() {
+    let mut peers = registry(0, &[], Book::default());
+    let now = Time::from_ms(1000);
+    for (n, vouched) in [(1, true), (2, false), (3, false)] {
+        comes_in(&mut peers, now, card(n, 1));
+        let silent = Event::Silent { peer: id(n), silent: Duration::from_secs(3), vouched };
+        tell(&mut peers, now, silent.clone());
+        // Of a link that is gone already nothing is counted twice.
+        tell(&mut peers, now, silent);
+    }
+    let count = |name| peers.counters().into_iter().find(|(n, _)| *n == name).map(|(_, n)| n);
+    assert_eq!((count("verdicts_vouched"), count("verdicts_silent")), (Some(1), Some(2)));
+    assert_eq!((count("links_down_lost"), count("links_down_silent")), (Some(1), Some(2)));
 }
 
 #[test]

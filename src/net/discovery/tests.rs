@@ -153,3 +153,11 @@ fn a_port_that_somebody_keeps_is_told() {
     drop(holder);
     try_port(port).expect("it is free again");
 }
+
+/// The value that docs/protocol.md gives.
+#[test]
+fn the_hash_of_a_networks_name_is_as_documented() {
+    let documented = tag(NodeId([7; 32]), "kith");
+    let text = include_str!("../../../docs/protocol.md");
+    assert!(text.contains(&format!("`n` is `{documented}`")), "{documented}");
+}

@@ -315,6 +315,7 @@ impl Exchange {
         if self.ended.len() >= ENDED_MAX {
             self.ended.pop_front();
         }
+        self.counts.ended(&row);
         self.ended.push_back(row);
     }
 

@@ -6,6 +6,7 @@
 
 mod announce;
 mod bucket;
+mod counts;
 mod ends;
 mod fetch;
 mod haves;
@@ -37,6 +38,8 @@ use crate::mesh::{Core, NodeId, Time};
 
 use announce::Absent;
 use bucket::Bucket;
+use counts::Counts;
+pub use counts::counted;
 use fetch::{Claim, Fetch};
 use index::Index;
 use link::{Link, Meter};
@@ -105,6 +108,7 @@ pub struct Exchange {
     /// When the wall clock was looked at last, and what it said, Unix milliseconds.
     wall: (Time, u64),
     tick_at: Option<Time>,
+    counts: Counts,
     /// What people see has changed a little: said with the next tick.
     stirred: bool,
 }
@@ -146,6 +150,7 @@ impl Exchange {
             absent: Absent::default(),
             wall: (Time(0), home.start_ms),
             tick_at: None,
+            counts: Counts::default(),
             stirred: false,
         }
     }

@@ -207,6 +207,7 @@ impl Exchange {
         };
         let full = link.queue.jobs.len() >= QUEUE_MAX;
         if let Some(why) = refusal.or(full.then_some(Nope::Busy)) {
+            self.counts.asks_refused += 1;
             out.push(nope(peer, request, why));
             return;
         }
@@ -267,6 +268,7 @@ impl Exchange {
 
     /// A chunk was written to a peer's link.
     pub(super) fn sent(&mut self, now: Time, peer: NodeId, request: u64, bytes: u32) {
+        self.counts.bytes_given += u64::from(bytes);
         let Some(link) = self.links.get_mut(&peer) else { return };
         let queue = &mut link.queue;
         let Some(at) = queue.jobs.iter().position(|job| job.request == request) else { return };

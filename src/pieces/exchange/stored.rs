@@ -64,6 +64,7 @@ impl Exchange {
                 Stored::Good => self.good(now, &landed, out),
                 Stored::Mismatch => self.mismatch(&landed, out),
                 Stored::Failed { why, full } => {
+                    self.counts.pieces_not_stored += 1;
                     fetch.free(piece);
                     fetch.failures += 1;
                     if full {
@@ -78,6 +79,7 @@ impl Exchange {
     }
 
     fn good(&mut self, now: Time, landed: &Landed, out: &mut Vec<Effect>) {
+        self.counts.pieces_verified += 1;
         let Some(fetch) = self.fetches.get_mut(&landed.transfer) else { return };
         if let Some(tally) = fetch.tally(landed.peer) {
             tally.pieces += 1;
@@ -160,6 +162,7 @@ impl Exchange {
         what: &str,
         out: &mut Vec<Effect>,
     ) {
+        self.counts.pieces_wrong += 1;
         let Some(fetch) = self.fetches.get_mut(&transfer) else { return };
         if let Some(tally) = fetch.tally(peer) {
             tally.lies += 1;

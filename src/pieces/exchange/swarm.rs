@@ -235,6 +235,7 @@ impl Exchange {
         self.struck.remove(&peer);
         link.meter.add(now, u64::from(asked.bytes));
         self.meter.add(now, u64::from(asked.bytes));
+        self.counts.bytes_received += u64::from(asked.bytes);
         self.stirred = true;
         let transfer = asked.transfer;
         let Some(fetch) = self.fetches.get_mut(&transfer) else {
@@ -318,6 +319,7 @@ impl Exchange {
 
     /// A request ended without what was asked for.
     pub(super) fn unanswered(&mut self, peer: NodeId, request: u64, asked: &Asked) {
+        self.counts.bytes_received += u64::from(asked.got);
         let Some(fetch) = self.fetches.get_mut(&asked.transfer) else { return };
         fetch.received = fetch.received.saturating_add(u64::from(asked.got));
         if let Some(tally) = fetch.tally(peer) {

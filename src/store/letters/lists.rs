@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use redb::{ReadTransaction, ReadableTable};
 
-use super::LetterStore;
 use super::tables::{
     Did, IN_LETTERS, IN_UNREAD, IN_WITH, KEPT, KEYS, MEMO, OUT_IDS, OUT_OPEN, OUT_ROWS, OUT_TEXTS,
     OUT_WITH, damaged, in_letter, in_with_key, kept_key, number, out_letter, out_row, part,
     with_key,
 };
+use super::{Amounts, LetterStore};
 use crate::mail::LetterId;
 use crate::mail::rows::{Conversation, InLetter, KeptLetter, OutLetter, Recalled};
 use crate::mesh::NodeId;
@@ -150,6 +150,17 @@ impl LetterStore {
     /// All letters, by correspondent; those with the newest letters first. Costs no reading.
     pub fn conversations(&self, limit: usize) -> Vec<Conversation> {
         self.tally().conversations(limit)
+    }
+
+    /// How much is kept in all. Costs no reading.
+    pub fn amounts(&self) -> Amounts {
+        let sums = self.tally().sums;
+        Amounts {
+            inbox_letters: sums.inbox_letters,
+            inbox_bytes: sums.inbox_bytes,
+            sent_letters: sums.history,
+            kept_bytes: sums.kept_bytes,
+        }
     }
 
     /// How many letters are kept for each reader. Costs no reading.

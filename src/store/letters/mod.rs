@@ -36,6 +36,19 @@ const LETTERS: Purpose<Tally> = Purpose {
     load: Tally::load,
 };
 
+/// How much is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// Letters that came.
+    pub inbox_letters: u64,
+    /// Bytes of their texts.
+    pub inbox_bytes: u64,
+    /// Letters sent from here that are over.
+    pub sent_letters: u64,
+    /// Bytes of letters kept for others.
+    pub kept_bytes: u64,
+}
+
 /// The letters on disk. Clones are the same store; all may be used at once, from any thread.
 ///
 /// Reads do not wait for commits. After an error the file is opened anew before it is used again, and what

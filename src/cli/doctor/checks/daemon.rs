@@ -38,7 +38,7 @@ fn silent(facts: &Facts, exit: Exit, why: &str, remedy: &str, out: &mut Vec<Chec
     out.push(match (exit, state.and_then(|state| state.addr.as_ref())) {
         (Exit::NoDaemon, Some(addr)) => warning(
             "daemon",
-            format!("none runs; {addr} is left over from the last one, which was killed"),
+            format!("none runs: nobody answers on {addr}, where the last one did"),
             remedy,
         ),
         (Exit::NoDaemon, None) => warning("daemon", format!("none runs: {why}"), remedy),

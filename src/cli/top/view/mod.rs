@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph, Row, Table};
 
@@ -43,13 +44,17 @@ pub fn draw(frame: &mut Frame, model: &Model, screen: &mut Screen, theme: Theme,
     let [top, body, bottom] = Layout::vertical(parts).areas(area);
     frame.render_widget(Paragraph::new(head), top);
     for (panel, area) in places(body, model, screen) {
-        let mut place = Place { frame: &mut *frame, area, panel, screen, theme };
+        let mut place = Place { frame: &mut *frame, area, panel, screen, theme, met: model.met };
         match panel {
             Panel::Peers => peers::draw(&mut place, model, now_ms),
             Panel::Transfers => transfers::draw(&mut place, model),
             Panel::Letters => letters::draw(&mut place, model, now_ms),
             Panel::Log => log::draw(&mut place, model),
         }
+    }
+    if model.lost.is_some() {
+        // What is shown may be otherwise by now.
+        frame.buffer_mut().set_style(body, theme.quiet());
     }
     frame.render_widget(help::footer(screen, bottom.width.into(), theme), bottom);
     if screen.help {
@@ -120,6 +125,8 @@ struct Place<'a, 'b> {
     panel: Panel,
     screen: &'a mut Screen,
     theme: Theme,
+    /// What is not there is not there; else it may only not be known yet.
+    met: bool,
 }
 
 impl Place<'_, '_> {
@@ -143,10 +150,11 @@ impl Place<'_, '_> {
     fn titled(&mut self, note: &str, seen: &Range<usize>, fit: usize, all: usize) -> Rect {
         let focused = self.screen.focus == self.panel;
         let style = if focused { self.theme.focus() } else { self.theme.head() };
+        let clear = Style::new().remove_modifier(Modifier::DIM);
         let name = format!(" {} {} ", self.panel as usize + 1, self.panel.title());
-        let mut title = vec![Span::styled(name, style)];
+        let mut title = vec![Span::styled(name, clear.patch(style))];
         if !note.is_empty() {
-            title.push(Span::raw(format!(" {note} ")));
+            title.push(Span::styled(format!(" {note} "), clear));
         }
         let mut count = match (fit, all) {
             (fit, all) if fit < all => format!(" {fit} of {all} fit the filter "),
@@ -160,7 +168,7 @@ impl Place<'_, '_> {
             .borders(Borders::TOP)
             .border_style(self.theme.quiet())
             .title_top(Line::from(title))
-            .title_top(Line::from(count).alignment(Alignment::Right));
+            .title_top(Line::styled(count, clear).alignment(Alignment::Right));
         let inner = block.inner(self.area);
         self.frame.render_widget(block, self.area);
         inner
@@ -180,9 +188,12 @@ impl Place<'_, '_> {
 
     /// Draws what there is to say instead of rows.
     fn say(&mut self, inner: Rect, empty: &str) {
-        let fits =
-            if self.screen.filter.is_empty() { empty } else { "nothing here fits the filter" };
-        let text = words::fit(fits, inner.width.into());
+        let text = match () {
+            () if !self.met => "not known yet",
+            () if self.screen.filter.is_empty() => empty,
+            () => "nothing here fits the filter",
+        };
+        let text = words::fit(text, inner.width.into());
         self.frame.render_widget(Paragraph::new(text).style(self.theme.quiet()), inner);
     }
 }

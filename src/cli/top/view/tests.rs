@@ -96,6 +96,9 @@ fn trouble_and_a_daemon_that_went_away() {
     let seen = text((80, 24), &model, &mut screen);
     assert!(seen.contains("NOT CONNECTED for 7 s, trying again: no daemon to ask: it \\u{1b} was"));
     assert!(seen.contains("paused, p goes on"), "{seen}");
+    let backend = drawn((80, 24), &model, &mut Screen::default(), PLAIN);
+    let below = &backend.buffer().content()[2 * 80..23 * 80];
+    assert!(below.iter().all(|cell| cell.modifier.contains(Modifier::DIM)), "it is out of date");
 }
 
 /// Labels that peers chose to harm whoever looks: control characters, another direction of writing, marks without

@@ -43,6 +43,10 @@ fn one_gets_a_file_from_one() {
     assert_eq!(row.bytes_received, world.nodes[1].received);
     let held = &world.nodes[1].core.file_rows()[0];
     assert_eq!((held.pieces_held, &held.holders[..]), (100, &[id(0)][..]));
+    let moved = weight(&known);
+    assert_eq!(world.count(1, "bytes_received"), moved);
+    assert_eq!(world.count(0, "bytes_given"), moved);
+    assert_eq!((world.count(1, "pieces_verified"), world.count(1, "gets_done")), (100, 1));
 }
 
 #[test]
@@ -151,6 +155,8 @@ fn a_liar_is_named_and_refused_and_the_file_is_right() {
     let row = world.row(4, 1);
     let lies = |n| row.sources.iter().find(|s| s.peer == id(n)).map_or(0, |s| s.lies);
     assert!(lies(1) <= 16 && lies(0) + lies(2) == 0, "{:#?}", row.sources);
+    assert_eq!(world.count(4, "pieces_wrong"), u64::from(lies(1)));
+    assert_eq!(world.count(4, "pieces_verified"), 120);
     let liar = id(1).to_string();
     assert!(world.nodes[4].notices.iter().any(|text| text.contains(&liar)));
     assert!(world.nodes[4].notices.iter().all(|text| text.contains(&liar)));

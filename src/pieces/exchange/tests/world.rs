@@ -591,6 +591,12 @@ impl World {
         rows.into_iter().find(|row| row.transfer == transfer).expect("it is known")
     }
 
+    /// One of the counters of a node.
+    pub fn count(&self, n: usize, name: &str) -> u64 {
+        let counters = self.nodes[n].core.counters();
+        counters.into_iter().find(|(of, _)| *of == name).expect("it is counted").1
+    }
+
     /// Bytes received by these nodes for each byte of the file.
     pub fn overhead(&self, of: impl Iterator<Item = usize>, bytes: u64) -> f64 {
         let ratios = of.map(|n| self.nodes[n].received as f64 / bytes as f64);
