@@ -72,7 +72,7 @@ page() (
 )
 
 browser() (
-    cd "$ROOT/web" && KITH_NODE=$NODE npm run --silent e2e
+    cd "$ROOT/web" && npm run --silent test:page && KITH_NODE=$NODE npm run --silent e2e
 )
 
 step 'what tests need' install_needs
