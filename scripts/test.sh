@@ -7,7 +7,7 @@ cd "$ROOT"
 
 # command:Debian package
 NEEDS=(cc:gcc openssl:openssl ip:iproute2 nft:nftables iptables:iptables curl:curl jq:jq ps:procps
-    setpriv:util-linux)
+    setpriv:util-linux python3:python3)
 
 install_needs() {
     local need missing=()
