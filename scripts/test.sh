@@ -7,7 +7,7 @@ cd "$ROOT"
 
 # command:Debian package
 NEEDS=(cc:gcc openssl:openssl ip:iproute2 nft:nftables iptables:iptables curl:curl jq:jq ps:procps
-    setpriv:util-linux script:bsdutils)
+    setpriv:util-linux script:bsdutils python3:python3)
 
 has_browser() {
     local name
