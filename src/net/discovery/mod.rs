@@ -1,6 +1,6 @@
 //! Finding nodes of the same network on the local network, and being found: multicast DNS (RFC 6762, 6763).
 //!
-//! Whatever is heard may be a lie of anybody on that network. It is read in [`instance`], kept in at most 64
+//! Whatever is heard may be a lie of anybody on that network. It is read in `instance`, kept in at most 64
 //! places, and means no more than an address to dial: TLS proves who answers there.
 
 mod instance;
