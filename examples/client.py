@@ -52,7 +52,7 @@ def main():
         parser.error("--to and --msg belong together")
     daemon = Daemon(args.state_dir)
     status = daemon.ask("status")
-    print(f"{shown(status['label'])} ({status['id'][:8]}) is {status['health']}, {status['links']} links, up {status['uptime_s']} s")
+    print(f"{shown(status['label'])} ({status['id'][:8]}) is {status['health']}, links: {status['links']}, up {status['uptime_s']} s")
     for peer in daemon.ask("peers")["peers"]:
         rtt = "-" if peer["rtt_us"] is None else f"{peer['rtt_us'] / 1000:.2f} ms"
         print(f"  {shown(peer['label']):<16} {(peer['id'] or '-')[:8]:<8}  {peer['state']:<11}  {peer['link']:<10}  {rtt}")

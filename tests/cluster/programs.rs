@@ -31,7 +31,7 @@ fn the_example_client_shows_sends_and_follows() {
     let mut follower = client(&bob.state, &["--follow"]).spawn().expect("python3 starts");
     let mut lines = BufReader::new(follower.stdout.take().expect("piped")).lines();
     let mut line = || lines.next().expect("a line").expect("text");
-    assert!(line().starts_with(&format!("bob ({}) is ok, 1 links, up ", bob.short())));
+    assert!(line().starts_with(&format!("bob ({}) is ok, links: 1, up ", bob.short())));
     assert!(line().starts_with("  alice "));
 
     let sent = client(&alice.state, &["--to", "bob", "--msg", "lunch?"]).output();
