@@ -41,7 +41,10 @@ const ASKERS_MAX: usize = 16;
 #[derive(Debug)]
 struct Link {
     dir: Direction,
+    /// What the handshake took, then what pings take, smoothed.
     srtt_us: u32,
+    /// A ping was measured.
+    measured: bool,
     heard: Time,
     next_ping: Time,
     /// The oldest ping that nothing was heard after.
@@ -138,11 +141,14 @@ impl Pulse {
             link.next_ping = now + period * 3 / 2;
         }
         if let Some(rtt_us) = rtt_us {
-            // Jacobson's smoothing, RFC 6298: an eighth of the new value.
-            link.srtt_us = match link.srtt_us {
-                0 => rtt_us.max(1),
-                old => (old - old / 8 + rtt_us / 8).max(1),
+            let first = !std::mem::replace(&mut link.measured, true);
+            link.srtt_us = match link.dir {
+                // Jacobson's smoothing, RFC 6298: an eighth of the new value.
+                Direction::Out if !first => link.srtt_us - link.srtt_us / 8 + rtt_us / 8,
+                // What the dialler says is smoothed already.
+                _ => rtt_us,
             };
+            link.srtt_us = link.srtt_us.max(1);
             out.push(Effect::Measured { peer, rtt_us: link.srtt_us });
             if link.probe.take().is_some() {
                 out.push(Effect::Probed { peer, rtt_us: Some(rtt_us) });
@@ -348,6 +354,7 @@ impl Core for Pulse {
                 let link = Link {
                     dir,
                     srtt_us: rtt_us,
+                    measured: false,
                     heard: now,
                     next_ping: match dir {
                         Direction::Out => now,
