@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::args::{DoctorArgs, Flags};
+use super::called::hint;
 use super::look::{Look, print};
 use super::read::pretty;
 use super::table::painted;
@@ -103,11 +104,11 @@ pub fn report(checks: &[Check]) -> Value {
 pub fn shown(checks: &[Check], look: Look) -> String {
     let mut text = String::new();
     for Check { name, result, what, remedy } in checks {
-        let (word, what) = (result.as_str(), escape_to(what, LINE_COLUMNS_MAX));
+        let (word, what) = (result.as_str(), escape_to(&hint(what), LINE_COLUMNS_MAX));
         let gap = " ".repeat(9 - word.len());
         text += &format!("{}{gap}{name:<12}{what}\n", painted(word, result.colour(), look));
         if !remedy.is_empty() {
-            let remedy = escape_to(remedy, LINE_COLUMNS_MAX);
+            let remedy = escape_to(&hint(remedy), LINE_COLUMNS_MAX);
             text += &format!("{:INDENT$}try: {remedy}\n", "");
         }
     }

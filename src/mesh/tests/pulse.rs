@@ -265,3 +265,24 @@ fn lateness_stretches_every_wait_and_wears_off() {
     b.run_to(end);
     assert_eq!(b.health, 0);
 }
+
+#[test]
+fn the_first_ping_replaces_what_the_handshake_took_and_an_acceptor_believes_the_dialler() {
+    let rtt = |dir: Direction, heard: &[u32]| {
+        let policy = Policy { period: Duration::from_secs(1), timeout: Duration::from_secs(3) };
+        let mut pulse = Pulse::new(policy, 7);
+        let (mut out, peer) = (Vec::new(), id(1));
+        pulse.handle(Time(0), Event::LinkUp { peer, dir, rtt_us: 5000 }, &mut out);
+        for (second, rtt_us) in heard.iter().enumerate() {
+            let now = Time(second as u64 * 1000 * MS);
+            pulse.handle(now, Event::Heard { peer, at: now, rtt_us: Some(*rtt_us) }, &mut out);
+        }
+        let measured = |effect: Effect| match effect {
+            Effect::Measured { rtt_us, .. } => Some(rtt_us),
+            _ => None,
+        };
+        out.into_iter().filter_map(measured).collect::<Vec<_>>()
+    };
+    assert_eq!(rtt(Direction::Out, &[80, 160]), [80, 90]);
+    assert_eq!(rtt(Direction::In, &[80, 90]), [80, 90]);
+}

@@ -3,6 +3,7 @@
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
+use super::super::super::called::hint;
 use super::words::{fit, foreign, or_dash};
 use super::{Model, Screen, Theme};
 use crate::api::shapes::{Health, Status};
@@ -57,7 +58,8 @@ fn ourselves(status: &Status, theme: Theme) -> Vec<Span<'static>> {
 
 fn problems(status: &Status, columns: usize) -> Option<String> {
     let (first, more) = (status.problems.first()?, status.problems.len() - 1);
-    let more = if more > 0 { format!(" (and {more} more: node status)") } else { String::new() };
+    let more =
+        if more > 0 { hint(&format!(" (and {more} more: node status)")) } else { String::new() };
     let room = columns.saturating_sub(more.width() + 2);
     Some(fit(&format!("! {}{more}", foreign(first, room)), columns))
 }

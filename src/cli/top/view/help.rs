@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
+use super::super::super::called::hint;
 use super::words::fit;
 use super::{Screen, Theme};
 
@@ -73,7 +74,8 @@ pub fn draw(frame: &mut Frame, area: Rect, theme: Theme) {
         ratatui::layout::Constraint::Length(size(lines.len() + 2)),
     );
     let middle = middle.intersection(area);
-    let block = Block::new().borders(Borders::ALL).title(" node top ").title_style(theme.head());
+    let block =
+        Block::new().borders(Borders::ALL).title(hint(" node top ")).title_style(theme.head());
     frame.render_widget(Clear, middle);
     frame.render_widget(Paragraph::new(lines).block(block), middle);
 }

@@ -3,6 +3,7 @@
 use ratatui::text::Line;
 use ratatui::widgets::Row;
 
+use super::super::super::called::hint;
 use super::words::{foreign, or_dash, right};
 use super::{Model, Place, Theme, rest};
 use crate::api::shapes::{Letter, LetterState};
@@ -25,7 +26,7 @@ pub fn draw(place: &mut Place, model: &Model, now_ms: u64) {
     let open = model.letters.iter().filter(|letter| !letter.state.is_over()).count();
     let mut note = Vec::new();
     if model.unread > 0 {
-        note.push(format!("{} unread: node pull", model.unread));
+        note.push(format!("{} unread: {}", model.unread, hint("node pull")));
     }
     if open > 0 {
         note.push(format!("{open} under way"));

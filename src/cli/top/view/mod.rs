@@ -18,6 +18,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph, Row, Table};
 
+use super::super::called::hint;
 use super::model::Model;
 use super::screen::{Panel, Screen};
 pub use words::Theme;
@@ -177,7 +178,7 @@ impl Place<'_, '_> {
     /// Draws a table, or what there is to say when it has no rows.
     fn table(&mut self, inner: Rect, columns: &[(&str, usize)], rows: Vec<Row>, empty: &str) {
         if rows.is_empty() {
-            return self.say(inner, empty);
+            return self.say(inner, &hint(empty));
         }
         let names = columns.iter().map(|(name, columns)| words::fit(name, *columns));
         let header = Row::new(names).style(self.theme.head());
