@@ -174,7 +174,7 @@ fn the_tutorial_is_true() {
 fn what_differs_from_the_page_is_found() {
     let seen = |page: &str, seen: &str| all_seen(&[page.to_owned()], &[seen.to_owned()]);
     assert!(seen("bob (5fbbee76) answered in 0.09 ms", "bob (c71f6fa0) answered in 1.2 ms"));
-    assert!(seen("/home/you/copy.txt", "/else/where/copy.txt"));
+    assert!(seen("/home/bob/copy.txt", "/else/where/copy.txt"));
     assert!(seen("2 nodes alive, 1 link, up 2 s", "2 nodes alive, 1 link, up 31 s"));
     assert!(!seen("2 nodes alive, 1 link, up 2 s", "2 nodes alive, 0 links, up 2 s"));
     assert!(!seen("2 nodes alive", "3 nodes alive"));

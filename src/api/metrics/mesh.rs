@@ -20,7 +20,7 @@ const LANES: [(Lane, &str); 3] =
     [(Lane::Urgent, "urgent"), (Lane::Normal, "normal"), (Lane::Bulk, "bulk")];
 
 /// What [`crate::mesh::peers`] counts.
-const COUNTED: [Counted; 10] = [
+const COUNTED: [Counted; 11] = [
     one(plain("dials", "Dials begun"), "dials_begun"),
     several(
         plain("dials_failed", "Dials that ended before the other end said who it is"),
@@ -85,6 +85,7 @@ const COUNTED: [Counted; 10] = [
         plain("connections_refused", "Connections from an address that has as many as it may"),
         "connections_refused",
     ),
+    one(plain("sightings", "Nodes seen announced on the local network, each time"), "sighted"),
 ];
 
 pub(super) fn tell(sheet: &mut Sheet, context: &Context, seen: &Seen) {

@@ -253,7 +253,8 @@ fn named_in(path: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string(&path).unwrap();
     let word = |c: char| c.is_ascii_lowercase() || c == '_';
     let words = text.split(|c| !word(c));
-    let names = words.filter(|w| w.starts_with("kith_") || w.starts_with("process_"));
+    let begins = |w: &&str, with: &str| w.len() > with.len() && w.starts_with(with);
+    let names = words.filter(|w| begins(w, "kith_") || begins(w, "process_"));
     names.map(str::to_owned).collect()
 }
 

@@ -1,10 +1,9 @@
 //! Every verb against the real API over fake actors.
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
 use serde_json::Value;
-use tokio::sync::watch;
 
 use super::super::args::{Follow, LettersArgs, OneLetter, Progress, PullArgs, PushArgs};
 use super::super::args::{ShowLive, Verb};
@@ -32,7 +31,7 @@ pub fn daemon(fake: &Fake) -> (Daemon, Drain) {
     let ends = drain.clone();
     std::thread::spawn(move || {
         actix::System::new().block_on(async move {
-            let view = watch::channel(Arc::new(view())).1;
+            let view = fake.view.subscribe();
             let listen = ([127, 0, 0, 1], 0).into();
             let pieces = fake.pieces.subscribe();
             let mail = fake.mail.view.subscribe();

@@ -143,13 +143,16 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_only_noticed() {
+        let id = "ab".repeat(32);
+        let node = format!(r#"{{"schema":1,"node":"{id}"}}"#);
+        let link = format!(r#"{{"schema":1,"link":{{"from":"{id}","to":"{id}"}}}}"#);
         for (name, data) in [
             ("node", r#"{"schema":1,"id":"x"}"#),
             ("letter", ""),
             ("outbox", ""),
             ("missed", "{}"),
-            ("gone", r#"{"schema":1,"node":"ab"}"#),
-            ("gone", r#"{"schema":1,"link":{"from":"ab","to":"cd"}}"#),
+            ("gone", node.as_str()),
+            ("gone", link.as_str()),
         ] {
             assert_eq!(said(name, data), Heard::Changed, "{name}");
         }

@@ -6,7 +6,7 @@ use super::{Bye, Down, Ended, Peers};
 use crate::mesh::record::Direction;
 
 /// The names of all counts, in stable order; each begins with 0 at each start.
-pub const COUNTED: [&str; 22] = [
+pub const COUNTED: [&str; 23] = [
     "connections_refused",
     "dials_begun",
     "dials_failed_broken",
@@ -27,6 +27,7 @@ pub const COUNTED: [&str; 22] = [
     "links_refused_full",
     "links_up_in",
     "links_up_out",
+    "sighted",
     "verdicts_silent",
     "verdicts_vouched",
 ];
