@@ -50,6 +50,7 @@ pub fn effective(flags: &Flags) -> Result<Vec<SettingRow>, Problems> {
 pub fn run(flags: &Flags) -> Exit {
     let ended = boot(flags).map(run_actors);
     runtime::clean_up();
+    logs::finish();
     match ended {
         Ok(Ok(0)) => Exit::Done,
         // 130 has no variant of its own: it leaves as it is.

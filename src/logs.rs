@@ -3,16 +3,20 @@
 //!
 //! Knows the `log` crate and standard error; must not know any other room.
 
+mod writer;
+
 use std::collections::VecDeque;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use env_logger::fmt::Formatter;
+use env_logger::{Target, WriteStyle};
 use log::kv::{Error, Key, Value, VisitSource};
-use log::{Level, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::Map;
 use tokio::sync::watch;
+use writer::Writer;
 
 /// Most lines kept for those who look.
 pub const LINES_MAX: usize = 256;
@@ -49,6 +53,8 @@ pub type Lines = Arc<VecDeque<Line>>;
 struct Logs {
     /// Filters and prints; another one after each change.
     printer: RwLock<env_logger::Logger>,
+    /// Where it prints; none where no thread could be started for it: then it prints itself.
+    writer: Option<Writer>,
     kept: Mutex<u64>,
     lines: watch::Sender<Lines>,
 }
@@ -63,17 +69,18 @@ pub fn check(levels: &str) -> Result<(), String> {
 /// Begins to log, or goes on with other levels and another format. `levels` must have passed [`check`]; what
 /// cannot be read of it is left out.
 pub fn set(levels: &str, format: Format) {
-    let printer = printer(levels, format);
-    let most = printer.filter();
-    let mut first = Some(printer);
-    let logs = LOGS.get_or_init(|| Logs {
-        printer: RwLock::new(first.take().unwrap_or_else(|| self::printer(levels, format))),
-        kept: Mutex::new(0),
-        lines: watch::Sender::default(),
+    let logs = LOGS.get_or_init(|| {
+        let writer = Writer::to(std::io::stderr()).ok();
+        Logs {
+            printer: RwLock::new(printer(levels, format, writer.clone())),
+            writer,
+            kept: Mutex::new(0),
+            lines: watch::Sender::default(),
+        }
     });
-    if let Some(printer) = first {
-        *logs.printer.write().unwrap_or_else(PoisonError::into_inner) = printer;
-    }
+    let printer = printer(levels, format, logs.writer.clone());
+    let most = printer.filter();
+    *logs.printer.write().unwrap_or_else(PoisonError::into_inner) = printer;
     // Only tests in one process could have set a logger before; theirs then stays.
     let _ = log::set_logger(logs);
     log::set_max_level(most);
@@ -92,9 +99,24 @@ pub fn keep(target: &str, text: &str) {
     }
 }
 
-fn printer(levels: &str, format: Format) -> env_logger::Logger {
+/// Waits a moment until all that was logged is written; for the end of the process.
+pub fn finish() {
+    if let Some(writer) = LOGS.get().and_then(|logs| logs.writer.as_ref()) {
+        writer.finish();
+    }
+}
+
+fn printer(levels: &str, format: Format, writer: Option<Writer>) -> env_logger::Logger {
     let mut builder = env_logger::Builder::new();
+    // It calls each connection to the control API that does not speak HTTP an error, and anyone can make those.
+    builder.filter_module("actix_http", LevelFilter::Off);
     builder.parse_filters(levels);
+    if let Some(writer) = writer {
+        builder.target(Target::Pipe(Box::new(writer)));
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let coloured = std::io::stderr().is_terminal() && !plain;
+        builder.write_style(if coloured { WriteStyle::Always } else { WriteStyle::Never });
+    }
     match format {
         Format::Json => builder.format(json),
         Format::Text => builder.format_timestamp_millis().format_target(false),
@@ -185,7 +207,8 @@ mod tests {
 
     fn logs(levels: &str) -> Logs {
         Logs {
-            printer: RwLock::new(printer(levels, Format::Text)),
+            printer: RwLock::new(printer(levels, Format::Text, None)),
+            writer: None,
             kept: Mutex::new(0),
             lines: watch::Sender::default(),
         }
@@ -222,6 +245,15 @@ mod tests {
         let texts = texts(&logs);
         assert_eq!((texts.len(), texts[0].as_str()), (LINES_MAX, "4"));
         assert_eq!(texts[LINES_MAX - 1].chars().count(), TEXT_BYTES_MAX / 2 + 1);
+    }
+
+    #[test]
+    fn what_anyone_can_make_a_library_say_is_not_heard_unless_it_is_asked_for() {
+        for (levels, heard) in [("info", 0), ("info,actix_http=error", 1)] {
+            let logs = logs(levels);
+            say(&logs, Level::Error, "actix_http::h1::dispatcher", "request parse error");
+            assert_eq!(texts(&logs).len(), heard, "{levels}");
+        }
     }
 
     #[test]

@@ -19,8 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::AUTHORIZATION;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use serde::Serialize;
@@ -28,10 +27,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::failure::{Code, Failure};
+use super::guard::Shown;
 use super::read::status_now;
 use super::routes::routes;
 use super::server::Context;
-use super::session::cookie_of;
 use super::shapes::{Shaped, Whole};
 use crate::actors::messages::{MailView, PiecesView};
 use crate::logs::{self, Lines};
@@ -90,8 +89,7 @@ async fn events(
             "close a dashboard, or ask again and again instead: GET transfers",
         )
     })?;
-    let bearer = request.headers().contains_key(AUTHORIZATION);
-    let session = cookie_of(&request, context.addr.port()).filter(|_| !bearer);
+    let session = request.extensions().get::<Shown>().and_then(|shown| shown.session.clone());
     let told = stream(context, logs::lines(), session, place);
     Ok(HttpResponse::Ok().content_type("text/event-stream").streaming(told))
 }
@@ -169,9 +167,9 @@ impl Teller {
             // All in one turn: many news of the one never keep another from being told.
             let graph_goes_on = self.graph.say(&mut text)?;
             let pieces_go_on = self.pieces.say(&mut text)?;
-            let goes_on = graph_goes_on || pieces_go_on;
             self.news = say_news(&self.mail.borrow_and_update(), self.news, &mut text);
-            self.line = say_lines(&self.lines.borrow_and_update(), self.line, &mut text);
+            let log_goes_on = say_lines(&self.lines.borrow_and_update(), &mut self.line, &mut text);
+            let goes_on = graph_goes_on || pieces_go_on || log_goes_on;
             if !goes_on && !std::mem::replace(&mut self.whole, true) {
                 event("whole", Whole {}, &mut text);
             }

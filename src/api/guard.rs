@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpMessage;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{
     AUTHORIZATION, AsHeaderName, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST,
     HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -114,14 +116,34 @@ pub async fn guard(
     req: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if let Err(failure) = admit(&context, &req) {
-        log::debug!("refused {} {}: {failure}", req.method(), req.path());
-        return Ok(req.into_response(failure.error_response()));
-    }
+    let shown = match admit(&context, &req) {
+        Ok(shown) => shown,
+        Err(failure) => {
+            log::debug!("refused {} {}: {failure}", req.method(), req.path());
+            let mut refused = failure.error_response();
+            refused.head_mut().set_connection_type(ConnectionType::Close);
+            return Ok(req.into_response(refused));
+        }
+    };
+    let stranger = !shown.token && shown.session.is_none();
+    req.extensions_mut().insert(shown);
     let answer = actix_web::rt::time::timeout(REQUEST_TIMEOUT, next.call(req)).await;
     let mut response = answer.map_err(|_| Failure::slow())??;
     harden(response.headers_mut());
+    // Who has shown nothing keeps no connection from others.
+    if stranger {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     Ok(response)
+}
+
+/// What a request has shown to be let in; neither for what is open to all.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// The token.
+    pub token: bool,
+    /// Both halves of a session: its cookie.
+    pub session: Option<String>,
 }
 
 /// Headers of every answer: nothing is sniffed, cached, framed, run or embedded elsewhere, unless the page says
@@ -142,7 +164,7 @@ pub fn harden(headers: &mut HeaderMap) {
 }
 
 /// The rules, in order; the first that is broken answers.
-fn admit(context: &Context, req: &ServiceRequest) -> Result<(), Failure> {
+fn admit(context: &Context, req: &ServiceRequest) -> Result<Shown, Failure> {
     if !only(req.headers(), HOST).is_some_and(|host| context.hosts.has_host(host)) {
         return Err(Failure::new(
             StatusCode::MISDIRECTED_REQUEST,
@@ -159,13 +181,15 @@ fn admit(context: &Context, req: &ServiceRequest) -> Result<(), Failure> {
         return Err(denied(StatusCode::FORBIDDEN, why));
     }
     if OPEN.contains(&req.path()) || page::is_page(req.method(), req.path()) {
-        return Ok(());
+        return Ok(Shown::default());
     }
     let begins = req.path() == SESSION && req.method() == Method::POST;
-    let shown = only(req.headers(), AUTHORIZATION).and_then(|h| h.strip_prefix("Bearer "));
-    let known = shown.is_some_and(|token| context.facts.token.fits(token.as_bytes()))
-        || context.sessions.admits(req.request(), context.addr.port());
-    if !begins && !known {
+    let token = only(req.headers(), AUTHORIZATION).and_then(bearer);
+    let shown = Shown {
+        token: token.is_some_and(|token| context.facts.token.fits(token.as_bytes())),
+        session: context.sessions.shown(req.request(), context.addr.port()),
+    };
+    if !begins && !shown.token && shown.session.is_none() {
         let why = "the request carries no token of this daemon";
         return Err(denied(StatusCode::UNAUTHORIZED, why));
     }
@@ -177,7 +201,13 @@ fn admit(context: &Context, req: &ServiceRequest) -> Result<(), Failure> {
     if length.is_some_and(|bytes| bytes > limit as u64) {
         return Err(Failure::body(&actix_web::error::JsonPayloadError::Overflow { limit }));
     }
-    Ok(())
+    Ok(shown)
+}
+
+/// The token of `Bearer TOKEN`; the scheme may be written in any case (RFC 9110, 11.1).
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
 fn denied(status: StatusCode, why: &str) -> Failure {

@@ -25,7 +25,7 @@ use crate::store::secret;
 
 /// The header with the page key.
 pub const PAGE_HEADER: &str = "x-kith-page";
-/// The path of both routes that need no token: exchanging a key.
+/// Where a key is exchanged for a session by POST, which needs no token, and one is ended by DELETE.
 pub const SESSION: &str = "/api/v1/session";
 /// Most keys that wait to be used; the oldest makes room.
 pub const KEYS_MAX: usize = 64;
@@ -100,15 +100,16 @@ impl Sessions {
 
     /// Whether both halves are those of one session; it lives on from now.
     fn knows(&self, cookie: &str, page: &str, now: Instant) -> bool {
+        self.use_one(now, |s| (fits(&s.cookie, cookie) & fits(&s.page, page)).into())
+    }
+
+    /// Uses a session: it stands last now, and the one that stands first makes room.
+    fn use_one(&self, now: Instant, is: impl Fn(&Open) -> bool) -> bool {
         let mut inner = self.inner();
         inner.sessions.retain(|s| now.duration_since(s.used) < SESSION_LIFE);
-        let is = |s: &Open| (fits(&s.cookie, cookie) & fits(&s.page, page)).into();
-        let Some(at) = inner.sessions.iter().position(is) else { return false };
-        // The one used last stands last.
-        if let Some(mut session) = inner.sessions.remove(at) {
-            session.used = now;
-            inner.sessions.push_back(session);
-        }
+        let at = inner.sessions.iter().position(is);
+        let Some(session) = at.and_then(|at| inner.sessions.remove(at)) else { return false };
+        inner.sessions.push_back(Open { used: now, ..session });
         true
     }
 
@@ -119,21 +120,14 @@ impl Sessions {
 
     /// Whether the session of a cookie has not ended; it lives on from now.
     pub fn is_open(&self, cookie: &str, now: Instant) -> bool {
-        let mut inner = self.inner();
-        let session = inner.sessions.iter_mut().find(|s| fits(&s.cookie, cookie).into());
-        session.is_some_and(|session| {
-            session.used = now;
-            true
-        })
+        self.use_one(now, |s| fits(&s.cookie, cookie).into())
     }
 
-    /// Whether a request shows both halves of a session; `port` is ours.
-    pub fn admits(&self, request: &HttpRequest, port: u16) -> bool {
-        let cookie = cookie_of(request, port);
-        let (Some(cookie), Some(page)) = (cookie, only(request.headers(), PAGE_HEADER)) else {
-            return false;
-        };
-        self.knows(&cookie, page, Instant::now())
+    /// The cookie of the session both halves of which a request shows; `port` is ours.
+    pub fn shown(&self, request: &HttpRequest, port: u16) -> Option<String> {
+        let page = only(request.headers(), PAGE_HEADER)?;
+        let now = Instant::now();
+        cookies(request, port).into_iter().find(|cookie| self.knows(cookie, page, now))
     }
 }
 
@@ -142,9 +136,13 @@ fn cookie_name(port: u16) -> String {
     format!("kith-{port}")
 }
 
-/// The cookie half of a session that a request shows.
-pub fn cookie_of(request: &HttpRequest, port: u16) -> Option<String> {
-    request.cookie(&cookie_name(port)).map(|cookie| cookie.value().to_owned())
+/// The cookies by the name of ours: whatever else listens on this machine may have set one, too.
+fn cookies(request: &HttpRequest, port: u16) -> Vec<String> {
+    let name = cookie_name(port);
+    // A header that cannot be read has none of ours.
+    let all = request.cookies().map(|all| all.clone()).unwrap_or_default();
+    let ours = all.into_iter().filter(|cookie| cookie.name() == name);
+    ours.map(|cookie| cookie.value().to_owned()).collect()
 }
 
 routes![session_link, begin_session, end_session];
@@ -194,7 +192,7 @@ async fn begin_session(
     (status = 204, description = "ended; its streams end, too"),
 ))]
 async fn end_session(context: web::Data<Context>, request: HttpRequest) -> HttpResponse {
-    if let Some(cookie) = cookie_of(&request, context.addr.port()) {
+    for cookie in cookies(&request, context.addr.port()) {
         context.sessions.end(&cookie);
     }
     HttpResponse::NoContent().finish()
@@ -242,10 +240,10 @@ mod tests {
             sessions.key(now).unwrap();
         }
         assert!(sessions.begin(&first, now).unwrap().is_none(), "it made room");
-        let (idle, busy) = (let_in(&sessions, now), let_in(&sessions, now));
-        for _ in 2..SESSIONS_MAX + 1 {
+        let [idle, busy, read] = [(); 3].map(|()| let_in(&sessions, now));
+        for _ in 3..SESSIONS_MAX + 1 {
             let_in(&sessions, now);
-            assert!(sessions.knows(&busy.0, &busy.1, now));
+            assert!(sessions.knows(&busy.0, &busy.1, now) && sessions.is_open(&read.0, now));
         }
         assert!(!sessions.knows(&idle.0, &idle.1, now));
         assert_eq!(sessions.inner().sessions.len(), SESSIONS_MAX);

@@ -19,7 +19,7 @@ use crate::api::failure::ErrorBody;
 
 /// Longest time for one question; a little more than the daemon gives itself.
 const ASK_TIMEOUT: Duration = Duration::from_secs(6);
-/// Longest silence of a stream of events; the daemon says every ten seconds that it is still there.
+/// Longest silence of a stream of events; the daemon tells its status every two seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(25);
 /// Longest answer, bytes; a graph of ten thousand nodes is a tenth of it.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
@@ -72,10 +72,18 @@ impl Client {
 
     /// What happens, from now on, as `GET events` tells it.
     pub fn events(&self) -> Result<Events<BufReader<BodyReader<'static>>>, Trouble> {
+        self.events_within(SILENCE_MAX)
+    }
+
+    /// As [`events`](Self::events); a silence longer than `silence` ends them.
+    fn events_within(
+        &self,
+        silence: Duration,
+    ) -> Result<Events<BufReader<BodyReader<'static>>>, Trouble> {
         let request = self.agent.get(self.url("events")).header("authorization", self.bearer());
         let request =
             request.config().timeout_global(None).timeout_recv_response(Some(ASK_TIMEOUT));
-        let answer = request.timeout_per_read(Some(SILENCE_MAX)).build().call();
+        let answer = request.timeout_per_read(Some(silence)).build().call();
         let (_, body) = self.good(answer)?.into_parts();
         Ok(Events::new(BufReader::new(body.into_reader())))
     }
@@ -83,7 +91,7 @@ impl Client {
     /// The events that the stream begins with, up to `whole`, for at most `wait`. Less, or nothing, where that fails.
     pub fn first_events(&self, wait: Duration) -> Vec<Event> {
         let begun = Instant::now();
-        let events = self.events().into_iter().flatten().map_while(Result::ok);
+        let events = self.events_within(wait).into_iter().flatten().map_while(Result::ok);
         events.take_while(|e| e.name != "whole" && begun.elapsed() < wait).collect()
     }
 

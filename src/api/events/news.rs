@@ -35,15 +35,15 @@ pub fn say_news(mail: &MailView, told: u64, text: &mut String) -> u64 {
     told
 }
 
-/// Says the lines of the log after number `told`, until about a chunk is full: the last number that is told now.
-pub fn say_lines(lines: &Lines, mut told: u64, text: &mut String) -> u64 {
-    let begun = told;
+/// Says the lines of the log after number `told`, until about a chunk is full; whether there are more.
+pub fn say_lines(lines: &Lines, told: &mut u64, text: &mut String) -> bool {
+    let begun = *told;
     for line in lines.iter().filter(|line| line.number > begun) {
         if text.len() >= CHUNK_BYTES {
-            break;
+            return true;
         }
         event("log", LogLine::from(line), text);
-        told = line.number;
+        *told = line.number;
     }
-    told
+    false
 }

@@ -77,18 +77,19 @@ async fn a_head_that_does_not_end_is_hung_up_on() {
 #[actix::test]
 async fn beyond_so_many_connections_one_waits_until_another_ends() {
     let addr = serving(&Fake::default()).await;
-    let asks = head("GET", "/healthz", addr, "");
+    // With the token: who shows none keeps no connection.
+    let asks = head("GET", "/api/v1/status", addr, "");
     let mut open = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
         let mut stream = connect(addr, &asks).await;
-        until(&mut stream, "ok\n").await;
+        until(&mut stream, "alice").await;
         open.push(stream);
     }
     let mut waits = connect(addr, &asks).await;
     let early = timeout(Duration::from_millis(300), waits.read_u8()).await;
     assert!(early.is_err(), "it was answered beside {CONNECTIONS_MAX} others: {early:?}");
     open.pop();
-    until(&mut waits, "ok\n").await;
+    until(&mut waits, "alice").await;
 }
 
 #[actix::test]

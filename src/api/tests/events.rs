@@ -257,6 +257,7 @@ async fn the_log_is_told_line_by_line() {
     };
     let lines = tokio::sync::watch::Sender::new(Arc::new([line(3), line(4)].into()));
     let context = context_of(&fake, services(&fake), &drain);
+    let again = context.clone();
     let mut told = pin!(stream(context, lines.subscribe(), None, place));
     let mut log = async || loop {
         let text = told.next().await.unwrap().unwrap();
@@ -270,6 +271,15 @@ async fn the_log_is_told_line_by_line() {
         (first.len(), &first[0]["level"], &first[0]["text"]),
         (2, &"warn".into(), &"line\n3".into())
     );
+    let many = |number| crate::logs::Line { text: "x".repeat(300), ..line(number) };
+    let (mut text, all) = (String::new(), (10..266).map(many).collect());
+    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let full = tokio::sync::watch::Sender::new(Arc::new(all));
+    let mut other = pin!(stream(again, full.subscribe(), None, place));
+    while !text.contains("event: whole") {
+        text += std::str::from_utf8(&other.next().await.unwrap().unwrap()).unwrap();
+    }
+    assert_eq!(only("log", &self::told(&text)).len(), 256, "whole is told when all was");
     lines.send_replace(Arc::new([line(4), line(5)].into()));
     let second = log().await;
     assert_eq!((second.len(), &second[0]["number"]), (1, &5.into()));

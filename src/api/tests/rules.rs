@@ -84,6 +84,26 @@ async fn a_token_in_the_query_or_a_cookie_of_ones_own_opens_nothing() {
 }
 
 #[actix::test]
+async fn who_shows_nothing_keeps_no_connection() {
+    let (fake, drain) = (Fake::default(), Drain::default());
+    let app = init_service(app(context_of(&fake, services(&fake), &drain))).await;
+    let bare = |path| TestRequest::with_uri(path).insert_header(("host", "127.0.0.1:7777"));
+    let any_case =
+        || bare("/api/v1/status").insert_header(("authorization", format!("bearer {TOKEN}")));
+    for (asks, status, closes) in [
+        (bare("/healthz"), 200, true),
+        (bare("/"), 200, true),
+        (bare("/api/v1/status"), 401, true),
+        (any_case(), 200, false),
+    ] {
+        let response = try_call_service(&app, asks.to_request()).await.expect("answered");
+        assert_eq!(response.status(), status);
+        let closed = response.response().head().connection_type();
+        assert_eq!(closed == actix_web::http::ConnectionType::Close, closes, "{status}");
+    }
+}
+
+#[actix::test]
 async fn bodies_are_bounded_and_must_be_json() {
     let fake = Fake::default();
     let big = json!({"text": "x".repeat(2 << 20)});

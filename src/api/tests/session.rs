@@ -45,9 +45,13 @@ async fn a_browser_is_let_in_by_a_link_that_works_once() {
     assert_eq!(call(&app, asks(Some(cookie), None)).await.0, 401, "cookies know no ports");
     assert_eq!(call(&app, asks(None, Some(page_key))).await.0, 401);
     assert_eq!(call(&app, asks(Some("kith-7777=x"), Some(page_key))).await.0, 401);
+    let two = format!("kith-7777=x; {cookie}");
+    let answer = call(&app, asks(Some(&two), Some(page_key))).await;
+    assert_eq!(answer.0, 200, "one that another service has set keeps nobody out");
 
     let events = browser(Method::GET, "/api/v1/events")
         .insert_header(("cookie", cookie))
+        .insert_header(("authorization", "Bearer of nothing"))
         .insert_header((PAGE_HEADER, page_key));
     let response = try_call_service(&app, events.to_request()).await.unwrap();
     let out = browser(Method::DELETE, "/api/v1/session")

@@ -62,9 +62,16 @@ pub fn contents(
     client: Option<&Client>,
     with_names: bool,
 ) -> Value {
-    let ask =
-        |path: &str| client.map_or(Value::Null, |client| client.get(path).unwrap_or_default());
+    let mut silent = Vec::new();
+    let mut ask = |path: &'static str| {
+        let Some(client) = client else { return Value::Null };
+        client.get(path).unwrap_or_else(|_| {
+            silent.push(path);
+            Value::Null
+        })
+    };
     let (transfers, pieces) = (ask("transfers"), ask("pieces"));
+    let (status, peers, graph) = (ask("status"), ask("peers"), ask("graph"));
     let config = match client {
         Some(_) => ask("config?origin=true"),
         None => {
@@ -77,14 +84,16 @@ pub fn contents(
         "made_ms": facts.now_ms,
         "program": facts.program,
         "doctor": report["checks"],
-        "status": ask("status"),
-        "peers": ask("peers")["peers"],
-        "graph": ask("graph"),
+        "status": status,
+        "peers": peers["peers"],
+        "graph": graph,
         "transfers": of_files(&transfers["transfers"], with_names),
         "pieces": of_files(&pieces["pieces"], with_names),
         "config": config["settings"],
+        // Who reads the file shall not take what is missing for nothing.
+        "not_answered": silent,
         "system": system(facts),
-        "log": client.map_or(Value::Null, log),
+        "log": client.map_or(Value::Null, |client| log(client, with_names)),
     });
     let mut sought = secrets(flags, facts);
     if !with_names {
@@ -205,13 +214,21 @@ fn system(facts: &Facts) -> Value {
     })
 }
 
+/// Who logs names of files.
+const OF_FILES: [&str; 3] =
+    ["kith::actors::exchange", "kith::actors::shelf", "kith::store::pieces"];
+
 /// The last lines of the daemon's log, which the event stream begins with. What somebody said to all is not
-/// taken.
-fn log(client: &Client) -> Value {
+/// taken, nor what tells of files, unless their names are wanted.
+fn log(client: &Client, with_names: bool) -> Value {
     let said = |text: &str| text.starts_with("shout from ") || text.starts_with("ping from ");
+    let of_files = |target: &str| OF_FILES.iter().any(|module| target.starts_with(module));
     let line = |event: Event| {
         let data: Value = serde_json::from_str(&event.data).ok().filter(|_| event.name == "log")?;
         let text = data["text"].as_str().filter(|text| !said(text))?;
+        if !with_names && data["target"].as_str().is_none_or(of_files) {
+            return None;
+        }
         Some(
             json!({"at_ms": data["at_ms"], "level": data["level"], "target": data["target"], "text": text}),
         )
@@ -285,24 +302,28 @@ mod tests {
         let said = [
             event("letter", json!({"id": "x", "text": "hi"})),
             line("link up"),
+            line("a.txt is verified and in its place")
+                .replace("kith", "kith::actors::exchange::disk"),
             line("shout from bob (9dae25dc): \"secret plans\""),
             line("ping from bob (9dae25dc): \"hello\""),
             event("whole", json!({"schema": 1})),
             line("too late"),
         ];
-        let taken = log(&tells(said.concat()));
+        let taken = log(&tells(said.concat()), false);
         let expected = json!([{"at_ms": 9, "level": "info", "target": "kith", "text": "link up"}]);
         assert_eq!(taken, expected);
         assert!(begun.elapsed() < LOG_WAIT, "it waits for no more than the beginning");
         let many: String = (0..500).map(|n| line(&format!("line {n}"))).collect();
-        let taken = log(&tells(many + &event("whole", json!({}))));
+        let taken = log(&tells(many + &event("whole", json!({}))), true);
         let taken = taken.as_array().unwrap();
         assert_eq!((taken.len(), taken[0]["text"].as_str()), (LOG_LINES_MAX, Some("line 244")));
     }
 
     #[test]
     fn a_daemon_that_tells_no_lines_costs_a_moment_and_a_sentence() {
-        let taken = log(&tells(String::new()));
+        let begun = std::time::Instant::now();
+        let taken = log(&tells(String::new()), true);
+        assert!(begun.elapsed() < LOG_WAIT * 5, "{:?}", begun.elapsed());
         assert!(taken.as_str().is_some_and(|text| text.contains("standard error")), "{taken}");
     }
 

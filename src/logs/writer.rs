@@ -1,0 +1,132 @@
+//! Writing the log in the background: a terminal that is paused, or a pipe nobody reads, must not hold up whoever has
+//! something to say.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+/// Lines that may wait to be written.
+const WAITING_MAX: usize = 1024;
+/// How long the end of the process waits for them.
+const FLUSH: Duration = Duration::from_secs(1);
+
+enum Order {
+    Write(Vec<u8>),
+    /// Tell when all before this was written.
+    Tell(SyncSender<()>),
+}
+
+/// Hands lines to the thread that writes them; they are lost, and counted, when too many wait.
+#[derive(Clone)]
+pub struct Writer {
+    orders: SyncSender<Order>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Starts the thread, which writes to `out` as long as that takes it.
+    pub fn to(out: impl Write + Send + 'static) -> io::Result<Writer> {
+        let (orders, taken) = sync_channel(WAITING_MAX);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counted = lost.clone();
+        let thread = std::thread::Builder::new().name("log".into());
+        thread.spawn(move || write_all(&taken, out, &counted))?;
+        Ok(Writer { orders, lost })
+    }
+
+    /// Waits until what was said before is written, but not for long.
+    pub fn finish(&self) {
+        let (tell, told) = sync_channel(1);
+        let end = Instant::now() + FLUSH;
+        while Instant::now() < end {
+            if self.orders.try_send(Order::Tell(tell.clone())).is_ok() {
+                // Whoever waits longer than that reads nothing.
+                let _ = told.recv_timeout(end.saturating_duration_since(Instant::now()));
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn write_all(orders: &Receiver<Order>, mut out: impl Write, lost: &AtomicU64) {
+    for order in orders {
+        let written = match order {
+            Order::Tell(tell) => {
+                // Nobody may wait any more.
+                let _ = tell.try_send(());
+                Ok(())
+            }
+            Order::Write(line) => match lost.swap(0, Ordering::Relaxed) {
+                0 => out.write_all(&line),
+                n => writeln!(out, "{n} lines of the log were lost here: nobody read them")
+                    .and_then(|()| out.write_all(&line)),
+            },
+        };
+        // There is no place left to tell it.
+        if written.and_then(|()| out.flush()).is_err() {
+            return;
+        }
+    }
+}
+
+/// One line at a time, as the logger writes them.
+impl Write for Writer {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.orders.try_send(Order::Write(line.to_vec())).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A pipe that takes nothing while it is held.
+    #[derive(Clone, Default)]
+    struct Pipe(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_logs_never_waits_and_what_is_lost_is_told() {
+        let pipe = Pipe::default();
+        let mut writer = Writer::to(pipe.clone()).unwrap();
+        let held = pipe.0.lock().unwrap();
+        for n in 0..WAITING_MAX + 100 {
+            writer.write_all(format!("line {n}\n").as_bytes()).unwrap();
+        }
+        drop(held);
+        writer.finish();
+        writer.write_all(b"the last\n").unwrap();
+        writer.finish();
+        let text = String::from_utf8(pipe.0.lock().unwrap().clone()).unwrap();
+        assert!(text.starts_with("line 0\n") && text.ends_with("the last\n"), "{text}");
+        let told = text.lines().find_map(|line| {
+            line.strip_suffix(" lines of the log were lost here: nobody read them")
+        });
+        let lost: usize = told.expect("it is told").parse().unwrap();
+        // The line that could not be written yet is in nobody's queue.
+        assert!((99..=100).contains(&lost), "{lost}");
+        assert_eq!(text.lines().count(), WAITING_MAX + 100 - lost + 2);
+    }
+}
