@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the Debian package: target/debian/kith_VERSION_ARCH.deb. With --debug of a debug build, to try it quickly.
+# Builds the Debian package, with the full page: target/debian/kith_VERSION_ARCH.deb. With --debug of a debug build, to
+# try it quickly.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -15,8 +16,8 @@ command -v cargo-deb >/dev/null || die "cargo-deb is missing: cargo install --lo
 command -v dpkg-shlibdeps >/dev/null || die "dpkg-shlibdeps is missing: apt-get install dpkg-dev"
 
 export CARGO_TARGET_DIR=$ROOT/target # where Cargo.toml says that things are
+scripts/build.sh --page
 if [[ $profile == release ]]; then
-    [[ ! -x scripts/build.sh ]] || scripts/build.sh # the page, too
     cargo build --quiet --locked --release
     program=target/release/node
 else

@@ -18,5 +18,7 @@ pub mod net;
 pub mod pieces;
 pub mod settings;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod wire;

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Done, node, program, run, wait_until};
+use common::{Done, node, program, run, skipped, wait_until};
 use tempfile::TempDir;
 
 fn home() -> TempDir {
@@ -443,7 +443,7 @@ impl Drop for Tmpfs {
 fn a_full_disk_is_told_at_the_start_and_survived_while_running() {
     let home = home();
     let Some(disk) = Tmpfs::mount(home.path().join("disk"), "8m") else {
-        return eprintln!("SKIPPED: only root can mount a small disk");
+        return skipped("only root can mount a small disk");
     };
     let state = disk.0.join("state");
     let set = format!("state.dir={}", state.display());

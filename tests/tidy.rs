@@ -295,7 +295,7 @@ fn tests_are_not_silently_left_out_and_name_no_machine() {
             let at = format!("{}:{}", source.path, number + 1);
             if line.contains(&ignore) {
                 wrong.push(format!(
-                    "{at}: say why: #[ignore = \"…\"], or print SKIPPED and the reason"
+                    "{at}: say why: #[ignore = \"…\"], or call skipped with the reason"
                 ));
             }
             if homes.iter().any(|home| line.replace(excused, "").contains(home)) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use crate::common::{Node, Setup, node, wait_or_say, wait_until};
+use crate::common::{Node, Setup, node, skipped, wait_or_say, wait_until};
 
 /// Machines on one local network. It is gone with this value, however the test ends.
 struct Lan {
@@ -48,7 +48,7 @@ impl Lan {
         let allowed =
             Command::new("unshare").args(["--net", "true"]).stderr(Stdio::null()).status();
         if !allowed.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: a network of its own needs root, unshare, nsenter and ip");
+            skipped("a network of its own needs root, unshare, nsenter and ip");
             return None;
         }
         let hub = namespace().expect("it was allowed a moment ago");

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::common::{Done, Node, node, wait_or_say, wait_until};
+use crate::common::{Done, Node, node, skipped, wait_or_say, wait_until};
 
 fn pair() -> (Node, Node) {
     let first = node("alice").start();
@@ -25,7 +25,7 @@ fn client(state: &Path, more: &[&str]) -> Command {
 #[test]
 fn the_example_client_shows_sends_and_follows() {
     if Command::new("python3").arg("--version").output().is_err() {
-        return eprintln!("SKIPPED: python3 is not here, in which the example client is written");
+        return skipped("python3 is not here, in which the example client is written");
     }
     let (alice, bob) = pair();
     let mut follower = client(&bob.state, &["--follow"]).spawn().expect("python3 starts");

@@ -33,6 +33,13 @@ pub fn wait_or_say(what: &str, mut done: impl FnMut() -> bool, state: impl Fn() 
     }
 }
 
+/// Says why something is not tested here. Where `scripts/test.sh` has seen to it that all can be, that is a failure.
+pub fn skipped(why: &str) {
+    let complete = std::env::var_os("KITH_TESTS_COMPLETE").is_some();
+    assert!(!complete, "KITH_TESTS_COMPLETE is set, so nothing may be skipped, but {why}");
+    eprintln!("SKIPPED: {why}");
+}
+
 /// The program under test, with nothing of this machine's own settings.
 pub fn program(home: &Path) -> Command {
     program_within(&[], home)

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::common::{Done, program, run};
+use crate::common::{Done, program, run, skipped};
 
 /// The program under the name that packages give it.
 fn kith(home: &TempDir, args: &[&str]) -> Done {
@@ -30,7 +30,7 @@ fn reads(program: &str, args: &[&str], file: &Path) -> Option<Done> {
     match run {
         Ok(output) => Some(Done::of(output)),
         Err(_) => {
-            eprintln!("SKIPPED: {program} is not installed");
+            skipped(&format!("{program} is not installed"));
             None
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::common::wait_or_say;
+use crate::common::{skipped, wait_or_say};
 use crate::files::{MIB, begin, cluster, end, file, percent, share, transfer, wait_transfer};
 
 /// A small file system of its own; none (and a reason printed) where that is not allowed.
@@ -19,7 +19,7 @@ impl Small {
         if mount.as_ref().is_ok_and(|done| done.status.success()) {
             return Some(Small(path));
         }
-        eprintln!("SKIPPED: a small file system cannot be mounted here ({mount:?})");
+        skipped(&format!("a small file system cannot be mounted here ({mount:?})"));
         None
     }
 }

@@ -3,6 +3,9 @@
 const STORED = "kith-page-key";
 const LOG_MAX = 300;
 const ROWS_MAX = 500;
+const LETTERS_EVERY_MS = 2000;
+/** Longest event that is read, as in src/stream.ts. */
+const EVENT_MAX = 4 << 20;
 // As src/text.rs: what is not seen, or changes the order in which others are seen.
 const DECEIVES =
   /[\p{Cc}\p{Cs}\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\u{e0000}-\u{e0fff}]/gu;
@@ -25,12 +28,16 @@ const send = (path, init = {}) =>
     headers: { "X-Kith-Page": localStorage.getItem(STORED) ?? "", ...init.headers },
   });
 
+let linkKey = location.hash.slice(1);
+if (linkKey) history.replaceState(null, "", location.pathname);
+
+/** Exchanges the key of the link for a session; throws, and keeps the key, while the daemon is away. */
 async function enter() {
-  const key = location.hash.slice(1);
-  if (!key) return;
-  history.replaceState(null, "", location.pathname);
+  if (!linkKey) return;
   const headers = { "Content-Type": "application/json" };
-  const answer = await send("session", { method: "POST", headers, body: JSON.stringify({ key }) });
+  const answer = await send("session", { method: "POST", headers, body: JSON.stringify({ key: linkKey }) });
+  if (answer.status >= 500) throw new Error(answer.status);
+  linkKey = "";
   if (answer.ok) localStorage.setItem(STORED, (await answer.json()).page_key);
 }
 
@@ -69,9 +76,23 @@ function show() {
   at("log").textContent = state.log.join("\n");
 }
 
-async function letters() {
-  const answer = await send("letters?limit=1");
-  if (answer.ok) state.letters = (await answer.json()).conversations;
+let lettersDue = false;
+let lettersAsked = -Infinity;
+
+/** Asks for the conversations soon, never more than every 2 s however much news there is. */
+function letters() {
+  if (lettersDue) return;
+  lettersDue = true;
+  setTimeout(async () => {
+    lettersDue = false;
+    lettersAsked = performance.now();
+    try {
+      const answer = await send("letters?limit=1");
+      if (answer.ok) state.letters = (await answer.json()).conversations;
+    } catch {
+      // The stream says that there is no daemon; when it is back they are asked for again.
+    }
+  }, Math.max(0, lettersAsked + LETTERS_EVERY_MS - performance.now()));
 }
 
 const key = (link) => `${link.from} ${link.to}`;
@@ -103,7 +124,7 @@ const hear = {
     at("problems").textContent = (row.problems ?? []).map((one) => safe(one, 200)).join(" · ");
   },
 };
-for (const kind of ["letter", "outbox", "missed"]) hear[kind] = () => void letters();
+for (const kind of ["letter", "outbox", "missed"]) hear[kind] = letters;
 
 function event(text) {
   const field = (start) => text.split("\n").find((line) => line.startsWith(start))?.slice(start.length);
@@ -111,29 +132,33 @@ function event(text) {
   if (call) call(JSON.parse(field("data: ") ?? "{}"));
 }
 
-/** Reads the stream to its end; false when the session is over. */
-async function read() {
-  const answer = await send("events");
+/** Enters, and reads the stream to its end; false when the session is over. */
+async function read(signal) {
+  await enter();
+  const answer = await send("events", { signal });
   if (answer.status === 401) return false;
   if (!answer.ok) throw new Error(answer.status);
   at("stream").textContent = "live";
   Object.assign(state, { told: new Set(), log: [] });
-  void letters();
+  letters();
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ""; ; ) {
     const { done, value } = await reader.read();
     if (done) return true;
     const parts = (rest + value).split("\n\n");
     rest = parts.pop();
+    if (rest.length > EVENT_MAX) throw new Error("an event without an end");
     parts.forEach(event);
   }
 }
 
-await enter();
 const showing = setInterval(show, 1000);
 for (let wait = 500; ; wait = Math.min(wait * 2, 10_000)) {
   const begun = Date.now();
-  if ((await read().catch(() => true)) === false) break;
+  const stop = new AbortController();
+  const goes = await read(stop.signal).catch(() => true);
+  stop.abort();
+  if (!goes) break;
   if (Date.now() - begun > 10_000) wait = 500;
   at("stream").textContent = "not connected, trying again";
   await new Promise((wake) => setTimeout(wake, wait));

@@ -51,6 +51,27 @@ export function confirmed(title: string, words: string, action: string): Promise
   });
 }
 
+/** Sends what is filled in, once at a time, and shows in `problem` why it is refused. */
+export function onSubmit(
+  form: HTMLFormElement,
+  button: HTMLButtonElement,
+  problem: HTMLElement,
+  send: (data: FormData) => Promise<void>,
+): void {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    problem.replaceChildren();
+    try {
+      await send(new FormData(form));
+    } catch (error) {
+      problem.replaceChildren(failureOf(error));
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
 /** A form in a dialog; closes when `send` is done, shows why when it is refused. */
 export function formDialog(
   title: string,
@@ -72,22 +93,10 @@ export function formDialog(
       button,
     ),
   );
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    void submit();
+  onSubmit(form, button, problem, async (data) => {
+    await send(data);
+    dialog.close();
   });
-  const submit = async (): Promise<void> => {
-    button.disabled = true;
-    problem.replaceChildren();
-    try {
-      await send(new FormData(form));
-      dialog.close();
-    } catch (error) {
-      problem.replaceChildren(failureOf(error));
-    } finally {
-      button.disabled = false;
-    }
-  };
   dialog.append(form);
   open(dialog);
 }

@@ -11,8 +11,8 @@ const args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "
 const browser = await chromium.launch({ executablePath, args });
 const open = [];
 
-/** A mock of its own, and a page signed in to it; `odd` are things that must not have happened. */
-async function enter(flags = [], context = {}) {
+/** A mock of its own, and a page that is not there yet; `odd` are things that must not have happened. */
+async function stand(flags = [], context = {}) {
   const mock = spawn(process.execPath, ["mock/server.mjs", "--port", "0", ...flags], { stdio: ["ignore", "pipe", "inherit"] });
   open.push(mock);
   const link = await new Promise((resolve) => mock.stdout.once("data", (text) => resolve(String(text).trim())));
@@ -22,12 +22,21 @@ async function enter(flags = [], context = {}) {
   page.on("console", (message) => message.type() === "error" && odd.push(message.text()));
   page.on("pageerror", (error) => odd.push(error.stack));
   page.on("request", (request) => request.url().startsWith(origin) || odd.push(`asked ${request.url()}`));
-  await page.goto(link);
-  await page.waitForSelector('[data-stream="live"]');
   const act = (action, body = {}) => fetch(`${origin}/mock/${action}`, { method: "POST", body: JSON.stringify(body) });
   const node = (name) => page.locator(`[data-node]:has(.label:text-is("${name}"))`);
-  return { page, act, node, odd, origin };
+  return { page, act, node, odd, origin, link };
 }
+
+/** As `stand`, and the page is signed in. */
+async function enter(flags, context) {
+  const all = await stand(flags, context);
+  await all.page.goto(all.link);
+  await all.page.waitForSelector('[data-stream="live"]');
+  return all;
+}
+
+const PLAIN = ["--still", "--dist", "plain"];
+const saysPlainly = (page, words) => page.waitForFunction((text) => document.getElementById("stream").textContent === text, words);
 
 const tests = {
   async "five nodes are drawn with names, states, round trips and who is this one"() {
@@ -238,6 +247,44 @@ const tests = {
     await page.keyboard.press("Enter");
     assert.equal(await page.locator("#card h2").textContent(), "heidi-17");
     assert.deepEqual(odd, []);
+  },
+
+  async "the plain page shows the same, and asks for letters every 2 s at most, whatever the news"() {
+    const { page, act, odd, link, origin } = await stand(PLAIN);
+    const asked = [];
+    page.on("request", (request) => request.url().includes("/letters") && asked.push(Date.now()));
+    await page.goto(link);
+    await saysPlainly(page, "live");
+    assert.equal(page.url(), `${origin}/`, "the key left the address bar");
+    await page.waitForSelector("#nodes tr >> nth=5");
+    for (let n = 0; n < 30; n += 1) await act("letter", { node: "bob", text: `letter ${n}` });
+    await page.waitForSelector('#letters tr:has-text("bob"):has-text("32")');
+    assert.ok(asked.length <= 3, `asked ${asked.length} times`);
+    for (let n = 1; n < asked.length; n += 1) assert.ok(asked[n] - asked[n - 1] > 1500, `asked after ${asked[n] - asked[n - 1]} ms`);
+    assert.deepEqual(odd, []);
+  },
+
+  async "the plain page enters once the daemon is there"() {
+    const { page, link } = await stand(PLAIN);
+    let away = true;
+    await page.route("**/api/v1/**", (route) => (away ? route.abort() : route.continue()));
+    await page.goto(link);
+    await saysPlainly(page, "not connected, trying again");
+    away = false;
+    await saysPlainly(page, "live");
+  },
+
+  async "the plain page leaves a stream that never ends an event"() {
+    const { page, link } = await stand(PLAIN);
+    await page.addInitScript(() => {
+      const ask = globalThis.fetch;
+      globalThis.given = 0;
+      const pull = (stream) => stream.enqueue(new Uint8Array(1 << 20).fill((globalThis.given += 1) && 120));
+      globalThis.fetch = (path, init) => (path === "/api/v1/events" ? Promise.resolve(new Response(new ReadableStream({ pull }))) : ask(path, init));
+    });
+    await page.goto(link);
+    await saysPlainly(page, "not connected, trying again");
+    assert.ok((await page.evaluate(() => globalThis.given)) < 64);
   },
 
   async "a phone shows all of it without scrolling sideways"() {

@@ -249,8 +249,7 @@ fn a_discovery_that_fails_looks_again_and_one_that_is_of_no_use_never_begins() {
             command
         };
         if !apart("true".as_ref()).status().is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: a network of its own needs root and unshare");
-            return;
+            return crate::tests::skipped("a network of its own needs root and unshare");
         }
         let this = std::thread::current().name().expect("tests have names").to_owned();
         let again = apart(&std::env::current_exe().expect("this test"))

@@ -3,9 +3,8 @@
 import { forget } from "../actions";
 import { post } from "../api";
 import type { App } from "../app";
-import { field, type Field } from "../dialog";
+import { field, onSubmit, type Field } from "../dialog";
 import { h, keyed, setAttr, setText } from "../dom";
-import { failureOf } from "../failure";
 import type { FileRow } from "../shapes";
 import type { Panel } from "../tabs";
 import { copy, said } from "../toast";
@@ -67,18 +66,9 @@ function form(name: string, action: string, fields: readonly Field[], send: (dat
   const problem = h("div", { role: "alert" });
   const button = h("button", { type: "submit", class: "primary" }, action);
   const element = h("form", { name, class: "inline" }, ...fields.map(field), button, problem);
-  element.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    button.disabled = true;
-    problem.replaceChildren();
-    try {
-      await send(new FormData(element));
-      element.reset();
-    } catch (error) {
-      problem.replaceChildren(failureOf(error));
-    } finally {
-      button.disabled = false;
-    }
+  onSubmit(element, button, problem, async (data) => {
+    await send(data);
+    element.reset();
   });
   return element;
 }

@@ -7,6 +7,7 @@ import { failureOf } from "../failure";
 import type { Letter, OutboxEvent, Received } from "../shapes";
 import { failed, noted } from "../toast";
 import { nameOf, size, time, visible, visibleLines } from "../words";
+import { Written } from "../written";
 
 /** Letters of a conversation that are shown: the newest. */
 const SHOWN_MAX = 200;
@@ -33,7 +34,7 @@ export class Thread {
   #received = new Map<string, Received>();
   #sent = new Map<string, Letter>();
   /** Texts that were written on this page; the daemon keeps them sealed. */
-  #written = new Map<string, string>();
+  #written = new Written();
   #asking = false;
   #again = false;
 
@@ -143,7 +144,7 @@ export class Thread {
     this.#problem.replaceChildren();
     try {
       const letter = await post<Letter>("letters", { to: this.#who, text });
-      this.#written.set(letter.id, text);
+      this.#written.keep(letter.id, text);
       if (this.#who !== letter.to) this.open(letter.to, []);
       this.#sent.set(letter.id, letter);
       this.#text.value = "";
