@@ -1,5 +1,6 @@
 //! Discovery: has the local network watched by a thread, and hands the PeerRegistry what is seen there.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient};
@@ -9,6 +10,7 @@ use super::messages::{Sighted, Sighting, Stop};
 use super::post::{deliver, post, to};
 use crate::mesh::Time;
 use crate::mesh::budget::Budget;
+use crate::mesh::peers::NEAR_MAX;
 use crate::net::discovery::{Discovery as Watch, Over, Running, Seen, Told};
 
 /// Wait before it is tried again after it could not begin.
@@ -91,6 +93,8 @@ struct WatchEnded {
 fn watch_on(watch: Watch, sighted: &Recipient<Sighted>, mut ending: Ending) {
     let begun = Instant::now();
     let mut lines = Budget::new(LINES.0, LINES.1);
+    // All is said anew now and then; it is logged once.
+    let mut logged = VecDeque::with_capacity(NEAR_MAX);
     let over = watch.watch(|seen| {
         let elapsed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX / 1000);
         let told = lines.take(Time::from_ms(elapsed.min(u64::MAX / 1000)), 1);
@@ -100,7 +104,12 @@ fn watch_on(watch: Watch, sighted: &Recipient<Sighted>, mut ending: Ending) {
                     && told
                 {
                     let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
-                    log::info!("mDNS: {} is announced at {}", peer.short(), addrs.join(", "));
+                    let line = format!("{} is announced at {}", peer.short(), addrs.join(", "));
+                    if !logged.contains(&line) {
+                        log::info!("mDNS: {line}");
+                        logged.truncate(NEAR_MAX - 1);
+                        logged.push_front(line);
+                    }
                 }
                 post(sighted, Sighted(sighting));
             }
@@ -115,6 +124,12 @@ fn watch_on(watch: Watch, sighted: &Recipient<Sighted>, mut ending: Ending) {
             Seen::Renamed(_) => {}
         }
     });
+    if over == Over::Stuck {
+        log::error!(
+            "mDNS: the library does not end and goes on announcing; nobody is looked for until \
+             network.discovery.mdns is switched off and on, or the daemon started again"
+        );
+    }
     ending.over = Some(over);
 }
 
@@ -139,6 +154,8 @@ impl Handler<WatchEnded> for Discovery {
         }
         self.running = None;
         match over {
+            // Another library beside it would be one more that does not end.
+            Some(Over::Stuck) => return,
             Some(Over::Stopped) => log::debug!("mDNS: the library has stopped"),
             Some(Over::Overrun) => log::warn!(
                 "mDNS: more is said on the local network than is listened to; looking again in {} s",

@@ -249,8 +249,8 @@ pub struct RootDiffers {
 
 // ---- between the cores ----
 
-/// PeerRegistry: somebody is seen on the local network, or is no more. Losing one delays a link that others
-/// may tell of, or leaves a place to be dialled in vain.
+/// PeerRegistry: somebody is seen on the local network, or is no more. Losing one delays a link until it is
+/// said anew, or leaves an address to be dialled in vain.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Sighted(pub Sighting);

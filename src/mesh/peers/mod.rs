@@ -119,10 +119,10 @@ pub struct Peers {
     next_conn: ConnId,
     members: BTreeMap<NodeId, Member>,
     seeds: Vec<Seed>,
-    /// Who is said to be on the local network, by place.
-    near: BTreeMap<usize, Near>,
-    /// Dials to them under way: to which place, and whom.
-    near_dialing: BTreeMap<ConnId, (usize, NodeId)>,
+    /// Who is said to be on the local network, by the name of what says so.
+    near: BTreeMap<String, Near>,
+    /// Dials to them under way: by which announcement, and to whom.
+    near_dialing: BTreeMap<ConnId, (String, NodeId)>,
     dials: Budget,
     near_dials: Budget,
     local_addrs: Vec<SocketAddr>,

@@ -1,6 +1,7 @@
 //! Nodes that somebody on the local network says are there: dialled as configured addresses are, and after
-//! them. Nothing of it is believed: TLS proves who answers, what is said of a place replaces no address that
-//! is known, and whoever says a lot gets few dials.
+//! them. Nothing of it is believed: TLS proves who answers, what is announced replaces no address that is
+//! known, and whoever says a lot gets few dials and drives out nobody who is linked. All is said anew every few
+//! minutes, so who is turned away now has another chance.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,9 +13,12 @@ use crate::mesh::budget::Budget;
 use crate::mesh::record::ADDRS_MAX;
 use crate::mesh::{ConnId, NodeId, Time, trust};
 
-/// Most places at which somebody can be seen at once.
+/// Most announcements that are kept, and most of one id: it may have changed its name a moment ago.
 pub const NEAR_MAX: usize = 64;
-/// Most dials to them under way at once, of all that may be: places nobody answers at must not hold up the rest.
+const OF_ONE_MAX: usize = 4;
+/// Of so many that are in our component anyway, some may make room.
+const KNOWN_MAX: usize = NEAR_MAX / 2;
+/// Most dials to them under way at once, of all that may be: addresses nobody answers at must not hold up the rest.
 const AT_ONCE_MAX: usize = 4;
 /// Dials to them begun at once, and in a second.
 const DIALS: (u32, u32) = (16, 4);
@@ -24,19 +28,19 @@ const JITTER: Duration = Duration::from_millis(100);
 /// What is seen on the local network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sighting {
-    /// Somebody says that a node of this network can be dialled there.
+    /// Somebody says that a node of this network can be dialled there. Said anew now and then.
     Here {
-        /// Which of the [`NEAR_MAX`] places; who was there before is there no more.
-        place: usize,
+        /// What the announcement is called, at most 255 bytes; it takes the place of the one called so before.
+        name: String,
         /// Who is said to be there.
         peer: NodeId,
         /// Where, best first; at most 8 are used.
         addrs: Vec<SocketAddr>,
     },
-    /// Nobody is at this place any more.
+    /// This is announced no more, if it ever was.
     Away {
-        /// Which.
-        place: usize,
+        /// What it was called.
+        name: String,
     },
     /// Looking begins anew: nobody has been seen.
     Afresh,
@@ -52,6 +56,8 @@ pub(super) struct Near {
     next_dial: Time,
     delay: Duration,
     fails: u32,
+    /// Drawn when it was seen.
+    lot: u64,
 }
 
 /// A budget for dials to those who are near.
@@ -61,25 +67,47 @@ pub(super) fn budget() -> Budget {
 
 impl Peers {
     pub(super) fn sighted(&mut self, now: Time, sighting: Sighting) {
-        let (place, id, mut addrs) = match sighting {
-            Sighting::Here { place, peer, addrs } if place < NEAR_MAX => (place, peer, addrs),
-            Sighting::Here { .. } => return,
-            Sighting::Away { place } => return drop(self.near.remove(&place)),
+        let (name, id, mut addrs) = match sighting {
+            Sighting::Here { name, peer, addrs } => (name, peer, addrs),
+            Sighting::Away { name } => return drop(self.near.remove(&name)),
             Sighting::Afresh => return self.near.clear(),
         };
         addrs.retain(|addr| is_dialable(addr) && !addr.ip().to_canonical().is_loopback());
         addrs.truncate(ADDRS_MAX);
-        if self.near.get(&place).is_some_and(|near| near.id == id && near.addrs == addrs) {
+        if self.near.get(&name).is_some_and(|near| near.id == id && near.addrs == addrs) {
             return;
         }
-        if addrs.is_empty() || id == self.home.me {
-            self.near.remove(&place);
+        // Who says something else each time has not failed less often.
+        let fails = self.near.remove(&name).map_or(0, |before| before.fails);
+        let lot = self.dice.below(u64::MAX);
+        if addrs.is_empty() || id == self.home.me || !self.near_makes_room(id, lot) {
             return;
         }
         let next_dial = now + self.dice.between(Duration::ZERO, JITTER);
         let delay = self.policy.delay.0 / 3;
-        self.near.insert(place, Near { id, addrs, turn: 0, next_dial, delay, fails: 0 });
+        self.near.insert(name, Near { id, addrs, turn: 0, next_dial, delay, fails, lot });
         self.count("sighted");
+    }
+
+    /// Makes room for one more announcement of this id with this lot, if need be that of the one whose dials
+    /// failed most often, and where none has failed, that of the highest lot: of a crowd, whatever it says
+    /// and in which order, each has the same chance each time. Who is linked stays.
+    fn near_makes_room(&mut self, id: NodeId, lot: u64) -> bool {
+        let of_one = self.near.values().filter(|near| near.id == id).count() >= OF_ONE_MAX;
+        if !of_one && self.near.len() < NEAR_MAX {
+            return true;
+        }
+        let is_known = |near: &Near| {
+            let member = self.members.get(&near.id);
+            member.is_some_and(|m| m.alive || m.up.is_some() || m.limbo.is_some())
+        };
+        let others = self.near.iter().filter(|(_, near)| !of_one || near.id == id);
+        let (known, rest): (Vec<_>, Vec<_>) = others.partition(|(_, near)| is_known(near));
+        let among = if known.len() > KNOWN_MAX { known } else { rest };
+        let worst = among.into_iter().max_by_key(|(_, near)| (near.fails, near.lot));
+        let leaving = worst.filter(|(_, near)| (near.fails, near.lot) > (0, lot));
+        let leaving = leaving.map(|(name, _)| name.clone());
+        leaving.and_then(|name| self.near.remove(&name)).is_some()
     }
 
     /// Whether it still has to be dialled: for as long as it is not in our component, or what is known of its
@@ -101,12 +129,12 @@ impl Peers {
     /// Begins the dials to them that are due, as far as their own limits and those of all dials allow.
     pub(super) fn dial_near(&mut self, now: Time, out: &mut Vec<super::Effect>) {
         let due = |near: &Near| now >= near.next_dial && self.near_wanted(near);
-        let mut places: Vec<usize> =
-            self.near.iter().filter(|(_, near)| due(near)).map(|(place, _)| *place).collect();
-        self.dice.shuffle(&mut places);
-        places.sort_by_key(|place| self.near.get(place).map_or(0, |near| near.fails));
-        for place in places {
-            let Some(near) = self.near.get(&place).filter(|near| self.near_wanted(near)) else {
+        let mut names: Vec<String> =
+            self.near.iter().filter(|(_, near)| due(near)).map(|(name, _)| name.clone()).collect();
+        self.dice.shuffle(&mut names);
+        names.sort_by_key(|name| self.near.get(name).map_or(0, |near| near.fails));
+        for name in names {
+            let Some(near) = self.near.get(&name).filter(|near| self.near_wanted(near)) else {
                 continue;
             };
             let room = near.fails == 0 || self.dials_under_way() < self.room_for_repeats();
@@ -115,11 +143,11 @@ impl Peers {
                 break;
             }
             self.near_dials.take(now, 1);
-            if let Some(near) = self.near.get_mut(&place) {
+            if let Some(near) = self.near.get_mut(&name) {
                 near.turn = near.turn.wrapping_add(1);
             }
             let conn = self.open(now, addr, Some(id), None, out);
-            self.near_dialing.insert(conn, (place, id));
+            self.near_dialing.insert(conn, (name, id));
         }
     }
 
@@ -149,7 +177,7 @@ impl Peers {
         self.near_settled(now, conn, failed, is_on_purpose(how));
     }
 
-    /// A dial is over: plans the next one to the same place, unless somebody else is there by now.
+    /// A dial is over: plans the next one to the same node, unless somebody else is called so by now.
     fn near_settled(
         &mut self,
         now: Time,
@@ -159,8 +187,8 @@ impl Peers {
     ) {
         let (base, longest) = self.policy.delay;
         let attempts_max = self.policy.attempts_max;
-        let Some((place, id)) = self.near_dialing.remove(&conn) else { return };
-        let Some(near) = self.near.get_mut(&place).filter(|near| near.id == id) else { return };
+        let Some((name, id)) = self.near_dialing.remove(&conn) else { return };
+        let Some(near) = self.near.get_mut(&name).filter(|near| near.id == id) else { return };
         count(near);
         let cap = if near.fails > attempts_max { longest * LONG_LOST } else { longest };
         near.delay = self.dice.between(base, near.delay * 3).min(cap);

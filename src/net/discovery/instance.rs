@@ -4,14 +4,17 @@
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-use mdns_sd::{ResolvedService, ScopedIp};
+use mdns_sd::{ResolvedService, ScopedIp, ServiceEvent};
 use sha2::{Digest, Sha256};
 
 use crate::mesh::NodeId;
+use crate::mesh::peers::Sighting;
 use crate::mesh::record::ADDRS_MAX;
 
 /// The version of what is announced.
 const VERSION: &str = "1";
+/// Longest name of an announcement, bytes; DNS has none longer.
+const NAME_BYTES_MAX: usize = 255;
 
 /// The network's name so that only who knows it recognises it: SHA-256("kith mDNS 1" ‖ id ‖ name), the first
 /// 16 bytes in hex. With the id in it, nobody else can tell which nodes belong together.
@@ -26,6 +29,28 @@ pub(super) fn tag(id: NodeId, network: &str) -> String {
 /// The TXT record of a node.
 pub(super) fn txt(id: NodeId, network: &str) -> [(&'static str, String); 3] {
     [("v", VERSION.into()), ("id", id.to_string()), ("n", tag(id, network))]
+}
+
+/// What an event means for the registry of node `me`.
+pub(super) fn heard(event: ServiceEvent, me: NodeId, network: &str) -> Option<Sighting> {
+    let sighting = match event {
+        ServiceEvent::ServiceResolved(service) => {
+            let name = service.get_fullname().to_owned();
+            match read(&service, network).filter(|(id, _)| *id != me) {
+                Some((peer, addrs)) => Sighting::Here { name, peer, addrs },
+                // It may have been one of us until now.
+                None => Sighting::Away { name },
+            }
+        }
+        ServiceEvent::ServiceRemoved(_, name) => Sighting::Away { name },
+        _ => return None,
+    };
+    match &sighting {
+        Sighting::Here { name, .. } | Sighting::Away { name } if name.len() > NAME_BYTES_MAX => {
+            None
+        }
+        _ => Some(sighting),
+    }
 }
 
 /// Who is announced and where to dial it, if it is of this network and all of it makes sense; addresses that

@@ -1,12 +1,13 @@
 //! Finding nodes of the same network on the local network, and being found: multicast DNS (RFC 6762, 6763).
 //!
-//! Whatever is heard may be a lie of anybody on that network. It is read in `instance`, kept in at most 64
-//! places, and means no more than an address to dial: TLS proves who answers there.
+//! Whatever is heard may be a lie of anybody on that network. It is read in `instance`, and means no more than an
+//! address to dial: TLS proves who answers there. The registry keeps 64 of them at most.
 
 mod instance;
-mod places;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mdns_sd::{
@@ -16,7 +17,6 @@ use socket2::{Domain, Socket, Type};
 
 use crate::mesh::NodeId;
 use crate::mesh::peers::Sighting;
-use places::Places;
 
 /// What kith is called in DNS-SD.
 const SERVICE: &str = "_kith._tcp.local.";
@@ -26,6 +26,12 @@ const PORT: u16 = 5353;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// By then an announcement is out on every interface that takes one (probing lasts 0.75 s).
 const ANNOUNCED_IN: Duration = Duration::from_secs(5);
+/// The library tells a thing once, when it is new; so often it is asked for all it knows, and what was turned
+/// away or lost is heard again.
+const ANEW_EVERY: Duration = Duration::from_secs(120);
+/// Longest wait for the library to take the word that it is to end, and between two tries.
+const ENDED_IN: Duration = Duration::from_secs(10);
+const END_EVERY: Duration = Duration::from_millis(20);
 /// Most records the library may keep, and most timers for them (16 bytes each); it bounds neither itself. A
 /// network of 64 nodes needs some hundreds.
 const RECORDS_MAX: i64 = 8192;
@@ -106,18 +112,28 @@ impl Told {
 pub struct Discovery {
     library: ServiceDaemon,
     seen: Receiver<ServiceEvent>,
+    /// Looking has begun anew: where it goes on once `seen` has said all.
+    anew: Option<Receiver<ServiceEvent>>,
     news: Receiver<DaemonEvent>,
-    places: Places,
+    me: NodeId,
+    network: String,
+    /// Wished to end, and the library did not take it.
+    ending: Arc<AtomicBool>,
 }
 
 /// Keeps a [`Discovery`] going. When this is dropped, goodbye is said on the local network, and
 /// [`Discovery::watch`] returns soon after; dropping never waits.
-pub struct Running(ServiceDaemon);
+pub struct Running {
+    library: ServiceDaemon,
+    ending: Arc<AtomicBool>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // An error means that it has ended already.
-        drop(self.0.shutdown());
+        // Its queue may be full: then the watch, which may wait, says it again.
+        if !has_taken(&self.library.shutdown()) {
+            self.ending.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -141,6 +157,25 @@ pub enum Over {
     Stopped,
     /// More was said than is kept. What was heard is to be forgotten, and looking begun anew.
     Overrun,
+    /// The library does not take the word that it is to end: it goes on announcing.
+    Stuck,
+}
+
+/// Whether the library ends now; any error but a full queue means that it has ended already.
+fn has_taken<T>(shutdown: &mdns_sd::Result<T>) -> bool {
+    !matches!(shutdown, Err(mdns_sd::Error::Again))
+}
+
+/// Says so until it is taken, for this long at most; whether it was.
+fn end<T>(patience: Duration, mut shutdown: impl FnMut() -> mdns_sd::Result<T>) -> bool {
+    let begun = Instant::now();
+    while !has_taken(&shutdown()) {
+        if begun.elapsed() >= patience {
+            return false;
+        }
+        std::thread::park_timeout(END_EVERY);
+    }
+    true
 }
 
 impl Discovery {
@@ -149,32 +184,44 @@ impl Discovery {
         try_port(PORT)?;
         let failed = |error: mdns_sd::Error| DiscoveryError::System(error.to_string());
         let library = ServiceDaemon::new().map_err(failed)?;
-        let running = Running(library.clone());
+        let ending = Arc::new(AtomicBool::new(false));
+        let running = Running { library: library.clone(), ending: ending.clone() };
         // Nothing that is only on this machine is dialled.
         let loopback = vec![IfKind::LoopbackV4, IfKind::LoopbackV6];
         library.disable_interface(loopback).map_err(failed)?;
         let news = library.monitor().map_err(failed)?;
         library.register(announcement(told).map_err(failed)?).map_err(failed)?;
         let seen = library.browse(SERVICE).map_err(failed)?;
-        let places = Places::new(told.id, told.network.clone());
-        Ok((Discovery { library, seen, news, places }, running))
+        let (me, network) = (told.id, told.network.clone());
+        Ok((Discovery { library, seen, anew: None, news, me, network, ending }, running))
     }
 
-    /// Tells what happens until it is over. Blocks.
-    pub fn watch(mut self, mut tell: impl FnMut(Seen)) -> Over {
-        let (begun, mut looked) = (Instant::now(), Instant::now());
+    /// Tells what happens until it is over, and sees to it that the library ends. Blocks.
+    pub fn watch(mut self, tell: impl FnMut(Seen)) -> Over {
+        let over = self.watch_on(tell);
+        if end(ENDED_IN, || self.library.shutdown()) { over } else { Over::Stuck }
+    }
+
+    fn watch_on(&mut self, mut tell: impl FnMut(Seen)) -> Over {
+        let (begun, mut looked, mut asked) = (Instant::now(), Instant::now(), Instant::now());
         let (mut announced, mut unheard) = (false, false);
         loop {
             match self.seen.recv_timeout(LOOK_EVERY) {
                 Ok(ServiceEvent::SearchStopped(_)) => return Over::Stopped,
                 Ok(event) => {
-                    if let Some(sighting) = self.places.heard(event) {
+                    if let Some(sighting) = instance::heard(event, self.me, &self.network) {
                         tell(Seen::Sighted(sighting));
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                // The library closes a channel that is full.
-                Err(RecvTimeoutError::Disconnected) => return Over::Overrun,
+                // The library closes a channel that another one takes the place of, and one that is full.
+                Err(RecvTimeoutError::Disconnected) => match self.anew.take() {
+                    Some(anew) => self.seen = anew,
+                    None => return Over::Overrun,
+                },
+            }
+            if self.ending.load(Ordering::Relaxed) {
+                return Over::Stopped;
             }
             while let Ok(news) = self.news.try_recv() {
                 match news {
@@ -194,8 +241,17 @@ impl Discovery {
                 if self.is_overrun() {
                     return Over::Overrun;
                 }
+                if asked.elapsed() >= ANEW_EVERY && self.anew.is_none() {
+                    asked = Instant::now();
+                    self.look_anew();
+                }
             }
         }
+    }
+
+    /// Has the library tell all it knows once more. It does not when its queue is full: the next time, then.
+    fn look_anew(&mut self) {
+        self.anew = self.library.browse(SERVICE).ok();
     }
 
     /// Whether the library keeps more than it should.

@@ -1,6 +1,6 @@
 use std::net::UdpSocket;
 
-use super::instance::{read, tag, txt};
+use super::instance::{heard, read, tag, txt};
 use super::*;
 
 fn id(n: u8) -> NodeId {
@@ -23,8 +23,13 @@ fn of_ours(name: &str, who: u8, ips: &[&str]) -> ServiceEvent {
     announced(name, &words, ips, 8100)
 }
 
-fn places() -> Places {
-    Places::new(id(1), "home".into())
+/// What node 1 of the network `home` makes of it.
+fn sighting(event: ServiceEvent) -> Option<Sighting> {
+    heard(event, id(1), "home")
+}
+
+fn full(name: &str) -> String {
+    format!("{name}.{SERVICE}")
 }
 
 #[test]
@@ -34,20 +39,22 @@ fn a_node_of_this_network_is_found_by_what_another_one_tells() {
     assert!(info.get_fullname().starts_with(&id(2).short()), "{}", info.get_fullname());
     let told: String = format!("{info:?}");
     assert!(!told.contains("home"), "the network's name is not told: {told}");
-    let sighted = places().heard(of_ours("b", 2, &["10.0.0.2", "fd00::2"]));
+    let sighted = sighting(of_ours("b", 2, &["10.0.0.2", "fd00::2"]));
     let addrs = vec![addr("10.0.0.2:8100"), addr("[fd00::2]:8100")];
-    assert_eq!(sighted, Some(Sighting::Here { place: 0, peer: id(2), addrs }));
+    assert_eq!(sighted, Some(Sighting::Here { name: full("b"), peer: id(2), addrs }));
 }
 
 #[test]
 fn other_networks_and_ourselves_are_left_out() {
-    let mut places = places();
-    assert_eq!(places.heard(of_ours("me", 1, &["10.0.0.1"])), None);
+    let away = |name: &str| Some(Sighting::Away { name: full(name) });
+    assert_eq!(sighting(of_ours("me", 1, &["10.0.0.1"])), away("me"));
     let theirs = [("v", "1"), ("id", &id(2).to_string()), ("n", &tag(id(2), "office"))];
-    assert_eq!(places.heard(announced("b", &theirs, &["10.0.0.2"], 8100)), None);
+    assert_eq!(sighting(announced("b", &theirs, &["10.0.0.2"], 8100)), away("b"));
     // Copied from an announcement of this network, for another id.
     let copied = [("v", "1"), ("id", &id(3).to_string()), ("n", &tag(id(2), "home"))];
-    assert_eq!(places.heard(announced("c", &copied, &["10.0.0.3"], 8100)), None);
+    assert_eq!(sighting(announced("c", &copied, &["10.0.0.3"], 8100)), away("c"));
+    let removed = ServiceEvent::ServiceRemoved(SERVICE.into(), full("b"));
+    assert_eq!(sighting(removed), away("b"));
 }
 
 #[test]
@@ -64,19 +71,19 @@ fn what_makes_no_sense_is_dropped() {
         (vec![("v", "1"), ("id", &good), ("n", "")], 8100),
         (vec![("v", "1"), ("id", &good), ("n", &mine)], 0),
     ] {
-        assert_eq!(places().heard(announced("b", &words, &["10.0.0.2"], port)), None, "{words:?}");
+        let nobody = Some(Sighting::Away { name: full("b") });
+        assert_eq!(sighting(announced("b", &words, &["10.0.0.2"], port)), nobody, "{words:?}");
     }
     for ips in [&["127.0.0.1", "::1"][..], &["0.0.0.0"], &["224.0.0.251", "ff02::fb"]] {
-        assert_eq!(places().heard(of_ours("b", 2, ips)), None, "{ips:?}");
+        let nobody = Some(Sighting::Away { name: full("b") });
+        assert_eq!(sighting(of_ours("b", 2, ips)), nobody, "{ips:?}");
     }
     // A name as long as DNS allows, full of what acts on a terminal.
     let name = "\x1b[2J\u{202e}é".repeat(6);
-    assert!(matches!(
-        places().heard(of_ours(&name, 2, &["10.0.0.2"])),
-        Some(Sighting::Here { .. })
-    ));
+    assert!(matches!(sighting(of_ours(&name, 2, &["10.0.0.2"])), Some(Sighting::Here { .. })));
     let beyond = "x".repeat(300);
-    assert_eq!(places().heard(of_ours(&beyond, 2, &["10.0.0.2"])), None);
+    assert_eq!(sighting(of_ours(&beyond, 2, &["10.0.0.2"])), None);
+    assert_eq!(sighting(ServiceEvent::ServiceRemoved(SERVICE.into(), beyond)), None);
 }
 
 #[test]
@@ -95,32 +102,70 @@ fn no_more_than_eight_addresses_and_those_of_an_interface_last() {
     assert_eq!(addrs, [addr("[fd00::2]:8100"), addr("169.254.3.4:8100")]);
 }
 
+/// A watch of a library that uses no interface.
+fn watch_of_nothing() -> (Discovery, Running) {
+    let port = UdpSocket::bind("[::]:0").and_then(|socket| socket.local_addr());
+    let library = ServiceDaemon::new_with_port(port.expect("a free port").port()).expect("starts");
+    library.disable_interface(IfKind::All).expect("it has just begun");
+    let news = library.monitor().expect("it has just begun");
+    let seen = library.browse(SERVICE).expect("it has just begun");
+    let ending = Arc::new(AtomicBool::new(false));
+    let running = Running { library: library.clone(), ending: ending.clone() };
+    let (me, network) = (id(1), "home".into());
+    (Discovery { library, seen, anew: None, news, me, network, ending }, running)
+}
+
 #[test]
-fn whoever_goes_leaves_its_place_and_a_crowd_has_no_more_than_64() {
-    let mut places = places();
-    let heard = |places: &mut Places, name: &str, who| match places.heard(of_ours(
-        name,
-        who,
-        &["10.0.0.9"],
-    )) {
-        Some(Sighting::Here { place, .. }) => place,
+fn looking_anew_goes_on_where_the_library_tells_all_once_more_and_is_no_overrun() {
+    let (mut watch, running) = watch_of_nothing();
+    let begins = |watch: &Discovery| match watch.seen.recv_timeout(Duration::from_secs(5)) {
+        Ok(ServiceEvent::SearchStarted(_)) => {}
         other => panic!("{other:?}"),
     };
-    assert_eq!(heard(&mut places, "a", 2), 0);
-    assert_eq!(heard(&mut places, "b", 3), 1);
-    assert_eq!(heard(&mut places, "a", 2), 0, "the same one again");
-    let full = |name: &str| format!("{name}.{SERVICE}");
-    let removed = |name: &str| ServiceEvent::ServiceRemoved(SERVICE.into(), full(name));
-    assert_eq!(places.heard(removed("a")), Some(Sighting::Away { place: 0 }));
-    assert_eq!(places.heard(removed("a")), None);
-    assert_eq!(heard(&mut places, "c", 4), 0);
-    let taken: std::collections::BTreeSet<usize> =
-        (0..1000).map(|n| heard(&mut places, &format!("x{n}"), 5)).collect();
-    assert_eq!((taken.len(), taken.last()), (64, Some(&63)));
-    // One of ours that says now that it is of another network is none of ours any more.
-    let other = [("v", "1"), ("id", &id(5).to_string()), ("n", &tag(id(5), "office"))];
-    let gone = places.heard(announced("x999", &other, &["10.0.0.9"], 8100));
-    assert!(matches!(gone, Some(Sighting::Away { .. })), "{gone:?}");
+    begins(&watch);
+    watch.look_anew();
+    let anew = watch.anew.clone().expect("its queue has room");
+    let thread = std::thread::spawn(move || watch.watch(|_| {}));
+    // Nothing but the watch empties it: it has moved there.
+    let begun = Instant::now();
+    while anew.sender_count() == 0 || !anew.is_empty() {
+        assert!(begun.elapsed().as_secs() < 10, "nobody listens there");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(running);
+    assert_eq!(thread.join().expect("no panic"), Over::Stopped);
+    assert!(anew.is_disconnected(), "the library has ended");
+}
+
+/// Its queue was full when it was told to end.
+#[test]
+fn a_library_that_did_not_take_the_end_is_told_again_by_the_watch() {
+    let (watch, running) = watch_of_nothing();
+    let library = running.library.clone();
+    running.ending.store(true, Ordering::Relaxed);
+    assert_eq!(watch.watch(|_| {}), Over::Stopped);
+    let begun = Instant::now();
+    let runs = Ok(mdns_sd::DaemonStatus::Running);
+    while library.status().is_ok_and(|s| s.recv_timeout(LOOK_EVERY) == runs) {
+        assert!(begun.elapsed().as_secs() < 10, "it goes on announcing");
+    }
+}
+
+#[test]
+fn the_end_is_said_until_it_is_taken_but_not_for_ever() {
+    let mut left = 3;
+    let taken = end(Duration::from_secs(60), || {
+        left -= 1;
+        if left > 0 { Err(mdns_sd::Error::Again) } else { Ok(()) }
+    });
+    assert_eq!((taken, left), (true, 0));
+    assert!(end(Duration::ZERO, || Err::<(), _>(mdns_sd::Error::DaemonShutdown)));
+    let mut said = 0;
+    let taken = end(END_EVERY * 3, || {
+        said += 1;
+        Err::<(), _>(mdns_sd::Error::Again)
+    });
+    assert!(!taken && (2..=4).contains(&said), "{taken} after {said}");
 }
 
 #[test]
