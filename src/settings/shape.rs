@@ -253,7 +253,7 @@ pub struct Control {
 pub struct Log {
     /// How a line looks.
     pub format: LogFormat,
-    /// What is logged: a level, and levels of single modules ([`logs::check`](crate::logs::check)).
+    /// What is logged: a level, and levels of single modules ([`logs::check`]).
     pub levels: String,
 }
 
