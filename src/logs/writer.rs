@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Lines that may wait to be written.
 const WAITING_MAX: usize = 1024;
@@ -29,29 +29,25 @@ impl Writer {
     /// Starts the thread, which writes to `out` as long as that takes it.
     pub fn to(out: impl Write + Send + 'static) -> io::Result<Writer> {
         let (orders, taken) = sync_channel(WAITING_MAX);
-        let lost = Arc::new(AtomicU64::new(0));
-        let counted = lost.clone();
         let thread = std::thread::Builder::new().name("log".into());
-        thread.spawn(move || write_all(&taken, out, &counted))?;
-        Ok(Writer { orders, lost })
+        thread.spawn(move || write_all(&taken, out))?;
+        Ok(Writer { orders, lost: Arc::default() })
     }
 
     /// Waits until what was said before is written, but not for long.
     pub fn finish(&self) {
         let (tell, told) = sync_channel(1);
-        let end = Instant::now() + FLUSH;
-        while Instant::now() < end {
-            if self.orders.try_send(Order::Tell(tell.clone())).is_ok() {
-                // Whoever waits longer than that reads nothing.
-                let _ = told.recv_timeout(end.saturating_duration_since(Instant::now()));
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
+        let orders = self.orders.clone();
+        // Where nobody reads, this thread waits for room for ever; the process does not.
+        let asking = std::thread::Builder::new();
+        if asking.spawn(move || orders.send(Order::Tell(tell))).is_ok() {
+            // Whoever waits longer than that reads nothing.
+            let _ = told.recv_timeout(FLUSH);
         }
     }
 }
 
-fn write_all(orders: &Receiver<Order>, mut out: impl Write, lost: &AtomicU64) {
+fn write_all(orders: &Receiver<Order>, mut out: impl Write) {
     for order in orders {
         let written = match order {
             Order::Tell(tell) => {
@@ -59,11 +55,7 @@ fn write_all(orders: &Receiver<Order>, mut out: impl Write, lost: &AtomicU64) {
                 let _ = tell.try_send(());
                 Ok(())
             }
-            Order::Write(line) => match lost.swap(0, Ordering::Relaxed) {
-                0 => out.write_all(&line),
-                n => writeln!(out, "{n} lines of the log were lost here: nobody read them")
-                    .and_then(|()| out.write_all(&line)),
-            },
+            Order::Write(line) => out.write_all(&line),
         };
         // There is no place left to tell it.
         if written.and_then(|()| out.flush()).is_err() {
@@ -75,8 +67,14 @@ fn write_all(orders: &Receiver<Order>, mut out: impl Write, lost: &AtomicU64) {
 /// One line at a time, as the logger writes them.
 impl Write for Writer {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.orders.try_send(Order::Write(line.to_vec())).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        let mut text = Vec::new();
+        if lost > 0 {
+            writeln!(text, "{lost} lines of the log were lost here: nobody read them")?;
+        }
+        text.extend_from_slice(line);
+        if self.orders.try_send(Order::Write(text)).is_err() {
+            self.lost.fetch_add(lost + 1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
@@ -121,12 +119,12 @@ mod tests {
         writer.finish();
         let text = String::from_utf8(pipe.0.lock().unwrap().clone()).unwrap();
         assert!(text.starts_with("line 0\n") && text.ends_with("the last\n"), "{text}");
-        let told = text.lines().find_map(|line| {
-            line.strip_suffix(" lines of the log were lost here: nobody read them")
-        });
-        let lost: usize = told.expect("it is told").parse().unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let told = lines[lines.len() - 2]
+            .strip_suffix(" lines of the log were lost here: nobody read them");
+        let lost: usize = told.expect("it is told where they are missing").parse().unwrap();
         // The line that could not be written yet is in nobody's queue.
         assert!((99..=100).contains(&lost), "{lost}");
-        assert_eq!(text.lines().count(), WAITING_MAX + 100 - lost + 2);
+        assert_eq!(lines.len(), WAITING_MAX + 100 - lost + 2);
     }
 }
