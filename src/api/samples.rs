@@ -1,9 +1,13 @@
 //! A small network for tests: me (`alice`) is node 1.
 
-use crate::actors::messages::{Amounts, File, MailFigures, PiecesView, RelayRow, Relays, Transfer};
+use super::shapes::{Health, HexId, Status};
+use crate::actors::messages::{
+    Amounts, File, LinkPhase, MailFigures, PeerRow, PiecesView, RelayRow, Relays, Transfer,
+};
 use crate::mail::LetterId;
 use crate::mail::rows::{Conversation, InLetter, OutLetter, State as LetterState};
 use crate::mesh::NodeId;
+use crate::mesh::record::Direction;
 use crate::mesh::view::{LinkView, NodeView, State, View};
 use crate::pieces::FileId;
 use crate::pieces::rows::{Bottleneck, FileRow, Phase, SourceRow, TransferRow};
@@ -50,6 +54,41 @@ pub fn view() -> View {
             LinkView { confirmed: false, ..link(3, 5, 0) },
         ],
         changed_ms: 1_700_000_000_500,
+    }
+}
+
+/// How alice is.
+pub fn status() -> Status {
+    Status {
+        id: HexId(id(1)),
+        label: "alice".into(),
+        version: "0.1.0".into(),
+        uptime_s: 301,
+        listen: vec![([127, 0, 0, 1], 9001).into()],
+        state_dir: Some("profiles/alice".into()),
+        nodes_alive: 6,
+        links: 1,
+        handshakes: 0,
+        joined: true,
+        health: Health::Ok,
+        problems: vec![],
+        counters: Default::default(),
+    }
+}
+
+/// Her link to bob, as her registry knows it: pinned, and dialled by her.
+pub fn linked() -> PeerRow {
+    PeerRow {
+        id: Some(id(2)),
+        label: "bob".into(),
+        link: LinkPhase::Up,
+        direction: Some(Direction::Out),
+        rtt_us: Some(321),
+        addr: Some(([127, 0, 0, 1], 9002).into()),
+        since_ms: 1_700_000_000_100,
+        pinned: true,
+        banned: false,
+        problem: None,
     }
 }
 

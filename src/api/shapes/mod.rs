@@ -15,7 +15,7 @@ use crate::actors::messages;
 use crate::mesh::view::{LinkView, NodeView, State, View};
 use crate::mesh::{NodeId, ParseIdError};
 
-pub use events::{Ends, Gone, LogLine, Whole};
+pub use events::{Ends, Gone, Level, LogLine, Whole};
 pub use letters::{
     CameEvent, Conversation, HexLetter, Inbox, Kept, Letter, LetterState, Letters, Mailbox, Missed,
     OutboxEvent, Pushed, Received, Relay, Relays,

@@ -30,7 +30,6 @@ use super::server::{Context, app};
 use super::session::Sessions;
 use super::{Drain, Facts, Services, Token};
 use crate::actors::messages::*;
-use crate::mesh::record::Direction;
 use crate::mesh::view::View;
 
 pub use courier::{Mail, bob_says};
@@ -182,18 +181,7 @@ answers!(Shutdown, |_fake, m| format!("shutdown {} {}", m.why, m.leave), ());
 
 /// What the fake registry knows: a link to bob, and mallory, banned and never in the graph.
 pub fn rows() -> Vec<PeerRow> {
-    let bob = PeerRow {
-        id: Some(id(2)),
-        label: "bob".into(),
-        link: LinkPhase::Up,
-        direction: Some(Direction::Out),
-        rtt_us: Some(321),
-        addr: Some(([127, 0, 0, 1], 9002).into()),
-        since_ms: 1_700_000_000_100,
-        pinned: true,
-        banned: false,
-        problem: None,
-    };
+    let bob = samples::linked();
     let mallory = PeerRow {
         id: Some(id(9)),
         label: "mallory".into(),

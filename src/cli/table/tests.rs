@@ -1,44 +1,18 @@
 use super::*;
 use crate::actors::messages::{LinkPhase, PeerRow};
 use crate::api::path::cheapest;
-use crate::api::samples::{id, view};
+use crate::api::samples::{self, id, linked, view};
 use crate::api::shapes::Evidence;
 
 const NOW_MS: u64 = 1_700_000_065_000;
 
 fn us() -> Status {
-    Status {
-        id: HexId(id(1)),
-        label: "alice".into(),
-        version: "0.1.0".into(),
-        uptime_s: 301,
-        listen: vec![([127, 0, 0, 1], 9001).into()],
-        state_dir: Some("profiles/alice".into()),
-        nodes_alive: 6,
-        links: 1,
-        handshakes: 0,
-        joined: true,
-        health: Health::Ok,
-        problems: vec![],
-        counters: [("frames_dropped", 3), ("dials_begun", 9), ("handshakes_failed", 0)]
-            .map(|(name, n)| (name.into(), n))
-            .into(),
-    }
+    let counters = [("frames_dropped", 3), ("dials_begun", 9), ("handshakes_failed", 0)];
+    Status { counters: counters.map(|(name, n)| (name.into(), n)).into(), ..samples::status() }
 }
 
 fn them() -> Peers {
-    let bob = PeerRow {
-        id: Some(id(2)),
-        label: "bob".into(),
-        link: LinkPhase::Up,
-        direction: Some(Direction::Out),
-        rtt_us: Some(321),
-        addr: Some(([127, 0, 0, 1], 9002).into()),
-        since_ms: NOW_MS - 3_000_000,
-        pinned: true,
-        banned: false,
-        problem: None,
-    };
+    let bob = PeerRow { since_ms: NOW_MS - 3_000_000, ..linked() };
     let new = PeerRow {
         id: None,
         label: String::new(),

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
-use super::news::{Level, LogLine, News};
-use crate::api::shapes::{HexId, Letter, Letters, Peer, Peers, Status, Transfer};
+use super::news::News;
+use crate::api::shapes::{HexId, Letter, Letters, Level, LogLine, Peer, Peers, Status, Transfer};
 use crate::pieces::event::TransferId;
 
 /// Round trips kept of each peer.

@@ -4,11 +4,10 @@
 
 use std::net::SocketAddr;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::client::Event;
-use crate::api::shapes::{Gone, Letters, Peers, Shaped, Status, Transfer};
+use crate::api::shapes::{Gone, Letters, LogLine, Peers, Shaped, Status, Transfer};
 use crate::pieces::event::TransferId;
 
 /// One thing that was heard.
@@ -45,51 +44,6 @@ pub enum Heard {
     Nothing,
 }
 
-/// How bad a line of a log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Something is broken.
-    Error,
-    /// Something may become so.
-    Warn,
-    /// Worth knowing.
-    Info,
-    /// For who looks for a mistake.
-    Debug,
-    /// For who looks very closely; also whatever a newer daemon calls otherwise.
-    #[serde(other)]
-    Trace,
-}
-
-impl Level {
-    /// The word in the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
-            Level::Trace => "trace",
-        }
-    }
-}
-
-/// The event `log`: one line.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct LogLine {
-    /// Its place in the log of this run; 0 for a line that this view wrote itself.
-    pub number: u64,
-    /// Unix milliseconds.
-    pub at_ms: u64,
-    /// How bad it is.
-    pub level: Level,
-    /// Which part of the daemon says it.
-    pub target: String,
-    /// What it says; escaped already.
-    pub text: String,
-}
-
 /// What this event says.
 pub fn heard(event: &Event) -> Heard {
     let news = match event.name.as_str() {
@@ -119,6 +73,7 @@ fn shape<T: DeserializeOwned>(event: &Event) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::shapes::Level;
 
     fn said(name: &str, data: &str) -> Heard {
         heard(&Event { name: name.into(), data: data.into() })

@@ -1,10 +1,10 @@
 //! A small network to look at: alice is looked at, bob is linked, dave is dead.
 
 use super::model::{Model, SAMPLES_MAX};
-use super::news::{Level, LogLine, News};
+use super::news::News;
 use crate::actors::messages::{LinkPhase, PeerRow};
-use crate::api::samples::{self, fetching, id, shared, view};
-use crate::api::shapes::{Conversation, Health, HexId, Letter, Letters, Peers, Status, Transfer};
+use crate::api::samples::{self, fetching, id, linked, shared, view};
+use crate::api::shapes::{Conversation, Letter, Letters, Level, LogLine, Peers, Status, Transfer};
 use crate::mail::rows::State;
 use crate::mesh::record::Direction;
 
@@ -13,37 +13,12 @@ pub const NOW_MS: u64 = 1_700_000_065_000;
 
 /// How alice is.
 pub fn status() -> Status {
-    Status {
-        id: HexId(id(1)),
-        label: "alice".into(),
-        version: "0.1.0".into(),
-        uptime_s: 301,
-        listen: vec![([127, 0, 0, 1], 9001).into()],
-        state_dir: Some("profiles/alice".into()),
-        nodes_alive: 6,
-        links: 2,
-        handshakes: 0,
-        joined: true,
-        health: Health::Ok,
-        problems: vec![],
-        counters: Default::default(),
-    }
+    Status { links: 2, ..samples::status() }
 }
 
 /// Her peers: bob and a twin are linked, another one is dialled, the others are only seen.
 pub fn peers() -> Peers {
-    let bob = PeerRow {
-        id: Some(id(2)),
-        label: "bob".into(),
-        link: LinkPhase::Up,
-        direction: Some(Direction::Out),
-        rtt_us: Some(321),
-        addr: Some(([127, 0, 0, 1], 9002).into()),
-        since_ms: NOW_MS - 3_000_000,
-        pinned: true,
-        banned: false,
-        problem: None,
-    };
+    let bob = PeerRow { since_ms: NOW_MS - 3_000_000, ..linked() };
     let twin = PeerRow {
         id: Some(id(5)),
         label: "twin".into(),

@@ -4,9 +4,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use super::super::news::{Level, LogLine};
 use super::words::{broken, escaped, time_of_day};
 use super::{Model, Place, Theme};
+use crate::api::shapes::{Level, LogLine};
 
 /// Columns of the time and of the word for how bad it is.
 const TIME: usize = 8;

@@ -6,11 +6,11 @@ use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
 
 use super::super::model::{Model, Row};
-use super::super::news::{Level, LogLine, News};
+use super::super::news::News;
 use super::super::samples::{NOW_MS, busy, line, status};
 use super::super::screen::{Panel, Screen, Sort};
 use super::*;
-use crate::api::shapes::Health;
+use crate::api::shapes::{Health, Level, LogLine};
 
 const PLAIN: Theme = Theme { colour: false };
 
