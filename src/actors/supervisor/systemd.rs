@@ -13,7 +13,7 @@ use sd_notify::NotifyState;
 
 use super::Supervisor;
 use crate::actors::messages::Answers;
-use crate::mesh::view::{State, View};
+use crate::mesh::view::View;
 
 /// How often is told how we are; the watchdog may want to hear of us more often, but not all the time.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -72,7 +72,7 @@ impl Systemd {
 
 /// One line for `systemctl status`; numbers only, so nothing in it is a peer's.
 fn status(view: &View) -> String {
-    let alive = view.nodes.iter().filter(|node| node.state == State::Alive).count();
+    let alive = view.alive().count();
     let links = view.links.iter().filter(|link| [link.from, link.to].contains(&view.me));
     format!("nodes alive: {alive}, links: {}", links.filter(|link| link.confirmed).count())
 }
