@@ -13,7 +13,8 @@ const WAITING_MAX: usize = 1024;
 const FLUSH: Duration = Duration::from_secs(1);
 
 enum Order {
-    Write(Vec<u8>),
+    /// This line, and before it, that so many are missing there.
+    Write { line: Vec<u8>, lost: u64 },
     /// Tell when all before this was written.
     Tell(SyncSender<()>),
 }
@@ -26,12 +27,14 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, which writes to `out` as long as that takes it.
+    /// Starts the thread, which writes to `out`.
     pub fn to(out: impl Write + Send + 'static) -> io::Result<Writer> {
         let (orders, taken) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("log".into());
-        thread.spawn(move || write_all(&taken, out))?;
-        Ok(Writer { orders, lost: Arc::default() })
+        let lost = Arc::new(AtomicU64::new(0));
+        let writer = Writer { orders, lost: lost.clone() };
+        thread.spawn(move || write_all(&taken, out, &lost))?;
+        Ok(writer)
     }
 
     /// Waits until what was said before is written, but not for long.
@@ -47,33 +50,36 @@ impl Writer {
     }
 }
 
-fn write_all(orders: &Receiver<Order>, mut out: impl Write) {
+fn write_all(orders: &Receiver<Order>, mut out: impl Write, lost: &AtomicU64) {
     for order in orders {
-        let written = match order {
+        match order {
+            Order::Write { line, lost: missing } => {
+                // A full disk may have room again: what it did not take is lost, and what comes is tried.
+                if write(&mut out, &line, missing).is_err() {
+                    lost.fetch_add(missing + 1, Ordering::Relaxed);
+                }
+            }
             Order::Tell(tell) => {
                 // Nobody may wait any more.
                 let _ = tell.try_send(());
-                Ok(())
             }
-            Order::Write(line) => out.write_all(&line),
-        };
-        // There is no place left to tell it.
-        if written.and_then(|()| out.flush()).is_err() {
-            return;
         }
     }
+}
+
+fn write(out: &mut impl Write, line: &[u8], missing: u64) -> io::Result<()> {
+    if missing > 0 {
+        writeln!(out, "{missing} lines of the log were lost here: nobody took them")?;
+    }
+    out.write_all(line)?;
+    out.flush()
 }
 
 /// One line at a time, as the logger writes them.
 impl Write for Writer {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let lost = self.lost.swap(0, Ordering::Relaxed);
-        let mut text = Vec::new();
-        if lost > 0 {
-            writeln!(text, "{lost} lines of the log were lost here: nobody read them")?;
-        }
-        text.extend_from_slice(line);
-        if self.orders.try_send(Order::Write(text)).is_err() {
+        if self.orders.try_send(Order::Write { line: line.to_vec(), lost }).is_err() {
             self.lost.fetch_add(lost + 1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -105,6 +111,37 @@ mod tests {
         }
     }
 
+    /// A disk that is full for the first lines.
+    struct Disk(Pipe, u32);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.1.checked_sub(1) {
+                Some(left) => {
+                    self.1 = left;
+                    Err(io::ErrorKind::StorageFull.into())
+                }
+                None => self.0.write(bytes),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_ends_nothing() {
+        let pipe = Pipe::default();
+        let mut writer = Writer::to(Disk(pipe.clone(), 2)).unwrap();
+        for line in ["one\n", "two\n", "three\n"] {
+            writer.write_all(line.as_bytes()).unwrap();
+            writer.finish();
+        }
+        let text = String::from_utf8(pipe.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text, "2 lines of the log were lost here: nobody took them\nthree\n");
+    }
+
     #[test]
     fn who_logs_never_waits_and_what_is_lost_is_told() {
         let pipe = Pipe::default();
@@ -121,7 +158,7 @@ mod tests {
         assert!(text.starts_with("line 0\n") && text.ends_with("the last\n"), "{text}");
         let lines: Vec<&str> = text.lines().collect();
         let told = lines[lines.len() - 2]
-            .strip_suffix(" lines of the log were lost here: nobody read them");
+            .strip_suffix(" lines of the log were lost here: nobody took them");
         let lost: usize = told.expect("it is told where they are missing").parse().unwrap();
         // The line that could not be written yet is in nobody's queue.
         assert!((99..=100).contains(&lost), "{lost}");
