@@ -5,9 +5,9 @@ use std::time::Duration;
 use kith::mesh::peers;
 
 use crate::STEP;
-use crate::net::Weather;
+use crate::engine::net::Weather;
+use crate::engine::world::{Act, World};
 use crate::run::{Times, seeds};
-use crate::world::{Act, World};
 
 const FINE: Duration = Duration::from_millis(5);
 /// The dial that nobody answers is given a second; the way over the neighbour and a handshake come after.

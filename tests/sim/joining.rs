@@ -5,9 +5,9 @@ use std::time::Duration;
 use kith::mesh::view::State;
 
 use crate::STEP;
-use crate::net::Weather;
+use crate::engine::net::Weather;
+use crate::engine::world::World;
 use crate::run::{Times, seeds};
-use crate::world::World;
 
 #[test]
 fn a_cold_start_of_20_comes_to_rest_in_seconds() {

@@ -3,18 +3,10 @@
 //! `KITH_SIM_SEEDS` sets how many seeds each law runs (default 200), `KITH_SIM_SEED` replays one.
 
 mod callback;
-mod crypto;
-mod effects;
+mod engine;
 mod failing;
-mod faults;
-mod host;
 mod joining;
-mod laws;
-mod net;
-mod pipe;
-mod protocol;
 mod run;
-mod world;
 
 use std::time::Duration;
 

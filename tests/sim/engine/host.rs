@@ -15,8 +15,8 @@ use kith::mesh::trust::Rules;
 use kith::mesh::{ConnId, Core, NodeId, Time};
 use kith::wire::bounded::Text;
 
-use crate::crypto::SimCrypto;
-use crate::pipe::{PipeId, ToProcess};
+use super::crypto::SimCrypto;
+use super::pipe::{PipeId, ToProcess};
 
 /// Unix milliseconds at which every simulation begins.
 pub const UNIX_MS: u64 = 1_750_000_000_000;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use kith::mesh::gossip::{Beat, Gossip};
 use kith::mesh::{NodeId, peers, pulse, topology};
 
-use crate::pipe::{Item, Stage};
-use crate::world::{Act, World};
+use super::pipe::{Item, Stage};
+use super::world::{Act, World};
 
 impl World {
     pub fn peers_effects(

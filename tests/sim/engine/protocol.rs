@@ -8,8 +8,8 @@ use kith::mesh::gossip::Beat;
 use kith::mesh::peers::{Bye, Ended, Event};
 use kith::mesh::{ConnId, NodeId, Time, pulse, topology};
 
-use crate::pipe::{Due, End, Item, Lane, Pipe, PipeId, Stage, ToProcess};
-use crate::world::{Act, World};
+use super::pipe::{Due, End, Item, Lane, Pipe, PipeId, Stage, ToProcess};
+use super::world::{Act, World};
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const SYN_RTO: Duration = Duration::from_secs(1);

@@ -6,10 +6,10 @@ use kith::mesh::book::Book;
 use kith::mesh::{peers, topology};
 use kith::wire::bounded::Text;
 
-use crate::host::Host;
+use super::host::Host;
 
-use crate::pipe::{Item, ToProcess};
-use crate::world::{Act, World};
+use super::pipe::{Item, ToProcess};
+use super::world::{Act, World};
 
 impl World {
     /// Starts (or restarts) a daemon.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use kith::mesh::NodeId;
 use kith::mesh::view::{State, View};
 
-use crate::host::Process;
-use crate::pipe::Stage;
-use crate::world::World;
+use super::host::Process;
+use super::pipe::Stage;
+use super::world::World;
 
 #[derive(Default)]
 pub struct Laws {

@@ -9,10 +9,10 @@ use kith::mesh::dice::Dice;
 use kith::mesh::view::State;
 use kith::mesh::{ConnId, Core, NodeId, Time, peers, pulse, topology};
 
-use crate::host::Host;
-use crate::laws::Laws;
-use crate::net::{Net, Weather};
-use crate::pipe::{Due, Pipe, PipeId, ToProcess};
+use super::host::Host;
+use super::laws::Laws;
+use super::net::{Net, Weather};
+use super::pipe::{Due, Pipe, PipeId, ToProcess};
 
 /// One step of a turn: an event for one core, or something to tell the connection of a peer.
 pub enum Act {
