@@ -149,7 +149,8 @@ impl Generation {
         let core = TopologyCore::new(plans.identity, policy::topology(settings), crypto.clone());
         let card = core.card();
         let ports = topology::Ports {
-            graph: [to(&registry), to(&heartbeat), to(&exchange), to(&courier)],
+            graph: [to(&heartbeat), to(&exchange), to(&courier)],
+            nodes: to(&registry),
             dropped: to(&heartbeat),
             card: to(&registry),
             epoch: to(&registry),

@@ -1,6 +1,7 @@
 //! The Heartbeat: drives [`crate::mesh::pulse`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, Recipient, ResponseFuture};
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use super::post::{deliver, post};
 use super::turn::{Driver, Turn, arm};
 use crate::mesh::NodeId;
 use crate::mesh::pulse::{Effect, Event, Pulse};
+use crate::mesh::view::View;
 use crate::net::lanes::Link;
 use crate::wire::Frame;
 
@@ -40,6 +42,7 @@ pub struct Heartbeat {
     turn: Turn<Pulse>,
     ports: Ports,
     links: BTreeMap<NodeId, Link>,
+    view: Arc<View>,
     probes: BTreeMap<NodeId, Vec<oneshot::Sender<Option<u32>>>>,
     lifeline: Lifeline,
 }
@@ -47,7 +50,8 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// A heartbeat without links.
     pub fn new(turn: Turn<Pulse>, ports: Ports, lifeline: Lifeline) -> Heartbeat {
-        Heartbeat { turn, ports, links: BTreeMap::new(), probes: BTreeMap::new(), lifeline }
+        let (links, probes) = (BTreeMap::new(), BTreeMap::new());
+        Heartbeat { turn, ports, links, view: Arc::new(View::nothing()), probes, lifeline }
     }
 }
 
@@ -71,8 +75,12 @@ impl Driver for Heartbeat {
         &mut self.turn
     }
 
-    fn perform(&mut self, effect: Effect, _: &mut Context<Self>) {
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
+            Effect::Witnesses { of } => {
+                let neighbours = self.view.neighbours(&of);
+                self.later("Witnesses", Event::Witnesses { of, neighbours }, ctx);
+            }
             Effect::Send { peer, beat } => {
                 // A full urgent lane means that the peer does not read: its silence will be judged.
                 if let Some(link) = self.links.get(&peer)
@@ -142,8 +150,8 @@ impl Handler<BeatFrom> for Heartbeat {
 impl Handler<GraphChanged> for Heartbeat {
     type Result = ();
 
-    fn handle(&mut self, GraphChanged(view): GraphChanged, ctx: &mut Context<Self>) {
-        self.handle_event("Graph", Event::Graph(view), ctx);
+    fn handle(&mut self, GraphChanged(view): GraphChanged, _: &mut Context<Self>) {
+        self.view = view;
     }
 }
 

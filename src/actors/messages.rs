@@ -15,6 +15,7 @@ use actix::Message;
 
 use crate::mesh::book::Book;
 use crate::mesh::gossip::{Beat, Gossip};
+use crate::mesh::graph::NodeChange;
 use crate::mesh::peers::{Down, Ended};
 pub use crate::mesh::peers::{Evidence, Phase as LinkPhase, Row as PeerRow, Sighting};
 use crate::mesh::record::{Direction, Record};
@@ -255,10 +256,15 @@ pub struct RootDiffers {
 #[rtype(result = "()")]
 pub struct Sighted(pub Sighting);
 
-/// PeerRegistry, Heartbeat, Exchange, Courier: the graph as it is now. Latest wins.
+/// Heartbeat, Exchange, Courier: the graph as it is now. Latest wins.
 #[derive(Clone, Message)]
 #[rtype(result = "()")]
 pub struct GraphChanged(pub Arc<View>);
+
+/// PeerRegistry: these nodes' states or cards have changed. Each change is told once.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct NodesChanged(pub Vec<NodeChange>);
 
 /// PeerRegistry: our own card is now this; hellos carry it. Latest wins.
 #[derive(Message)]

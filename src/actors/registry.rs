@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::lifeline::Lifeline;
 use super::messages::{
     Arrived, CallBack, Called, CardChanged, Close, Closed, Configure, Confirmed, EpochChanged,
-    Goodbye, GraphChanged, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, Note,
+    Goodbye, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, NodesChanged, Note,
     Open, Reachable, SaveBook, Sighted, Silent, Stop, Verdict,
 };
 use super::notices::Notices;
@@ -291,11 +291,11 @@ impl Handler<Closed> for Registry {
     }
 }
 
-impl Handler<GraphChanged> for Registry {
+impl Handler<NodesChanged> for Registry {
     type Result = ();
 
-    fn handle(&mut self, GraphChanged(view): GraphChanged, ctx: &mut Context<Self>) {
-        self.handle_event("Graph", Event::Graph(view), ctx);
+    fn handle(&mut self, NodesChanged(nodes): NodesChanged, ctx: &mut Context<Self>) {
+        self.handle_event("Graph", Event::Graph(nodes), ctx);
     }
 }
 

@@ -10,12 +10,12 @@ use tokio::sync::watch;
 use super::lifeline::Lifeline;
 use super::messages::{
     CallBack, Called, CardChanged, Configure, Dropped, EpochChanged, Goodbye, GossipFrom,
-    GraphChanged, KeysChanged, Learned, LinkChange, LinkChanged, Measured, Reachable, Refused,
-    RootDiffers, Shout, Stop,
+    GraphChanged, KeysChanged, Learned, LinkChange, LinkChanged, Measured, NodesChanged, Reachable,
+    Refused, RootDiffers, Shout, Stop,
 };
 use super::notices::Notices;
 use super::policy;
-use super::post::post;
+use super::post::{deliver, post};
 use super::turn::{Driver, Turn, arm};
 use super::voice::Voice;
 use crate::mesh::topology::{Effect, Event, Topology as TopologyCore};
@@ -31,8 +31,10 @@ const MAILBOX: usize = 256;
 
 /// Whom the Topology tells.
 pub struct Ports {
-    /// PeerRegistry, Heartbeat, Exchange and Courier.
-    pub graph: [Recipient<GraphChanged>; 4],
+    /// Heartbeat, Exchange and Courier.
+    pub graph: [Recipient<GraphChanged>; 3],
+    /// PeerRegistry.
+    pub nodes: Recipient<NodesChanged>,
     /// Heartbeat.
     pub dropped: Recipient<Dropped>,
     /// PeerRegistry.
@@ -63,10 +65,22 @@ impl Topology {
     /// A topology without links; its core has signed its own records already.
     pub fn new(turn: Turn<TopologyCore>, ports: Ports, lifeline: Lifeline) -> Topology {
         let card_told = turn.core.card().ver();
-        ports.view.send_replace(turn.core.view().clone());
+        ports.view.send_replace(Arc::new(turn.core.view()));
         ports.shared.root.store(turn.core.root(), Ordering::Relaxed);
         let notices = Notices::default();
         Topology { turn, ports, links: BTreeMap::new(), card_told, notices, lifeline }
+    }
+
+    /// Makes the graph known, if it looks different.
+    fn show(&mut self) {
+        let view = Arc::new(self.turn.core.view());
+        if *self.ports.view.borrow() == view {
+            return;
+        }
+        for to in &self.ports.graph {
+            post(to, GraphChanged(view.clone()));
+        }
+        self.ports.view.send_replace(view);
     }
 
     /// Hellos carry our newest card.
@@ -110,11 +124,12 @@ impl Driver for Topology {
                 }
             }
             Effect::Root(root) => self.ports.shared.root.store(root, Ordering::Relaxed),
-            Effect::Changed(view) => {
-                for to in &self.ports.graph {
-                    post(to, GraphChanged(view.clone()));
+            Effect::Changed(nodes) => {
+                if !nodes.is_empty() {
+                    // Each change is told once; the core's pauses bound how often.
+                    deliver(&self.ports.nodes, NodesChanged(nodes));
                 }
-                self.ports.view.send_replace(view);
+                self.show();
                 self.tell_card();
             }
             Effect::Dropped { peer } => post(&self.ports.dropped, Dropped(peer)),

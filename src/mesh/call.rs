@@ -133,7 +133,7 @@ impl Topology {
         let record = match held.filter(|r| **r.signed() == signed) {
             // It was checked when it came first.
             Some(held) => held.clone(),
-            None => Arc::new(signed).open(&*self.crypto).ok()?,
+            None => self.crypto.open(&Arc::new(signed)).ok()?,
         };
         record.card().is_some_and(|c| c.network == self.identity.network).then_some(record)
     }

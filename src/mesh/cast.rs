@@ -49,9 +49,8 @@ impl Heard {
 
 impl Topology {
     /// Takes a cast from a neighbour.
-    pub(super) fn hear(&mut self, signed: Signed, out: &mut Vec<Effect>) {
-        let signed = Arc::new(signed);
-        let Ok(record) = signed.open(&*self.crypto) else {
+    pub(super) fn hear(&mut self, signed: Arc<Signed>, out: &mut Vec<Effect>) {
+        let Ok(record) = self.crypto.open(&signed) else {
             self.dropped_records += 1;
             return;
         };
@@ -64,7 +63,7 @@ impl Topology {
         if from == self.me || !self.graph.is_alive(&from) && !self.links.contains_key(&from) {
             return;
         }
-        if self.casts.origins.len() > 2 * self.view().nodes.len() + 16 {
+        if self.casts.origins.len() > 2 * self.graph.live_count() + 16 {
             let graph = &self.graph;
             self.casts.retain(|id| graph.is_alive(id));
         }
@@ -80,7 +79,7 @@ impl Topology {
             rtt_us: self.rtt_to(&from),
         }));
         for peer in self.cut_off_from(&from) {
-            out.push(Effect::Send { peer, gossip: Gossip::Cast((*signed).clone()) });
+            out.push(Effect::Send { peer, gossip: Gossip::Cast(signed.clone()) });
         }
     }
 }

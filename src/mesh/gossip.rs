@@ -1,5 +1,7 @@
 //! What neighbours say to one another about the network.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::{Kind, Signed, SignedCard};
@@ -49,7 +51,7 @@ impl BucketSet {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Gossip {
     /// New or asked-for records.
-    Records(List<Signed, NAMED_MAX>),
+    Records(List<Arc<Signed>, NAMED_MAX>),
     /// "This is what I know": one hash for each of the [`BUCKETS`].
     Digest(List<u64, BUCKETS>),
     /// "In these buckets we differ; this is what I have there."
@@ -62,7 +64,7 @@ pub enum Gossip {
     /// "Send me these."
     Want(List<(NodeId, Kind), NAMED_MAX>),
     /// A ping or a shout.
-    Cast(Signed),
+    Cast(Arc<Signed>),
     /// "Dial me": from a node that cannot dial `target`, through one neighbour of both, which passes it on
     /// as it is. (Kinds are told apart by their order: a new one goes to the end.)
     CallMe {

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{NodeId, Ver};
 use crate::wire::bounded::{Blob, List, Text};
@@ -161,7 +162,7 @@ pub struct SignedCard {
 impl SignedCard {
     /// The card of a record; none if it is no card or longer than cards are.
     pub fn of(record: &Record) -> Option<SignedCard> {
-        let signed = &record.signed;
+        let signed = record.signed();
         let body = Blob::new(signed.body.to_vec()).ok().filter(|_| signed.kind == Kind::Card)?;
         Some(SignedCard { key: signed.key, body, sig: signed.sig.clone() })
     }
@@ -194,13 +195,17 @@ impl Body {
     }
 }
 
-/// A record whose signature, author and form were checked.
+/// A record whose signature, author and form were checked. All who hold it share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct Record(Arc<Opened>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Opened {
     id: NodeId,
     ver: Ver,
     body: Body,
     signed: Arc<Signed>,
+    hash: u64,
 }
 
 /// Why a record was not accepted. Nothing was changed.
@@ -231,6 +236,10 @@ pub trait Crypto {
     fn sign(&self, message: &[u8]) -> [u8; 64];
     /// Whether `sig` is a signature of `message` by the holder of `key`.
     fn verify(&self, key: &[u8; 32], message: &[u8], sig: &[u8]) -> bool;
+    /// Checks what came. Who simulates many nodes remembers here what one of them has checked.
+    fn open(&self, signed: &Arc<Signed>) -> Result<Record, BadRecord> {
+        signed.open(self)
+    }
 }
 
 /// What is signed: `"kith1/" ‖ purpose ‖ 0x00 ‖ bytes`.
@@ -240,7 +249,7 @@ pub fn domain_separated(purpose: &str, bytes: &[u8]) -> Vec<u8> {
 
 impl Signed {
     /// Checks author, signature and form. `Err` means: drop it, count it.
-    pub fn open(self: &Arc<Self>, crypto: &dyn Crypto) -> Result<Record, BadRecord> {
+    pub fn open<C: Crypto + ?Sized>(self: &Arc<Self>, crypto: &C) -> Result<Record, BadRecord> {
         let message = domain_separated(self.kind.purpose(), &self.body);
         if !crypto.verify(&self.key, &message, &self.sig) {
             return Err(BadRecord::Signature);
@@ -263,7 +272,7 @@ impl Signed {
                 return Err(BadRecord::Links);
             }
         }
-        Ok(Record { id, ver, body, signed: self.clone() })
+        Ok(Record::new(id, ver, body, self.clone()))
     }
 }
 
@@ -292,32 +301,37 @@ impl Record {
             body: Blob::new(bytes).expect("1,024 links of at most 48 bytes fit the bound"),
             sig: Blob::new(sig.to_vec()).expect("a signature is 64 bytes"),
         };
-        Record { id, ver, body, signed: Arc::new(signed) }
+        Record::new(id, ver, body, Arc::new(signed))
+    }
+
+    fn new(id: NodeId, ver: Ver, body: Body, signed: Arc<Signed>) -> Record {
+        let hash = hash(&id, signed.kind, ver);
+        Record(Arc::new(Opened { id, ver, body, signed, hash }))
     }
 
     /// Whom it speaks for.
     pub fn id(&self) -> NodeId {
-        self.id
+        self.0.id
     }
 
     /// Its version.
     pub fn ver(&self) -> Ver {
-        self.ver
+        self.0.ver
     }
 
     /// Which kind it is.
     pub fn kind(&self) -> Kind {
-        self.signed.kind
+        self.0.signed.kind
     }
 
     /// What it says.
     pub fn body(&self) -> &Body {
-        &self.body
+        &self.0.body
     }
 
     /// The card, if it is one.
     pub fn card(&self) -> Option<&Card> {
-        match &self.body {
+        match &self.0.body {
             Body::Card(card) => Some(card),
             _ => None,
         }
@@ -325,7 +339,7 @@ impl Record {
 
     /// The link state, if it is one.
     pub fn links(&self) -> Option<&LinkState> {
-        match &self.body {
+        match &self.0.body {
             Body::Links(links) => Some(links),
             _ => None,
         }
@@ -333,6 +347,22 @@ impl Record {
 
     /// The bytes to pass on.
     pub fn signed(&self) -> &Arc<Signed> {
-        &self.signed
+        &self.0.signed
     }
+
+    /// What it adds to the digest of a graph.
+    pub fn hash(&self) -> u64 {
+        self.0.hash
+    }
+}
+
+/// The first 8 bytes of SHA-256 over id, kind and version.
+fn hash(id: &NodeId, kind: Kind, ver: Ver) -> u64 {
+    let mut sha = Sha256::new();
+    sha.update(id.0);
+    sha.update(kind.purpose());
+    sha.update(ver.epoch.to_le_bytes());
+    sha.update(ver.seq.to_le_bytes());
+    let digest = sha.finalize();
+    u64::from_le_bytes(digest[..8].try_into().expect("SHA-256 gives 32 bytes"))
 }

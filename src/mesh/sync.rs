@@ -105,15 +105,15 @@ impl Topology {
         }
     }
 
-    fn open_record(&mut self, now: Time, signed: Signed, out: &mut Vec<Effect>) {
+    fn open_record(&mut self, now: Time, signed: Arc<Signed>, out: &mut Vec<Effect>) {
         // Most of what comes twice comes by two ways at once: only news is worth a signature's check.
         if self
             .held(&NodeId::of_key(&signed.key), signed.kind)
-            .is_some_and(|r| **r.signed() == signed)
+            .is_some_and(|r| *r.signed() == signed)
         {
             return;
         }
-        match Arc::new(signed).open(&*self.crypto) {
+        match self.crypto.open(&signed) {
             Ok(record) => self.take(now, record, out),
             Err(_) => self.dropped_records += 1,
         }
@@ -176,9 +176,9 @@ impl Topology {
 
 /// Sends records in batches that keep one frame short.
 fn send_records(peer: NodeId, records: Vec<&Record>, out: &mut Vec<Effect>) {
-    let mut batch: Vec<Signed> = Vec::new();
+    let mut batch: Vec<Arc<Signed>> = Vec::new();
     let mut bytes = 0;
-    let mut flush = |batch: &mut Vec<Signed>| {
+    let mut flush = |batch: &mut Vec<Arc<Signed>>| {
         if !batch.is_empty() {
             let records = List::first_of(std::mem::take(batch));
             out.push(Effect::Send { peer, gossip: Gossip::Records(records) });
@@ -190,7 +190,7 @@ fn send_records(peer: NodeId, records: Vec<&Record>, out: &mut Vec<Effect>) {
             bytes = 0;
         }
         bytes += record.signed().body.len() + 128;
-        batch.push((**record.signed()).clone());
+        batch.push(record.signed().clone());
     }
     flush(&mut batch);
 }

@@ -111,6 +111,16 @@ impl View {
         }
     }
 
+    /// Those a node has confirmed links with.
+    pub fn neighbours(&self, id: &NodeId) -> Vec<NodeId> {
+        let other_end = |l: &LinkView| match (l.from == *id, l.to == *id) {
+            (true, false) => Some(l.to),
+            (false, true) => Some(l.from),
+            _ => None,
+        };
+        self.links.iter().filter(|l| l.confirmed).filter_map(other_end).collect()
+    }
+
     /// Nodes that a confirmed path leads to, the viewer included.
     pub fn alive(&self) -> impl Iterator<Item = &NodeView> {
         self.nodes.iter().filter(|n| matches!(n.state, State::Alive | State::Suspect))

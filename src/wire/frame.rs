@@ -307,6 +307,8 @@ mod tests {
     use crate::mail::frame::Kept;
     use crate::mail::rows::KeptLetter;
     use crate::mesh::gossip::{BUCKETS, BucketSet, Versions};
+    use std::sync::Arc;
+
     use crate::mesh::record::{Kind, SignedCard};
     use crate::mesh::{NodeId, Ver};
     use crate::pieces::frame::{Held, Nope, Part};
@@ -334,11 +336,11 @@ mod tests {
         let body = Blob::new(vec![1, 2, 3]).expect("fits");
         let lone_card = SignedCard { key, body, sig };
         let gossip = [
-            Gossip::Records(List::first_of([signed(Kind::Links)])),
+            Gossip::Records(List::first_of([Arc::new(signed(Kind::Links))])),
             Gossip::Digest(List::first_of([u64::MAX; BUCKETS])),
             Gossip::Versions { buckets: BucketSet::default(), have: List::first_of([versions]) },
             Gossip::Want(List::first_of([(id, Kind::Card)])),
-            Gossip::Cast(signed(Kind::Cast)),
+            Gossip::Cast(Arc::new(signed(Kind::Cast))),
             Gossip::CallMe { target: id, card: lone_card },
         ];
         let mut all = vec![Frame::Hello(Box::new(hello)), Frame::Ready];

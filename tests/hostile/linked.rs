@@ -1,5 +1,6 @@
 //! What a member can do once it is linked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kith::mesh::gossip::{Beat, Gossip};
@@ -19,8 +20,8 @@ use crate::target::Target;
 /// How long a flood lasts: longer than the silence after which an honest peer would be given up.
 const FLOOD: Duration = Duration::from_secs(5);
 
-fn signed(body: Body, crypto: &dyn Crypto) -> Signed {
-    (**Record::sign(body, crypto).signed()).clone()
+fn signed(body: Body, crypto: &dyn Crypto) -> Arc<Signed> {
+    Record::sign(body, crypto).signed().clone()
 }
 
 fn links(id: NodeId, ver: Ver, peers: &[NodeId]) -> Body {
@@ -61,18 +62,18 @@ async fn records_that_are_forged_or_from_the_far_future_change_nothing() {
     // In the friend's name, with our signature; and with the friend's key and no valid signature.
     let forged =
         signed(links(friend, Ver { epoch: VER.epoch * 2, seq: 9 }, &[]), &hostile.identity);
-    let unsigned = Signed { sig: Blob::new(vec![7; 64]).expect("fits"), ..forged.clone() };
+    let unsigned = Signed { sig: Blob::new(vec![7; 64]).expect("fits"), ..(*forged).clone() };
     let ours = signed(links(me, future, &[friend]), &hostile.identity);
     let old = signed(
         Body::Card(card(&hostile.identity, "older", Ver { epoch: 1, seq: 1 })),
         &hostile.identity,
     );
     let far = signed(Body::Card(card(&ghost, "ghost", future)), &ghost);
-    let batch = [forged, unsigned, ours, old.clone(), far, old];
+    let batch = [forged, Arc::new(unsigned), ours, old.clone(), far, old];
     hostile.gossip(Gossip::Records(List::first_of(batch))).await.expect("taken");
     let invalid =
         Signed { kind: Kind::Card, key: [3; 32], body: Blob::default(), sig: Blob::default() };
-    let many = List::first_of(std::iter::repeat_n(invalid, 1024));
+    let many = List::first_of(std::iter::repeat_n(Arc::new(invalid), 1024));
     hostile.gossip(Gossip::Records(many)).await.expect("taken");
     // What comes behind it on the same link has been read when the answer is there.
     hostile
@@ -98,7 +99,7 @@ fn thousands_of_invented_nodes_are_bounded_and_go_with_the_liar() {
     let me = identity.id();
     let keys: Vec<Key> = (0..5000).map(|_| Key::new()).collect();
     let first: Vec<NodeId> = keys[..900].iter().map(Key::id).chain([target_id]).collect();
-    let batch = |signed: Vec<Signed>| Gossip::Records(List::first_of(signed));
+    let batch = |signed: Vec<Arc<Signed>>| Gossip::Records(List::first_of(signed));
     let mut says = vec![batch(vec![signed(links(me, Ver { seq: 2, ..VER }, &first), &identity)])];
     for some in keys.chunks(100) {
         says.push(batch(

@@ -3,27 +3,22 @@
 //! Liveness is derived, never gossiped: no message says "X is dead", so nothing has to be refuted and no
 //! ghost can be kept alive by hearsay. Only a link that both ends list counts for reachability.
 
+mod derive;
 mod shown;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use crate::mesh::gossip::{BUCKETS, BucketSet, Versions};
-use crate::mesh::record::{Body, Card, LinkEntry, LinkState, Record};
+use crate::mesh::record::{Body, Card, Direction, LinkEntry, LinkState, Record};
 use crate::mesh::view::State;
 use crate::mesh::{NodeId, Time, Ver};
 
 /// How long a node stays suspect after its last confirmed link went, before it is called failed. Long
 /// enough for a link that is being replaced, short enough not to be felt.
 pub const GRACE: Duration = Duration::from_millis(100);
-/// How long a dropped link makes a reachable node suspect.
-const SUSPECT: Duration = Duration::from_secs(10);
 /// How long a goodbye is remembered.
 pub const TOMBSTONE: Duration = Duration::from_secs(3600);
-/// How long records of a node that no confirmed link ever reached are kept.
-const STRANGER: Duration = Duration::from_secs(60);
 
 /// Bounds of the graph.
 #[derive(Clone, Copy, Debug)]
@@ -50,23 +45,39 @@ pub enum Inserted {
     Full,
 }
 
-/// What is known of one node.
+/// What is known of one node. Small: there may be ten thousand of them.
 #[derive(Clone, Debug)]
 struct Known {
     card: Option<Record>,
     links: Option<Record>,
-    /// What this node's records add to the digest.
-    hash: u64,
-    state: State,
     since: Time,
-    /// When the last record came.
-    heard: Time,
+    state: State,
     /// A confirmed path has led to it at some time.
     met: bool,
+    /// Of a node with which all is well there is nothing more to remember.
+    odd: Option<Box<Odd>>,
+}
+
+/// What is known beside it of a node that was not met yet, is lost, or is accused.
+#[derive(Clone, Debug)]
+struct Odd {
+    /// When the last record came.
+    heard: Time,
     /// Since when no confirmed path leads to it.
     lost: Option<Time>,
     /// Who dropped its link to this node, and when.
     dropped_by: BTreeMap<NodeId, Time>,
+}
+
+impl Odd {
+    fn new(heard: Time) -> Odd {
+        Odd { heard, lost: None, dropped_by: BTreeMap::new() }
+    }
+
+    /// Since when nothing is known of it that makes it one of us.
+    fn gone_at(&self) -> Time {
+        self.lost.unwrap_or(self.heard)
+    }
 }
 
 impl Known {
@@ -90,6 +101,37 @@ impl Known {
     fn is_live(&self) -> bool {
         matches!(self.state, State::Alive | State::Suspect)
     }
+
+    /// Whether its records are compared and handed on: those of the dead are not, or two nodes that forget
+    /// at different times would give one another their ghosts back for ever.
+    fn counts(&self) -> bool {
+        self.met && self.is_live()
+    }
+
+    /// What its records are in the digest.
+    fn hashes(&self) -> u64 {
+        let hash = |r: &Option<Record>| r.as_ref().map_or(0, Record::hash);
+        hash(&self.card).wrapping_add(hash(&self.links))
+    }
+
+    fn weight(&self) -> u64 {
+        if self.counts() { self.hashes() } else { 0 }
+    }
+
+    fn odd(&mut self, now: Time) -> &mut Odd {
+        self.odd.get_or_insert_with(|| Box::new(Odd::new(now)))
+    }
+}
+
+/// A node whose state or card is another one than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeChange {
+    /// Whose.
+    pub id: NodeId,
+    /// Its state now.
+    pub state: State,
+    /// Its card now, if it is known.
+    pub card: Option<Record>,
 }
 
 /// The graph of one node's knowledge.
@@ -102,6 +144,14 @@ pub struct Graph {
     nodes: BTreeMap<NodeId, Known>,
     digest: [u64; BUCKETS],
     changed_ms: u64,
+    /// Links listed by all nodes together.
+    listed: usize,
+    /// Nodes that a confirmed path leads to, as derived last.
+    live: usize,
+    /// Whose card came since the last derivation.
+    new_cards: BTreeSet<NodeId>,
+    /// Something came since then that may show.
+    touched: bool,
 }
 
 impl Graph {
@@ -114,6 +164,10 @@ impl Graph {
             nodes: BTreeMap::new(),
             digest: [0; BUCKETS],
             changed_ms: start_ms,
+            listed: 0,
+            live: 0,
+            new_cards: BTreeSet::new(),
+            touched: false,
         }
     }
 
@@ -138,21 +192,29 @@ impl Graph {
         let known = self.nodes.entry(id).or_insert_with(|| Known {
             card: None,
             links: None,
-            hash: 0,
-            state: State::Suspect,
             since: now,
-            heard: now,
+            state: State::Suspect,
             met: false,
-            lost: None,
-            dropped_by: BTreeMap::new(),
+            odd: Some(Box::new(Odd::new(now))),
         });
-        known.heard = now;
+        if let Some(odd) = &mut known.odd {
+            odd.heard = now;
+        }
+        let before = known.weight();
         match record.body() {
-            Body::Card(_) => known.card = Some(record),
-            Body::Links(_) => known.links = Some(record),
+            Body::Card(_) => {
+                known.card = Some(record);
+                self.new_cards.insert(id);
+            }
+            Body::Links(state) => {
+                self.listed = self.listed + state.links.len() - known.links().len();
+                known.links = Some(record);
+            }
             Body::Cast(_) => return Inserted::Stale,
         }
-        known.hash = hash(known.versions(id));
+        let bucket = &mut self.digest[usize::from(id.0[0])];
+        *bucket = bucket.wrapping_add(known.weight()).wrapping_sub(before);
+        self.touched = true;
         Inserted::New { dropped }
     }
 
@@ -182,29 +244,33 @@ impl Graph {
     fn note_dropped(&mut self, now: Time, record: &Record) -> Vec<NodeId> {
         let Some(state) = record.links() else { return Vec::new() };
         let author = record.id();
-        let before: Vec<NodeId> = match self.nodes.get_mut(&author) {
-            Some(known) => {
-                known.dropped_by.retain(|observer, _| lists(state, observer));
-                known.links().iter().map(|l| l.peer).collect()
+        let (mut gone, mut added) = (Vec::new(), Vec::new());
+        let mut relinked = false;
+        if let Some(known) = self.nodes.get_mut(&author) {
+            if let Some(odd) = &mut known.odd {
+                odd.dropped_by.retain(|observer, _| lists(&state.links, observer));
             }
-            None => Vec::new(),
-        };
-        for entry in state.links.iter() {
-            if let Some(peer) = self.nodes.get_mut(&entry.peer) {
-                peer.dropped_by.remove(&author);
+            (gone, added) = differences(known.links(), &state.links);
+            relinked = known.links().iter().map(|l| (l.peer, l.dir)).ne(links_of(state));
+        }
+        if relinked {
+            self.changed_ms = self.unix_ms(now);
+        }
+        for peer in &added {
+            if let Some(odd) = self.nodes.get_mut(peer).and_then(|peer| peer.odd.as_mut()) {
+                odd.dropped_by.remove(&author);
             }
         }
-        let mut dropped: Vec<NodeId> = before.into_iter().filter(|p| !lists(state, p)).collect();
         // Where the other end has dropped it, too, they parted on purpose: no evidence of anything.
-        dropped.retain(|id| {
+        gone.retain(|id| {
             let Some(peer) = self.nodes.get_mut(id) else { return false };
             let one_sided = peer.lists(&author).is_some();
             if one_sided {
-                peer.dropped_by.insert(author, now);
+                peer.odd(now).dropped_by.insert(author, now);
             }
             one_sided
         });
-        dropped
+        gone
     }
 
     /// Makes sure that one more node fits: the longest lost goes, or a stranger.
@@ -212,120 +278,19 @@ impl Graph {
         if self.nodes.len() < self.limits.nodes_max {
             return true;
         }
-        let oldest = self.nodes.iter().filter(|(id, n)| **id != self.me && !(n.met && n.is_live()));
-        let oldest = oldest.min_by_key(|(_, n)| n.lost.unwrap_or(n.heard)).map(|(id, _)| *id);
-        oldest.is_some_and(|id| self.nodes.remove(&id).is_some())
+        let others = self.nodes.iter().filter(|(id, n)| **id != self.me && !n.counts());
+        let oldest = others.filter_map(|(id, n)| n.odd.as_ref().map(|odd| (odd.gone_at(), *id)));
+        let oldest = oldest.min().map(|(_, id)| id);
+        oldest.is_some_and(|id| self.remove(&id))
     }
 
-    /// Works out every node's state. Answers when to do it again if nothing comes in before.
-    pub fn derive(&mut self, now: Time) -> Option<Time> {
-        let ids: Vec<NodeId> = self.nodes.keys().copied().collect();
-        let adjacent = self.confirmed(&ids);
-        let reached = self.reached(&ids, &adjacent);
-        let live: Vec<NodeId> =
-            ids.iter().zip(&reached).filter(|(_, r)| **r).map(|(id, _)| *id).collect();
-        let mut next: Option<Time> = None;
-        let mut wake_at = |at: Time| next = Some(next.map_or(at, |n| n.min(at)));
-        for (i, id) in ids.iter().enumerate() {
-            let Some(known) = self.nodes.get_mut(id) else { continue };
-            let state = if reached[i] {
-                known.met = true;
-                known.lost = None;
-                let accused = suspect_until(known, &live, now);
-                accused.map_or(State::Alive, |until| {
-                    wake_at(until);
-                    State::Suspect
-                })
-            } else if known.has_left() {
-                known.lost.get_or_insert(now);
-                State::Left
-            } else {
-                let lost = *known.lost.get_or_insert(now);
-                if known.is_live() && now < lost + GRACE {
-                    wake_at(lost + GRACE);
-                    State::Suspect
-                } else if adjacent[i].is_empty() {
-                    State::Failed
-                } else {
-                    State::Unreachable
-                }
-            };
-            if state != known.state {
-                known.state = state;
-                known.since = now;
-            }
-        }
-        self.forget(now);
-        self.update_digest();
-        next
-    }
-
-    /// For each of `ids` (ordered, as the nodes are), the indices it has a confirmed link with.
-    fn confirmed(&self, ids: &[NodeId]) -> Vec<Vec<usize>> {
-        // Looked up by index: the map would be searched twice for each link.
-        let nodes: Vec<&Known> = self.nodes.values().collect();
-        let both = |i: usize, l: &LinkEntry| {
-            let j = ids.binary_search(&l.peer).ok()?;
-            nodes[j].lists(&ids[i]).is_some().then_some(j)
-        };
-        let confirmed = |i: usize| nodes[i].links().iter().filter_map(|l| both(i, l)).collect();
-        (0..nodes.len()).map(confirmed).collect()
-    }
-
-    /// Which of `ids` a confirmed path leads to. Nodes that said goodbye are not walked through.
-    fn reached(&self, ids: &[NodeId], adjacent: &[Vec<usize>]) -> Vec<bool> {
-        let mut reached = vec![false; ids.len()];
-        let left: Vec<bool> =
-            ids.iter().map(|id| self.nodes.get(id).is_some_and(Known::has_left)).collect();
-        let mut queue: Vec<usize> = ids.binary_search(&self.me).into_iter().collect();
-        while let Some(i) = queue.pop() {
-            if !std::mem::replace(&mut reached[i], true) {
-                queue.extend(adjacent[i].iter().filter(|j| !reached[**j] && !left[**j]));
-            }
-        }
-        reached
-    }
-
-    fn forget(&mut self, now: Time) {
-        let Limits { forget_after, .. } = self.limits;
-        let me = self.me;
-        self.nodes.retain(|id, n| {
-            let gone = n.lost.map_or(Duration::ZERO, |lost| now.since(lost));
-            *id == me
-                || match n.state {
-                    State::Alive | State::Suspect => n.met || now.since(n.heard) < STRANGER,
-                    State::Left => gone < TOMBSTONE,
-                    State::Failed | State::Unreachable if !n.met => now.since(n.heard) < STRANGER,
-                    State::Failed | State::Unreachable => gone < forget_after,
-                }
-        });
-        let live = self.nodes.values().filter(|n| n.is_live()).count();
-        let dead_max = 2 * live + 1024;
-        let dead = self.nodes.iter().filter(|(_, n)| !n.is_live());
-        let mut dead: Vec<(Time, NodeId)> =
-            dead.map(|(id, n)| (n.lost.unwrap_or(n.heard), *id)).collect();
-        if dead.len() > dead_max {
-            dead.sort_unstable();
-            let surplus = dead.len() - dead_max;
-            for (_, id) in &dead[..surplus] {
-                self.nodes.remove(id);
-            }
-        }
-    }
-
-    fn update_digest(&mut self) {
-        let mut digest = [0u64; BUCKETS];
-        for (id, known) in self.live() {
-            let bucket = &mut digest[usize::from(id.0[0])];
-            *bucket = bucket.wrapping_add(known.hash);
-        }
-        self.digest = digest;
-    }
-
-    /// Nodes whose records are compared and handed on: the dead are not, or two nodes that forget at
-    /// different times would give one another their ghosts back for ever.
-    fn live(&self) -> impl Iterator<Item = (&NodeId, &Known)> {
-        self.nodes.iter().filter(|(_, n)| n.met && n.is_live())
+    fn remove(&mut self, id: &NodeId) -> bool {
+        let Some(known) = self.nodes.remove(id) else { return false };
+        self.listed -= known.links().len();
+        self.new_cards.remove(id);
+        let bucket = &mut self.digest[usize::from(id.0[0])];
+        *bucket = bucket.wrapping_sub(known.weight());
+        true
     }
 
     /// One hash for each bucket of node ids, over the versions of all live nodes' records.
@@ -347,6 +312,21 @@ impl Graph {
             }
         }
         set
+    }
+
+    /// Nodes whose records are compared and handed on.
+    fn live(&self) -> impl Iterator<Item = (&NodeId, &Known)> {
+        self.nodes.iter().filter(|(_, n)| n.counts())
+    }
+
+    /// How many nodes a confirmed path led to when that was last derived, this one included.
+    pub fn live_count(&self) -> usize {
+        self.live
+    }
+
+    /// Links listed by all nodes together: about two for each link there is.
+    pub fn listed(&self) -> usize {
+        self.listed
     }
 
     /// Versions of all live nodes in `buckets`.
@@ -376,12 +356,30 @@ impl Graph {
         self.nodes.get(id).is_some_and(|n| n.met && n.is_live())
     }
 
+    /// A node's state, if it was ever met.
+    pub fn state_of(&self, id: &NodeId) -> Option<State> {
+        self.nodes.get(id).filter(|n| n.met).map(|n| n.state)
+    }
+
     /// Whether both nodes list a link with the other.
     pub fn linked(&self, a: &NodeId, b: &NodeId) -> bool {
         let lists = |of: &NodeId, peer: &NodeId| {
             self.nodes.get(of).is_some_and(|n| n.lists(peer).is_some())
         };
         lists(a, b) && lists(b, a)
+    }
+
+    /// Those a node has confirmed links with.
+    pub fn neighbours(&self, id: &NodeId) -> Vec<NodeId> {
+        let links = self.nodes.get(id).map_or(&[][..], Known::links);
+        let confirmed = |peer: &NodeId| self.nodes.get(peer).is_some_and(|p| p.lists(id).is_some());
+        links.iter().map(|l| l.peer).filter(confirmed).collect()
+    }
+
+    /// A node's label, or its short id.
+    pub fn name(&self, id: &NodeId) -> String {
+        let label = self.card(id).and_then(Record::card).map(|card| card.label.to_string());
+        label.filter(|label| !label.is_empty()).unwrap_or_else(|| id.short())
     }
 
     fn unix_ms(&self, now: Time) -> u64 {
@@ -396,24 +394,18 @@ impl Known {
     }
 }
 
-fn lists(state: &LinkState, peer: &NodeId) -> bool {
-    state.links.binary_search_by(|l| l.peer.cmp(peer)).is_ok()
+fn lists(links: &[LinkEntry], peer: &NodeId) -> bool {
+    links.binary_search_by(|l| l.peer.cmp(peer)).is_ok()
 }
 
-/// Until when a reachable node is suspect: somebody live dropped it lately and it does not agree yet.
-fn suspect_until(known: &Known, live: &[NodeId], now: Time) -> Option<Time> {
-    let recent = known.dropped_by.iter().filter(|(by, _)| live.binary_search(by).is_ok());
-    recent.map(|(_, at)| *at + SUSPECT).filter(|until| *until > now).max()
+fn links_of(state: &LinkState) -> impl Iterator<Item = (NodeId, Direction)> + '_ {
+    state.links.iter().map(|l| (l.peer, l.dir))
 }
 
-/// What a node's records add to the digest: the first 8 bytes of SHA-256 over id and versions.
-fn hash(versions: Versions) -> u64 {
-    let mut sha = Sha256::new();
-    sha.update(versions.id.0);
-    for ver in [versions.card, versions.links] {
-        sha.update(ver.epoch.to_le_bytes());
-        sha.update(ver.seq.to_le_bytes());
-    }
-    let digest = sha.finalize();
-    u64::from_le_bytes(digest[..8].try_into().expect("SHA-256 gives 32 bytes"))
+/// Who is only in the first of two ordered lists of links, and who only in the second.
+fn differences(before: &[LinkEntry], after: &[LinkEntry]) -> (Vec<NodeId>, Vec<NodeId>) {
+    let only = |a: &[LinkEntry], b: &[LinkEntry]| {
+        a.iter().map(|l| l.peer).filter(|peer| !lists(b, peer)).collect()
+    };
+    (only(before, after), only(after, before))
 }

@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 
 use super::words::in_words;
 use super::{Bye, Conn, Down, Effect, Ended, Member, Peers, STABLE};
-use crate::mesh::record::Direction;
-use crate::mesh::view::{State, View};
+use crate::mesh::graph::NodeChange;
+use crate::mesh::record::{Direction, Record};
+use crate::mesh::view::State;
 use crate::mesh::{ConnId, NodeId, Time, trust};
 
 /// How many nodes of a component seek its lost members actively.
@@ -56,13 +57,14 @@ impl Peers {
     }
 
     /// Takes in who is alive now.
-    pub(super) fn graph(&mut self, now: Time, view: &View, out: &mut Vec<Effect>) {
+    pub(super) fn graph(&mut self, now: Time, nodes: &[NodeChange], out: &mut Vec<Effect>) {
         let hangs = |c: &Conn| !c.greeted && now.since(c.since) >= HANGING;
         let hanging: BTreeSet<ConnId> =
             self.conns.iter().filter(|(_, c)| hangs(c)).map(|(conn, _)| *conn).collect();
         let mut given_up: Vec<ConnId> = Vec::new();
         let young = self.first_up.is_none_or(|at| now.since(at) < YOUNG);
-        for node in view.nodes.iter().filter(|n| n.id != view.me) {
+        let me = self.home.me;
+        for node in nodes.iter().filter(|n| n.id != me) {
             let alive = matches!(node.state, State::Alive | State::Suspect);
             let wait = if young {
                 Duration::ZERO
@@ -71,14 +73,8 @@ impl Peers {
             };
             let base = self.policy.delay.0;
             let Some(member) = self.member(now, node.id) else { continue };
-            // A node may be heard of before its addresses are.
-            let moved = !node.addrs.is_empty() && member.addrs != node.addrs;
-            if moved {
-                member.addrs.clone_from(&node.addrs);
-            }
-            if !node.label.is_empty() {
-                member.label.clone_from(&node.label);
-            }
+            // A node may be heard of before its card is.
+            let moved = node.card.as_ref().and_then(Record::card).is_some_and(|c| member.learn(c));
             if alive && (moved || !member.alive) {
                 member.left = false;
                 member.rebuffed = false;

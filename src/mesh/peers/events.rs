@@ -1,15 +1,14 @@
 //! What the registry is told, what it asks for, and what it is given at the start.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::near::Sighting;
+use crate::mesh::graph::NodeChange;
 use crate::mesh::record::{Direction, Record};
 use crate::mesh::trust::Rules;
-use crate::mesh::view::View;
 use crate::mesh::{ConnId, NodeId};
 
 /// Why a link is closed, as told to the other end.
@@ -119,8 +118,8 @@ pub enum Event {
         /// How.
         how: Ended,
     },
-    /// The graph has changed.
-    Graph(Arc<View>),
+    /// These nodes' states or cards have changed in the graph.
+    Graph(Vec<NodeChange>),
     /// The pulse hears nothing of a linked peer.
     Silent {
         /// Which peer.

@@ -21,7 +21,7 @@ use std::time::Duration;
 use super::book::Book;
 use super::budget::Budget;
 use super::dice::Dice;
-use super::record::Direction;
+use super::record::{Card, Direction};
 use super::{ConnId, Core, NodeId, Time};
 
 pub use counts::COUNTED;
@@ -235,6 +235,18 @@ impl Member {
             heeded_at: None,
         }
     }
+
+    /// Takes over what its card says; whether it can be dialled somewhere else now.
+    fn learn(&mut self, card: &Card) -> bool {
+        let moved = !card.addrs.is_empty() && self.addrs != *card.addrs;
+        if moved {
+            self.addrs = card.addrs.to_vec();
+        }
+        if !card.label.is_empty() {
+            self.label = card.label.to_string();
+        }
+        moved
+    }
 }
 
 impl Seed {
@@ -256,7 +268,7 @@ impl Core for Peers {
                 self.handshaken(now, conn, card, rtt_us, local, out);
             }
             Event::Closed { conn, how } => self.closed(now, conn, how, out),
-            Event::Graph(view) => self.graph(now, &view, out),
+            Event::Graph(nodes) => self.graph(now, &nodes, out),
             Event::Silent { peer, silent, vouched } => {
                 self.silent(now, peer, silent, vouched, out);
             }

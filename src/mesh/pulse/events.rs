@@ -1,11 +1,9 @@
 //! What the pulse is told, what it asks for, and the settings it follows.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mesh::gossip::Beat;
 use crate::mesh::record::Direction;
-use crate::mesh::view::View;
 use crate::mesh::{NodeId, Time};
 
 /// What the pulse is told.
@@ -49,8 +47,13 @@ pub enum Event {
         /// [`Beat::Ask`] or [`Beat::Answer`].
         beat: Beat,
     },
-    /// The graph: who else has links with whom.
-    Graph(Arc<View>),
+    /// The answer to [`Effect::Witnesses`].
+    Witnesses {
+        /// The doubtful peer.
+        of: NodeId,
+        /// Those it has confirmed links with.
+        neighbours: Vec<NodeId>,
+    },
     /// Somebody has given up its link with this peer.
     Dropped {
         /// Who may be gone.
@@ -74,6 +77,11 @@ pub enum Effect {
         peer: NodeId,
         /// What.
         beat: Beat,
+    },
+    /// Who has links with this peer, and might have heard it?
+    Witnesses {
+        /// The doubtful peer.
+        of: NodeId,
     },
     /// Smoothed round trip, microseconds.
     Measured {

@@ -8,13 +8,11 @@
 mod events;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mesh::dice::Dice;
 use crate::mesh::gossip::Beat;
 use crate::mesh::record::Direction;
-use crate::mesh::view::View;
 use crate::mesh::{Core, NodeId, Time};
 
 pub use events::{Effect, Event, Policy};
@@ -73,7 +71,6 @@ pub struct Pulse {
     policy: Policy,
     dice: Dice,
     links: BTreeMap<NodeId, Link>,
-    view: Option<Arc<View>>,
     health: u32,
     healed_at: Time,
     wanted_wake: Option<Time>,
@@ -88,7 +85,6 @@ impl Pulse {
             policy,
             dice: Dice::new(seed),
             links: BTreeMap::new(),
-            view: None,
             health: 0,
             healed_at: Time(0),
             wanted_wake: None,
@@ -217,29 +213,31 @@ impl Pulse {
         }
     }
 
-    /// A peer has not answered for [`DOUBT`]: ask those who should hear it too.
+    /// A peer has not answered for [`DOUBT`]: those who should hear it too are sought.
     fn doubt(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
-        let mut witnesses: Vec<NodeId> = match &self.view {
-            Some(view) => {
-                let confirmed = view.links.iter().filter(|l| l.confirmed);
-                confirmed.filter_map(|l| other_end(l.from, l.to, &peer)).collect()
-            }
-            None => Vec::new(),
-        };
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.doubt = Some(Doubt::default());
+        }
+        out.push(Effect::Witnesses { of: peer });
+        self.ping(now, peer, out);
+    }
+
+    /// These have links with a doubtful peer: ask some of those we can ask.
+    fn ask(&mut self, peer: NodeId, mut witnesses: Vec<NodeId>, out: &mut Vec<Effect>) {
         let doubted = |id: &NodeId| self.links.get(id).is_none_or(|l| l.doubt.is_some());
         witnesses.retain(|w| *w != peer && !doubted(w));
         self.dice.shuffle(&mut witnesses);
         witnesses.truncate(WITNESSES);
+        let Some(doubt) = self.links.get_mut(&peer).and_then(|link| link.doubt.as_mut()) else {
+            return;
+        };
         let text =
             format!("no answer to a ping for 1 s; asking {} of its neighbours", witnesses.len());
         out.push(Effect::Evidence { peer, text });
         for witness in &witnesses {
             out.push(Effect::Send { peer: *witness, beat: Beat::Ask { target: peer } });
         }
-        if let Some(link) = self.links.get_mut(&peer) {
-            link.doubt = Some(Doubt { asked: witnesses, vouched: None });
-        }
-        self.ping(now, peer, out);
+        doubt.asked = witnesses;
     }
 
     /// Every link is silent at once: the sick one is most likely this node.
@@ -333,15 +331,6 @@ impl Pulse {
     }
 }
 
-/// The end of a link that is not `peer`, if the other one is.
-fn other_end(from: NodeId, to: NodeId, peer: &NodeId) -> Option<NodeId> {
-    match (from == *peer, to == *peer) {
-        (true, false) => Some(to),
-        (false, true) => Some(from),
-        _ => None,
-    }
-}
-
 impl Core for Pulse {
     type Event = Event;
     type Effect = Effect;
@@ -388,7 +377,7 @@ impl Core for Pulse {
                 self.answered(now, peer, target, age_ms);
             }
             Event::FromPeer { beat: Beat::Ping { .. } | Beat::Pong { .. }, .. } => {}
-            Event::Graph(view) => self.view = Some(view),
+            Event::Witnesses { of, neighbours } => self.ask(of, neighbours, out),
             Event::Dropped { peer } => self.dropped(now, peer, out),
             Event::Probe { peer } => {
                 if let Some(link) = self.links.get_mut(&peer) {

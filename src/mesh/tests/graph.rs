@@ -22,8 +22,7 @@ fn merged(records: impl IntoIterator<Item = Record>) -> (Graph, View) {
         graph.insert(Time(0), record);
     }
     graph.derive(Time::from_ms(1));
-    let nobody = View { me: id(0), nodes: Vec::new(), links: Vec::new(), changed_ms: 0 };
-    let view = graph.view(Time::from_ms(1), &nobody);
+    let view = graph.view();
     (graph, view)
 }
 
@@ -111,8 +110,7 @@ fn a_goodbye_is_shown_and_an_old_one_not_taken_up_again() {
     graph.insert(Time(0), goodbye(START_MS));
     graph.insert(Time(0), links(0, 2, &[]));
     graph.derive(Time(0));
-    let nobody = View { me: id(0), nodes: Vec::new(), links: Vec::new(), changed_ms: 0 };
-    assert_eq!(state(&graph.view(Time(0), &nobody), 1), Some(State::Left));
+    assert_eq!(state(&graph.view(), 1), Some(State::Left));
 }
 
 #[test]
@@ -125,12 +123,11 @@ fn a_crash_is_failed_after_the_grace_and_a_split_is_unreachable() {
     }
     graph.derive(Time(0));
     graph.insert(Time::from_ms(10), links(0, 2, &[]));
-    let wake = graph.derive(Time::from_ms(10)).expect("the grace ends");
-    let nobody = View { me: id(0), nodes: Vec::new(), links: Vec::new(), changed_ms: 0 };
-    let view = graph.view(Time::from_ms(10), &nobody);
+    let wake = graph.derive(Time::from_ms(10)).next.expect("the grace ends");
+    let view = graph.view();
     assert_eq!(state(&view, 1), Some(State::Suspect));
     graph.derive(wake);
-    let view = graph.view(wake, &nobody);
+    let view = graph.view();
     assert_eq!(state(&view, 1), Some(State::Failed));
     assert_eq!(state(&view, 2), Some(State::Unreachable));
     assert_eq!(state(&view, 3), Some(State::Unreachable));

@@ -1,13 +1,13 @@
 //! Links that a service needs, and nodes that have us asked to dial them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::peers::{comes_in, dialled, registry, tell};
 use super::*;
 use crate::mesh::book::Book;
+use crate::mesh::graph::NodeChange;
 use crate::mesh::peers::{Bye, Command, Effect, Ended, Event, Peers};
-use crate::mesh::view::{NodeView, State, View};
+use crate::mesh::view::State;
 use crate::mesh::{ConnId, Core, Time};
 
 const START: Time = Time::from_ms(10_000);
@@ -18,16 +18,8 @@ fn need(addrs: &[SocketAddr]) -> Event {
 
 /// The graph shows node 2, and no address of it.
 fn shown(peers: &mut Peers) {
-    let node = |n: u8| NodeView {
-        id: id(n),
-        label: String::new(),
-        state: State::Alive,
-        addrs: Vec::new(),
-        since_ms: 0,
-        offers: Default::default(),
-    };
-    let view = View { me: id(1), nodes: vec![node(1), node(2)], links: Vec::new(), changed_ms: 0 };
-    tell(peers, START, Event::Graph(Arc::new(view)));
+    let node = |n: u8| NodeChange { id: id(n), state: State::Alive, card: None };
+    tell(peers, START, Event::Graph(vec![node(1), node(2)]));
 }
 
 fn called(effects: &[Effect]) -> usize {

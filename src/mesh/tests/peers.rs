@@ -1,12 +1,12 @@
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::mesh::book::{Book, Entry};
+use crate::mesh::graph::NodeChange;
 use crate::mesh::peers::{Bye, Command, Down, Effect, Ended, Event, Home, Peers, Policy};
 use crate::mesh::trust::Rules;
-use crate::mesh::view::{NodeView, State, View};
+use crate::mesh::view::State;
 use crate::mesh::{ConnId, Core, Time};
 
 pub(super) fn policy() -> Policy {
@@ -234,18 +234,13 @@ fn a_label_taken_after_the_door_is_refused_too() {
     let now = Time::from_ms(1);
     comes_in(&mut peers, now, card(1, 1));
     comes_in(&mut peers, now, card(2, 1));
-    let seen = |n: u8, label: &str| NodeView {
-        id: id(n),
-        label: label.into(),
-        state: State::Alive,
-        addrs: vec![addr(n)],
-        since_ms: 0,
-        offers: Default::default(),
+    let seen = |n: u8, label: &str| {
+        let label = Text::new(label).expect("short");
+        let card = Card { label, ..plain_card(n, Ver { epoch: 1, seq: 2 }) };
+        let card = Some(Record::sign(Body::Card(card), &node(n)));
+        NodeChange { id: id(n), state: State::Alive, card }
     };
-    let graph = |second: &str| {
-        let nodes = vec![seen(1, "node1"), seen(2, second)];
-        Event::Graph(Arc::new(View { me: id(0), nodes, links: Vec::new(), changed_ms: 0 }))
-    };
+    let graph = |second: &str| Event::Graph(vec![seen(1, "node1"), seen(2, second)]);
     assert_eq!(closed_with(&tell(&mut peers, now, graph("renamed"))), None, "nobody else's");
     let out = tell(&mut peers, now, graph("node1"));
     assert_eq!(closed_with(&out), Some(Bye::LabelTaken));

@@ -1,10 +1,8 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::mesh::gossip::Beat;
 use crate::mesh::pulse::{Effect, Event, Policy, Pulse};
-use crate::mesh::view::{LinkView, View};
 use crate::mesh::{Core, Time};
 
 const MS: u64 = 1000;
@@ -40,18 +38,6 @@ impl Bench {
         for peer in peers {
             bench.tell(Event::LinkUp { peer: id(*peer), dir: Direction::Out, rtt_us: 1000 });
         }
-        let links = |a: &u8| {
-            let a = *a;
-            peers.iter().filter(move |b| a < **b).map(move |b| LinkView {
-                from: id(a),
-                to: id(*b),
-                rtt_us: 1,
-                confirmed: true,
-            })
-        };
-        let links: Vec<LinkView> = peers.iter().flat_map(links).collect();
-        let view = View { me: id(0), nodes: Vec::new(), links, changed_ms: 0 };
-        bench.tell(Event::Graph(Arc::new(view)));
         bench
     }
 
@@ -76,6 +62,11 @@ impl Bench {
                 self.pinged.push(peer);
             }
             match effect {
+                Effect::Witnesses { of } => {
+                    let neighbours = self.peers.iter().map(|n| id(*n)).filter(|n| *n != of);
+                    let neighbours = neighbours.collect();
+                    self.tell(Event::Witnesses { of, neighbours });
+                }
                 Effect::Send { peer, beat: Beat::Ping { .. } }
                     if self.answering.contains(&self.number(&peer)) =>
                 {

@@ -1,5 +1,6 @@
 //! Our own records: when they are signed anew and told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Effect, Topology};
@@ -88,7 +89,7 @@ impl Topology {
         if card.ver() != card_before {
             news.insert(0, card);
         }
-        let signed: Vec<Signed> = news.iter().map(|r| (**r.signed()).clone()).collect();
+        let signed: Vec<Arc<Signed>> = news.iter().map(|r| r.signed().clone()).collect();
         for peer in self.links.keys() {
             let gossip = Gossip::Records(List::first_of(signed.iter().cloned()));
             out.push(Effect::Send { peer: *peer, gossip });

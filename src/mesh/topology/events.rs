@@ -1,14 +1,12 @@
 //! What the topology is told, what it asks for, and what it is given at the start.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mesh::NodeId;
 use crate::mesh::gossip::Gossip;
-use crate::mesh::graph::Limits;
+use crate::mesh::graph::{Limits, NodeChange};
 use crate::mesh::record::{CARD_KEYS_BYTES_MAX, CAST_BYTES_MAX, Direction, Record};
-use crate::mesh::view::View;
 use crate::wire::bounded::{Blob, Text};
 
 /// What the topology is told.
@@ -89,8 +87,8 @@ pub enum Effect {
     },
     /// The root digest is now this; heartbeats carry it.
     Root(u64),
-    /// The graph is now this.
-    Changed(Arc<View>),
+    /// The graph has changed, if only a round trip. Whoever shows it asks for [`super::Topology::view`].
+    Changed(Vec<NodeChange>),
     /// Somebody has given up its link with this node.
     Dropped {
         /// Who may be gone.

@@ -17,7 +17,7 @@ use crate::mesh::record::{
     Body, CARD_KEYS_BYTES_MAX, Cast, Crypto, Direction, EPOCH_MAX, Record, Signed,
 };
 use crate::mesh::sync::Sync;
-use crate::mesh::view::View;
+use crate::mesh::view::{State, View};
 use crate::mesh::{Core, NodeId, Time, Ver};
 use crate::wire::bounded::{Blob, List, Text, TooLarge};
 
@@ -32,6 +32,11 @@ const PERIOD: Duration = Duration::from_secs(5);
 
 /// Smallest burst of records taken from a peer: the dearest question must fit into it.
 const BURST_MIN: u32 = 64;
+
+/// Links listed in the whole network at which derivations are held apart, by as much as one waits; and by how
+/// many times that at most.
+const PAUSE_FROM_LISTED: u64 = 8_000;
+const PAUSE_MAX: u32 = 10;
 
 /// How long another daemon with our key is let be before we claim our name again; doubles each time.
 const YIELD: Duration = Duration::from_secs(30);
@@ -73,10 +78,10 @@ pub struct Topology {
     pub(in crate::mesh) calls: Calls,
     /// When the graph is to be derived again.
     derive_at: Option<Time>,
+    derived_at: Time,
     pub(in crate::mesh) synced_at: Option<Time>,
     root: u64,
     pub(in crate::mesh) root_since: Time,
-    view: Arc<View>,
     pub(in crate::mesh) leaving: bool,
     /// How often somebody else has spoken with our key.
     doubles: u32,
@@ -94,7 +99,6 @@ impl Topology {
         crypto: Arc<dyn Crypto + Send + std::marker::Sync>,
     ) -> Topology {
         let me = NodeId::of_key(&crypto.key());
-        let nobody = View { me, nodes: Vec::new(), links: Vec::new(), changed_ms: 0 };
         let mut topology = Topology {
             me,
             ver: Ver { epoch: identity.epoch, seq: 0 },
@@ -111,10 +115,10 @@ impl Topology {
             casts: crate::mesh::cast::Heard::default(),
             calls: Calls::new(&me, identity.epoch),
             derive_at: None,
+            derived_at: Time(0),
             synced_at: None,
             root: 0,
             root_since: Time(0),
-            view: Arc::new(nobody),
             leaving: false,
             doubles: 0,
             yield_until: Time(0),
@@ -128,9 +132,19 @@ impl Topology {
         topology
     }
 
-    /// The graph as it was last shown.
-    pub fn view(&self) -> &Arc<View> {
-        &self.view
+    /// The graph as it is now, made anew: see [`Graph::view`].
+    pub fn view(&self) -> View {
+        self.graph.view()
+    }
+
+    /// Those a node has confirmed links with.
+    pub fn neighbours(&self, id: &NodeId) -> Vec<NodeId> {
+        self.graph.neighbours(id)
+    }
+
+    /// A node's state, if it is shown.
+    pub fn state_of(&self, id: &NodeId) -> Option<State> {
+        self.graph.state_of(id)
     }
 
     /// The digest of all that is known.
@@ -143,25 +157,28 @@ impl Topology {
         self.graph.card(&self.me).cloned().expect("our own card is signed before anything else")
     }
 
+    /// Deriving and showing cost about a microsecond for each link. In a burst of records they take a fifth of
+    /// the time at most, and in a network of thousands, where a burst lasts long, a twentieth.
     pub(in crate::mesh) fn schedule_derive(&mut self, now: Time) {
-        // Deriving costs about a microsecond for each link; in a burst of records it takes a fifth of the
-        // time at most.
-        let links = self.view.links.len() as u64;
-        let at = now + Duration::from_micros(1_000 + 5 * links);
+        let listed = self.graph.listed() as u64;
+        let soon = Duration::from_micros(1_000 + 5 * listed / 2);
+        let pause =
+            soon * u32::try_from(listed / PAUSE_FROM_LISTED).unwrap_or(PAUSE_MAX).min(PAUSE_MAX);
+        let at = (now + soon).max(self.derived_at + pause);
         self.derive_at = Some(self.derive_at.map_or(at, |planned| planned.min(at)));
     }
 
     fn derive(&mut self, now: Time, out: &mut Vec<Effect>) {
-        self.derive_at = self.graph.derive(now);
+        let derived = self.graph.derive(now);
+        self.derive_at = derived.next;
+        self.derived_at = now;
         if self.root != self.graph.root() {
             self.root = self.graph.root();
             self.root_since = now;
             out.push(Effect::Root(self.root));
         }
-        let view = self.graph.view(now, &self.view);
-        if view != *self.view {
-            self.view = Arc::new(view);
-            out.push(Effect::Changed(self.view.clone()));
+        if derived.shown {
+            out.push(Effect::Changed(derived.nodes));
         }
     }
 
@@ -182,7 +199,7 @@ impl Topology {
             Inserted::Stale => {}
             Inserted::Conflict => {
                 self.dropped_records += 1;
-                let name = self.view.name(&id);
+                let name = self.graph.name(&id);
                 out.push(Effect::Notice(format!(
                     "{name:?} ({}) signed two different records of one version; the first is kept",
                     id.short()
@@ -221,7 +238,7 @@ impl Topology {
     fn pass_on(&self, origin: NodeId, out: &mut Vec<Effect>) {
         let Some(links) = self.graph.link_state(&origin) else { return };
         let records = self.graph.card(&origin).into_iter().chain([links]);
-        let signed: Vec<Signed> = records.map(|r| (**r.signed()).clone()).collect();
+        let signed: Vec<Arc<Signed>> = records.map(|r| r.signed().clone()).collect();
         for peer in self.cut_off_from(&origin) {
             let gossip = Gossip::Records(List::first_of(signed.iter().cloned()));
             out.push(Effect::Send { peer, gossip });
@@ -262,13 +279,13 @@ impl Topology {
         let cast = Cast { id: self.me, ver: self.ver, shout, text };
         let record = Record::sign(Body::Cast(cast), &*self.crypto);
         for peer in self.links.keys() {
-            let gossip = Gossip::Cast((**record.signed()).clone());
+            let gossip = Gossip::Cast(record.signed().clone());
             out.push(Effect::Send { peer: *peer, gossip });
         }
     }
 
     fn ping(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let nodes = self.view.alive().count() as u64;
+        let nodes = self.graph.live_count() as u64;
         let stretched = PERIOD.max(Duration::from_millis(nodes * 1000 / PINGS_HEARD_PER_SECOND));
         self.ping_at = now + self.policy.period.unwrap_or(stretched);
         let others = nodes.saturating_sub(1);

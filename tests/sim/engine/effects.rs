@@ -88,10 +88,9 @@ impl World {
                 Effect::Root(root) => {
                     self.hosts[host].process.as_mut().expect("it spoke").root = root;
                 }
-                Effect::Changed(view) => {
-                    self.law_view(host, &view);
-                    todo.push_back(Act::Peers(peers::Event::Graph(view.clone())));
-                    todo.push_back(Act::Pulse(pulse::Event::Graph(view)));
+                Effect::Changed(nodes) => {
+                    self.law_nodes(host, &nodes);
+                    todo.push_back(Act::Peers(peers::Event::Graph(nodes)));
                 }
                 Effect::Dropped { peer } => {
                     todo.push_back(Act::Pulse(pulse::Event::Dropped { peer }));
@@ -135,6 +134,11 @@ impl World {
                         other => other,
                     };
                     self.send_frame(host, me, &peer, Item::Beat(beat));
+                }
+                Effect::Witnesses { of } => {
+                    let process = self.hosts[host].process.as_ref().expect("it spoke");
+                    let neighbours = process.topology.neighbours(&of);
+                    todo.push_back(Act::Pulse(pulse::Event::Witnesses { of, neighbours }));
                 }
                 Effect::Measured { peer, rtt_us } => {
                     todo.push_back(Act::Peers(peers::Event::Measured { peer, rtt_us }));

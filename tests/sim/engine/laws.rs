@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kith::mesh::NodeId;
-use kith::mesh::view::{State, View};
+use kith::mesh::graph::NodeChange;
+use kith::mesh::view::State;
 
 use super::host::Process;
 use super::pipe::Stage;
@@ -53,9 +54,9 @@ impl World {
         }
     }
 
-    /// What a new view must never show.
-    pub fn law_view(&mut self, host: usize, view: &View) {
-        for node in &view.nodes {
+    /// What must never be shown of a node whose state changes.
+    pub fn law_nodes(&mut self, host: usize, nodes: &[NodeChange]) {
+        for node in nodes {
             let Some(&of) = self.by_id.get(&node.id) else {
                 self.broken(format!("n{host} shows a node nobody is"));
             };

@@ -306,7 +306,7 @@ impl World {
     /// How `host` sees `of`.
     pub fn sees(&self, host: usize, of: usize) -> Option<State> {
         let process = self.hosts[host].process.as_ref()?;
-        process.topology.view().node(&self.hosts[of].id).map(|n| n.state)
+        process.topology.state_of(&self.hosts[of].id)
     }
 }
 
