@@ -151,6 +151,7 @@ impl Generation {
         let ports = topology::Ports {
             graph: [to(&heartbeat), to(&exchange), to(&courier)],
             nodes: to(&registry),
+            shape: to(&registry),
             dropped: to(&heartbeat),
             card: to(&registry),
             epoch: to(&registry),

@@ -16,6 +16,7 @@ use actix::Message;
 use crate::mesh::book::Book;
 use crate::mesh::gossip::{Beat, Gossip};
 use crate::mesh::graph::NodeChange;
+use crate::mesh::shape::Advice;
 use crate::mesh::peers::{Down, Ended};
 pub use crate::mesh::peers::{Evidence, Phase as LinkPhase, Row as PeerRow, Sighting};
 use crate::mesh::record::{Direction, Record};
@@ -187,7 +188,6 @@ pub struct LinkChanged {
 
 /// What became of a link.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box for each link that comes up buys nothing")]
 pub enum LinkChange {
     /// It is up, or has replaced the one before.
     Up {
@@ -197,6 +197,8 @@ pub enum LinkChange {
         dir: Direction,
         /// First measure of the round trip, microseconds; 0 if there is none.
         rtt_us: u32,
+        /// The other end's address.
+        addr: SocketAddr,
         /// The peer's card.
         card: Record,
     },
@@ -265,6 +267,11 @@ pub struct GraphChanged(pub Arc<View>);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct NodesChanged(pub Vec<NodeChange>);
+
+/// PeerRegistry: what should become of our links. What is lost is said anew.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Advised(pub Box<Advice>);
 
 /// PeerRegistry: our own card is now this; hellos carry it. Latest wins.
 #[derive(Message)]

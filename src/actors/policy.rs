@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::messages::SettingRow;
 use crate::mail;
 use crate::mesh::graph;
+use crate::mesh::shape::{Mode, Plan};
 use crate::mesh::trust::Rules;
 use crate::mesh::{peers, pulse, topology};
 use crate::net::lanes::LaneLimits;
 use crate::pieces;
-use crate::settings::{DirectFallback, Loaded, Settings, Trust};
+use crate::settings::{self, DirectFallback, Loaded, Settings, Trust};
 use crate::store::pieces::Limits;
 
 fn size(n: u32) -> usize {
@@ -36,6 +37,22 @@ pub fn peers(settings: &Settings) -> peers::Policy {
         delay: (peers.conn_attempt_delay.duration(), peers.conn_attempt_delay_max.duration()),
         book_max: size(peers.max_idle_count),
         banned_max: size(peers.max_banned_count),
+        plan: plan(settings),
+    }
+}
+
+/// Who links with whom.
+fn plan(settings: &Settings) -> Plan {
+    let topology = &settings.network.topology;
+    let small = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
+    Plan {
+        mode: match topology.mode {
+            settings::Mode::Auto => Mode::Auto,
+            settings::Mode::Full => Mode::Full,
+            settings::Mode::Partial => Mode::Partial,
+        },
+        degree: small(topology.degree),
+        conns_max: small(topology.max_conns),
     }
 }
 
@@ -60,6 +77,7 @@ pub fn topology(settings: &Settings) -> topology::Policy {
         },
         records_per_second: graph.records_per_second,
         degree_max: u16::try_from(degree).unwrap_or(u16::MAX),
+        plan: plan(settings),
     }
 }
 

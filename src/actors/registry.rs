@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    Arrived, CallBack, Called, CardChanged, Close, Closed, Configure, Confirmed, EpochChanged,
+    Advised, Arrived, CallBack, Called, CardChanged, Close, Closed, Configure, Confirmed, EpochChanged,
     Goodbye, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, NodesChanged, Note,
     Open, Reachable, SaveBook, Sighted, Silent, Stop, Verdict,
 };
@@ -71,6 +71,8 @@ pub struct Registry {
     sockets: BTreeMap<ConnId, TcpStream>,
     /// Connections that know their peer: how to write to it, and its card.
     links: BTreeMap<ConnId, (Link, Record)>,
+    /// Cards of nodes that have room for more links, for those that find none here.
+    room: Vec<Record>,
     /// What was decided in this turn about the connection that asked.
     verdict: Option<(ConnId, Verdict)>,
     tickets: BTreeMap<u64, Ticket>,
@@ -99,6 +101,7 @@ impl Registry {
             card,
             sockets: BTreeMap::new(),
             links: BTreeMap::new(),
+            room: Vec::new(),
             verdict: None,
             tickets: BTreeMap::new(),
             unconfirmed: BTreeMap::new(),
@@ -131,7 +134,12 @@ impl Registry {
     /// Last words, with cards of others for one that found no room.
     fn last_words(&self, why: Bye) -> ByeFrame {
         let cards = match why {
-            Bye::Full => List::first_of(self.links.values().map(|(_, c)| (**c.signed()).clone())),
+            // Those the graph says have room, and if it says nothing, our neighbours.
+            Bye::Full | Bye::Surplus => {
+                let neighbours = self.links.values().map(|(_, card)| card);
+                let cards = self.room.iter().chain(neighbours);
+                List::first_of(cards.map(|card| (**card.signed()).clone()))
+            }
             _ => List::default(),
         };
         ByeFrame { why, cards }
@@ -190,7 +198,7 @@ impl Driver for Registry {
                     _ => deliver(&self.ports.close, Close { conn, bye }),
                 }
             }
-            Effect::Up { peer, conn, dir, rtt_us, card } => {
+            Effect::Up { peer, conn, dir, rtt_us, addr, card } => {
                 let Some((link, _)) = self.links.get(&conn) else { return };
                 let link = link.clone();
                 let how = if dir == Direction::Out { "dialled" } else { "accepted" };
@@ -198,7 +206,7 @@ impl Driver for Registry {
                 log::info!(peer:%, conn; "link to {} up: {how}", named(&peer, label));
                 for to in &self.ports.links {
                     let (link, card) = (link.clone(), card.clone());
-                    let change = LinkChange::Up { link, dir, rtt_us, card };
+                    let change = LinkChange::Up { link, dir, rtt_us, addr, card };
                     deliver(to, LinkChanged { peer, change });
                 }
             }
@@ -296,6 +304,15 @@ impl Handler<NodesChanged> for Registry {
 
     fn handle(&mut self, NodesChanged(nodes): NodesChanged, ctx: &mut Context<Self>) {
         self.handle_event("Graph", Event::Graph(nodes), ctx);
+    }
+}
+
+impl Handler<Advised> for Registry {
+    type Result = ();
+
+    fn handle(&mut self, Advised(advice): Advised, ctx: &mut Context<Self>) {
+        self.room.clone_from(&advice.room);
+        self.handle_event("Shape", Event::Shape(advice), ctx);
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    CallBack, Called, CardChanged, Configure, Dropped, EpochChanged, Goodbye, GossipFrom,
+    Advised, CallBack, Called, CardChanged, Configure, Dropped, EpochChanged, Goodbye, GossipFrom,
     GraphChanged, KeysChanged, Learned, LinkChange, LinkChanged, Measured, NodesChanged, Reachable,
     Refused, RootDiffers, Shout, Stop,
 };
@@ -35,6 +35,8 @@ pub struct Ports {
     pub graph: [Recipient<GraphChanged>; 3],
     /// PeerRegistry.
     pub nodes: Recipient<NodesChanged>,
+    /// PeerRegistry.
+    pub shape: Recipient<Advised>,
     /// Heartbeat.
     pub dropped: Recipient<Dropped>,
     /// PeerRegistry.
@@ -132,6 +134,8 @@ impl Driver for Topology {
                 self.show();
                 self.tell_card();
             }
+            // Said anew within a second or two, if it is lost.
+            Effect::Shape(advice) => post(&self.ports.shape, Advised(advice)),
             Effect::Dropped { peer } => post(&self.ports.dropped, Dropped(peer)),
             Effect::Heard(said) => self.ports.voice.say(&said),
             Effect::Called { card } => post(&self.ports.called, Called(card)),
@@ -146,9 +150,10 @@ impl Handler<LinkChanged> for Topology {
 
     fn handle(&mut self, LinkChanged { peer, change }: LinkChanged, ctx: &mut Context<Self>) {
         match change {
-            LinkChange::Up { link, dir, rtt_us, card } => {
+            LinkChange::Up { link, dir, rtt_us, addr, card } => {
                 self.links.insert(peer, link);
-                self.handle_event("LinkUp", Event::LinkUp { peer, dir, rtt_us, card }, ctx);
+                let up = Event::LinkUp { peer, dir, rtt_us, addr, card };
+                self.handle_event("LinkUp", up, ctx);
             }
             LinkChange::Down(_) => {
                 self.links.remove(&peer);

@@ -15,6 +15,7 @@ mod id;
 pub mod peers;
 pub mod pulse;
 pub mod record;
+pub mod shape;
 mod sync;
 #[cfg(test)]
 mod tests;

@@ -100,6 +100,8 @@ const AT_LEAST: &[(&str, f64, &str)] = &[
         1.0,
         "network.controller.peers.conn_attempt_delay",
     ),
+    // Between aiming for some and taking no more there must be room for those who come.
+    ("network.topology.max_conns", 1.5, "network.topology.degree"),
 ];
 
 /// Checks settings against each other, except where one of them is wrong by itself.
@@ -120,7 +122,10 @@ pub(super) fn check_together(
     };
     let fine = |key: &str| !wrong.contains(key) && effective.contains_key(key);
     for (key, times, other) in AT_LEAST.iter().filter(|(key, _, other)| fine(key) && fine(other)) {
-        let number = |key: &str| effective[key].value.as_float().unwrap_or_default();
+        let number = |key: &str| {
+            let value = &effective[key].value;
+            value.as_float().or(value.as_integer().map(|n| n as f64)).unwrap_or_default()
+        };
         if number(key) < times * number(other) {
             mismatch(key, other, format!("at least {times} x {other}"));
         }

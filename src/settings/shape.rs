@@ -176,16 +176,24 @@ pub struct Discovery {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Topology {
-    /// Who links with whom; only `full` (everyone with everyone) exists so far.
+    /// Who links with whom.
     pub mode: Mode,
+    /// Links a node aims for where not everyone links with everyone.
+    pub degree: u32,
+    /// Most links of a node there.
+    pub max_conns: u32,
 }
 
 /// `network.topology.mode`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
+    /// Full in a small network, partial in a large one.
+    Auto,
     /// Everyone with everyone.
     Full,
+    /// Each with some.
+    Partial,
 }
 
 /// `[network.graph]`

@@ -6,7 +6,7 @@ use super::{Bye, Down, Ended, Peers};
 use crate::mesh::record::Direction;
 
 /// The names of all counts, in stable order; each begins with 0 at each start.
-pub const COUNTED: [&str; 23] = [
+pub const COUNTED: [&str; 24] = [
     "connections_refused",
     "dials_begun",
     "dials_failed_broken",
@@ -25,6 +25,7 @@ pub const COUNTED: [&str; 23] = [
     "links_down_lost",
     "links_down_silent",
     "links_refused_full",
+    "links_surplus",
     "links_up_in",
     "links_up_out",
     "sighted",

@@ -72,7 +72,13 @@ impl Peers {
                 self.dice.between(Duration::from_millis(50), Duration::from_millis(300))
             };
             let base = self.policy.delay.0;
-            let Some(member) = self.member(now, node.id) else { continue };
+            let seek = self.persists(&node.id);
+            let member = match self.partial {
+                // Of thousands only those are remembered here that we have to do with.
+                true => self.members.get_mut(&node.id),
+                false => self.member(now, node.id),
+            };
+            let Some(member) = member else { continue };
             // A node may be heard of before its card is.
             let moved = node.card.as_ref().and_then(Record::card).is_some_and(|c| member.learn(c));
             if alive && (moved || !member.alive) {
@@ -80,7 +86,7 @@ impl Peers {
                 member.rebuffed = false;
                 member.delay = base;
                 member.fails = 0;
-                if member.up.is_none() && member.limbo.is_none() && !member.held {
+                if seek && member.up.is_none() && member.limbo.is_none() && !member.held {
                     member.next_dial = Some(now + wait);
                 }
                 // A dial begun in a split waits for the kernel to try again, for seconds: begin anew.
@@ -164,6 +170,10 @@ impl Peers {
         let text = in_words(&how, addr);
         let gone = matches!(how, Ended::Refused | Ended::WrongIdentity { .. });
         let on_purpose = is_on_purpose(&how);
+        if matches!(how, Ended::Said(Bye::Full | Bye::Surplus, _)) {
+            self.rest(now, id);
+        }
+        let Some(member) = self.members.get_mut(&id) else { return };
         member.rebuffed = on_purpose;
         member.problem = match how {
             Ended::Said(Bye::Duplicate | Bye::Leaving, _) => None,
@@ -187,15 +197,16 @@ impl Peers {
     /// the last one (Brooker, "Exponential Backoff And Jitter", 2015).
     pub(super) fn retry_later(&mut self, now: Time, id: NodeId, at_least: Duration) {
         let (base, longest) = self.policy.delay;
-        let pinned = self.book.trusted.contains(&id) || self.seeds.iter().any(|s| s.id == Some(id));
+        let (pinned, persists) = (self.is_pinned(&id), self.persists(&id));
         let attempts_max = self.policy.attempts_max;
         let Some(member) = self.members.get_mut(&id) else { return };
         let long_lost = !pinned && member.fails > attempts_max;
         let cap = if long_lost { longest * LONG_LOST } else { longest };
         member.delay = self.dice.between(base, member.delay * 3).min(cap);
         let wait = member.delay.max(at_least.min(cap));
-        let dial = !member.held && !member.left && !self.leaving;
+        let dial = persists && !member.held && !member.left && !self.leaving;
         member.next_dial = dial.then_some(now + wait);
+        member.rests_until = member.rests_until.max(Some(now + wait));
     }
 
     /// After being all alone, the first link is a sign that the others can be reached, too. Not more
@@ -217,6 +228,9 @@ impl Peers {
 
     /// The rules have changed: whoever was not worth a dial may be now.
     pub(super) fn reconsider(&mut self, now: Time) {
+        if self.partial {
+            return;
+        }
         for member in self.members.values_mut() {
             let idle = member.up.is_none() && member.dialing.is_none();
             if idle && !member.held && !member.left && !member.addrs.is_empty() {
@@ -247,6 +261,10 @@ impl Peers {
             return;
         }
         self.heal_at = now + HEAL_EVERY;
+        if self.partial {
+            // Whom to try is said by who knows the graph.
+            return;
+        }
         let minute = (self.home.start_ms + now.as_ms()) / 60_000;
         let rank = |id: &NodeId| {
             let mut sha = Sha256::new();
@@ -330,7 +348,9 @@ impl Peers {
     }
 
     pub(super) fn may_dial(&mut self, now: Time) -> bool {
-        self.dials_under_way() < self.policy.dialing_max && self.dials.take(now, 1)
+        let under_way = self.dials_under_way();
+        let room = !self.partial || self.counts().0 + under_way < self.conns_max();
+        room && under_way < self.policy.dialing_max && self.dials.take(now, 1)
     }
 
     pub(super) fn next_due(&self) -> Option<Time> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::near::Sighting;
 use crate::mesh::graph::NodeChange;
 use crate::mesh::record::{Direction, Record};
+use crate::mesh::shape::{Advice, Plan};
 use crate::mesh::trust::Rules;
 use crate::mesh::{ConnId, NodeId};
 
@@ -40,6 +41,8 @@ pub enum Bye {
     Protocol,
     /// The outgoing lanes stayed full for too long.
     Stalled,
+    /// There are links enough without this one; cards of others come with it.
+    Surplus,
 }
 
 /// How a connection ended, as its driver saw it.
@@ -161,6 +164,8 @@ pub enum Event {
     },
     /// Somebody is seen on the local network, or is no more.
     Sighted(Sighting),
+    /// What should become of our links.
+    Shape(Box<Advice>),
     /// New settings.
     Configure(Policy),
     /// We are stopping: dial nobody any more.
@@ -227,6 +232,8 @@ pub enum Effect {
         dir: Direction,
         /// First measure of the round trip, microseconds; 0 if there is none.
         rtt_us: u32,
+        /// The other end's address.
+        addr: SocketAddr,
         /// The peer's card.
         card: Record,
     },
@@ -282,6 +289,8 @@ pub struct Policy {
     pub book_max: usize,
     /// Most banned ids.
     pub banned_max: usize,
+    /// Who links with whom.
+    pub plan: Plan,
 }
 
 /// Where we are and whom to dial first, fixed for one run.

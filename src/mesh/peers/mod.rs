@@ -10,6 +10,7 @@ mod dialing;
 mod events;
 mod near;
 mod needs;
+mod partial;
 mod rows;
 mod settle;
 mod words;
@@ -22,6 +23,7 @@ use super::book::Book;
 use super::budget::Budget;
 use super::dice::Dice;
 use super::record::{Card, Direction};
+use super::shape::Mode;
 use super::{ConnId, Core, NodeId, Time};
 
 pub use counts::COUNTED;
@@ -94,6 +96,8 @@ struct Member {
     called_at: Option<Time>,
     /// When we last dialled because it had us asked to.
     heeded_at: Option<Time>,
+    /// Until when it is not dialled only because more links are wanted.
+    rests_until: Option<Time>,
 }
 
 /// An address to dial first and for ever.
@@ -132,6 +136,8 @@ pub struct Peers {
     first_up: Option<Time>,
     woken_at: Option<Time>,
     leaving: bool,
+    /// Not everyone links with everyone.
+    partial: bool,
     health: u32,
     counts: Counts,
 }
@@ -155,6 +161,7 @@ impl Peers {
             first_up: None,
             woken_at: None,
             leaving: false,
+            partial: policy.plan.mode == Mode::Partial,
             health: 0,
             counts: Counts::default(),
             home,
@@ -233,6 +240,7 @@ impl Member {
             need: None,
             called_at: None,
             heeded_at: None,
+            rests_until: None,
         }
     }
 
@@ -283,6 +291,7 @@ impl Core for Peers {
             Event::NeedLink { peer, addrs } => self.need_link(now, peer, addrs),
             Event::Called { card } => self.called(now, &card),
             Event::Sighted(sighting) => self.sighted(now, sighting),
+            Event::Shape(advice) => self.advised(now, &advice, out),
             Event::Configure(policy) => {
                 self.dials = Budget::new(policy.dials_per_second, policy.dials_per_second);
                 self.policy = policy;

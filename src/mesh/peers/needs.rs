@@ -38,7 +38,7 @@ impl Member {
     }
 
     /// Nothing leads to it, nothing is under way, and nothing speaks against a dial.
-    fn may_be_sought(&self) -> bool {
+    pub(super) fn may_be_sought(&self) -> bool {
         let idle = self.up.is_none() && self.limbo.is_none() && self.dialing.is_none();
         idle && !self.held && !self.left
     }

@@ -69,7 +69,7 @@ impl Peers {
         {
             member.dialing = None;
         }
-        let verdict = self.judge(now, id, &said, dir, ticket.is_some());
+        let verdict = self.judge(now, id, &said, (dir, addr), ticket.is_some());
         if let Some(ticket) = ticket {
             // A duplicate of a link that stays is what the person wanted, too.
             let result = match &verdict {
@@ -92,7 +92,7 @@ impl Peers {
         now: Time,
         id: NodeId,
         card: &Card,
-        dir: Direction,
+        (dir, addr): (Direction, SocketAddr),
         asked: bool,
     ) -> Result<(), Bye> {
         if id == self.home.me {
@@ -109,9 +109,7 @@ impl Peers {
             }
         })?;
         let me = self.home.me;
-        let incoming = |m: &super::Member| m.up.as_ref().is_some_and(|u| u.dir == Direction::In);
-        let taken = self.members.values().filter(|m| incoming(m)).count();
-        let full = dir == Direction::In && taken >= self.policy.incoming_max;
+        let full = !self.has_room(dir, &addr);
         let Some(member) = self.member(now, id) else { return Err(Bye::Full) };
         if asked {
             member.held = false;
@@ -251,7 +249,7 @@ impl Peers {
         let how = if dir == Direction::Out { "dialled" } else { "accepted from" };
         self.count_up(dir);
         self.note(now, id, format!("link up, {how} {addr}"));
-        out.push(Effect::Up { peer: id, conn, dir, rtt_us, card });
+        out.push(Effect::Up { peer: id, conn, dir, rtt_us, addr, card });
         self.first_up.get_or_insert(now);
         if alone {
             self.wake_everyone(now);
@@ -267,21 +265,34 @@ impl Peers {
         if let Some(ticket) = c.ticket {
             out.push(Effect::Connected { ticket, result: Err(in_words(&how, c.addr)) });
         }
+        let mut offered = Vec::new();
         // Whoever dials us has no room to refuse, and before its hello it is anybody.
-        if let Ended::Said(Bye::Full, cards) = &how
+        if let Ended::Said(Bye::Full | Bye::Surplus, cards) = &how
             && c.greeted
             && c.dir == Direction::Out
         {
             out.extend(cards.iter().cloned().map(Effect::Learned));
+            offered.clone_from(cards);
         }
         self.seed_closed(now, conn, c.peer, &how, out);
         self.near_closed(now, conn, &how);
-        let Some(id) = c.peer else {
-            if c.dir == Direction::In {
-                self.count("handshakes_failed");
-            }
-            return;
-        };
+        if let Some(id) = c.peer {
+            self.ended(now, conn, id, how, out);
+        } else if c.dir == Direction::In {
+            self.count("handshakes_failed");
+        }
+        self.offered(now, &offered);
+    }
+
+    /// The connection with a known node is over.
+    fn ended(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        id: NodeId,
+        how: Ended,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(member) = self.members.get_mut(&id) else { return };
         if member.dialing == Some(conn) {
             member.dialing = None;
@@ -326,8 +337,12 @@ impl Peers {
                     self.remember_refusal(now, id, text, out);
                 }
                 let patient = !matches!(bye, Bye::Silent | Bye::Stalled | Bye::Protocol);
+                let room = !matches!(bye, Bye::Full | Bye::Surplus);
                 if let Some(member) = self.members.get_mut(&id) {
-                    member.rebuffed = patient;
+                    member.rebuffed = patient && room;
+                }
+                if !room {
+                    self.rest(now, id);
                 }
                 self.retry_later(now, id, if patient { LEFT_ALONE } else { base });
                 self.down(id, Down::Closed, out);

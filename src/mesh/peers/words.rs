@@ -15,6 +15,7 @@ pub fn in_words(how: &Ended, addr: SocketAddr) -> String {
             Bye::Duplicate => "another link to the same node stays".into(),
             Bye::Superseded => "a newer boot of this node is linked there".into(),
             Bye::Full => "it has no free slot".into(),
+            Bye::Surplus => "there are links enough without this one".into(),
             Bye::Banned => "this node is banned there".into(),
             Bye::NotNamed => "it lets only named nodes in, and this one is not".into(),
             Bye::LabelTaken => {

@@ -18,6 +18,9 @@ pub(super) const COALESCE: Duration = Duration::from_millis(20);
 /// whole second to be told.)
 const PAUSE_PER_LINK: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// The same for each node alive, since each hears it, and the longest of all.
+const PAUSE_PER_NODE: Duration = Duration::from_micros(500);
+const PAUSE_IN_STORM: Duration = Duration::from_secs(5);
 /// Without news for this long, the next change is told as if it were the first.
 const QUIET: Duration = Duration::from_secs(2);
 /// Our records are signed anew after this long, so that nobody takes them for forgotten.
@@ -42,11 +45,8 @@ impl Topology {
         let state = LinkState {
             id: self.me,
             ver: self.ver,
-            slots_free: self
-                .policy
-                .degree_max
-                .saturating_sub(u16::try_from(self.links.len()).unwrap_or(u16::MAX)),
-            degree_max: self.policy.degree_max,
+            slots_free: self.slots_free(),
+            degree_max: self.degree_max(),
             links: List::first_of(self.links.iter().take(LINKS_MAX).map(|(peer, l)| LinkEntry {
                 peer: *peer,
                 dir: l.dir,
@@ -82,6 +82,9 @@ impl Topology {
         let quiet = now.since(self.told_at);
         let degree = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
         let longest = PAUSE_PER_LINK.saturating_mul(degree).clamp(COALESCE, PAUSE_MAX);
+        let live = u32::try_from(self.graph.live_count()).unwrap_or(u32::MAX);
+        // Behind a tree everyone hears of every link of everyone.
+        let longest = longest.max(PAUSE_PER_NODE.saturating_mul(live)).min(PAUSE_IN_STORM);
         let longer = (self.pause * 2).min(longest);
         self.pause = if quiet >= QUIET { COALESCE } else { longer };
         self.told_at = now;
@@ -97,7 +100,7 @@ impl Topology {
         self.schedule_derive(now);
     }
 
-    pub(super) fn touch(&mut self, now: Time) {
+    pub(in crate::mesh) fn touch(&mut self, now: Time) {
         self.dirty.get_or_insert(now);
     }
 

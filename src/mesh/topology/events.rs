@@ -7,6 +7,7 @@ use crate::mesh::NodeId;
 use crate::mesh::gossip::Gossip;
 use crate::mesh::graph::{Limits, NodeChange};
 use crate::mesh::record::{CARD_KEYS_BYTES_MAX, CAST_BYTES_MAX, Direction, Record};
+use crate::mesh::shape::{Advice, Plan};
 use crate::wire::bounded::{Blob, Text};
 
 /// What the topology is told.
@@ -20,6 +21,8 @@ pub enum Event {
         dir: Direction,
         /// First measure of the round trip, microseconds; 0 if there is none.
         rtt_us: u32,
+        /// The other end's address.
+        addr: SocketAddr,
         /// The peer's card, as verified in the handshake.
         card: Record,
     },
@@ -89,6 +92,8 @@ pub enum Effect {
     Root(u64),
     /// The graph has changed, if only a round trip. Whoever shows it asks for [`super::Topology::view`].
     Changed(Vec<NodeChange>),
+    /// This should become of our links.
+    Shape(Box<Advice>),
     /// Somebody has given up its link with this node.
     Dropped {
         /// Who may be gone.
@@ -131,8 +136,10 @@ pub struct Policy {
     pub limits: Limits,
     /// Most records taken from one peer in a second, sustained.
     pub records_per_second: u32,
-    /// Most links we take.
+    /// Most links we take where everyone links with everyone.
     pub degree_max: u16,
+    /// Who links with whom.
+    pub plan: Plan,
 }
 
 /// Who we are, fixed for one run.

@@ -16,6 +16,7 @@ use crate::mesh::graph::{Graph, Inserted};
 use crate::mesh::record::{
     Body, CARD_KEYS_BYTES_MAX, Cast, Crypto, Direction, EPOCH_MAX, Record, Signed,
 };
+use crate::mesh::shape::Shape;
 use crate::mesh::sync::Sync;
 use crate::mesh::view::{State, View};
 use crate::mesh::{Core, NodeId, Time, Ver};
@@ -46,10 +47,11 @@ const DOUBLES_COUNTED: u32 = 7;
 /// A link as the topology knows it.
 #[derive(Debug)]
 pub(in crate::mesh) struct Link {
-    dir: Direction,
-    rtt_us: u32,
+    pub(in crate::mesh) dir: Direction,
+    pub(in crate::mesh) rtt_us: u32,
+    pub(in crate::mesh) addr: SocketAddr,
     told_at: Option<Time>,
-    up_at: Time,
+    pub(in crate::mesh) up_at: Time,
     pub(in crate::mesh) budget: Budget,
     pub(in crate::mesh) sync: Sync,
     pub(in crate::mesh) calls: CallBudgets,
@@ -60,7 +62,7 @@ pub struct Topology {
     pub(in crate::mesh) me: NodeId,
     pub(in crate::mesh) crypto: Arc<dyn Crypto + Send + std::marker::Sync>,
     pub(in crate::mesh) identity: Identity,
-    policy: Policy,
+    pub(in crate::mesh) policy: Policy,
     pub(in crate::mesh) graph: Graph,
     pub(in crate::mesh) links: BTreeMap<NodeId, Link>,
     addrs: Vec<SocketAddr>,
@@ -76,6 +78,7 @@ pub struct Topology {
     ping_at: Time,
     pub(in crate::mesh) casts: crate::mesh::cast::Heard,
     pub(in crate::mesh) calls: Calls,
+    pub(in crate::mesh) shape: Shape,
     /// When the graph is to be derived again.
     derive_at: Option<Time>,
     derived_at: Time,
@@ -114,6 +117,7 @@ impl Topology {
             ping_at: Time(0) + policy.period.unwrap_or(PERIOD),
             casts: crate::mesh::cast::Heard::default(),
             calls: Calls::new(&me, identity.epoch),
+            shape: Shape::new(&policy.plan, &me, identity.epoch),
             derive_at: None,
             derived_at: Time(0),
             synced_at: None,
@@ -179,6 +183,9 @@ impl Topology {
         }
         if derived.shown {
             out.push(Effect::Changed(derived.nodes));
+        }
+        if self.mode_has_changed() {
+            self.look(now, out);
         }
     }
 
@@ -335,15 +342,17 @@ impl Topology {
         peer: NodeId,
         dir: Direction,
         rtt_us: u32,
+        addr: SocketAddr,
         out: &mut Vec<Effect>,
     ) {
         // Dialling again does not buy a peer a new burst.
         let before = self.links.remove(&peer).map(|l| (l.budget, l.calls));
         let (budget, calls) = before.unwrap_or_else(|| (self.budget(), CallBudgets::default()));
-        let link =
-            Link { dir, rtt_us, told_at: None, up_at: now, budget, sync: Sync::default(), calls };
+        let sync = Sync::default();
+        let link = Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, sync, calls };
         self.links.insert(peer, link);
         self.touch(now);
+        self.look_soon(now);
         self.begin_sync_on_link(now, peer, dir, out);
     }
 }
@@ -354,13 +363,14 @@ impl Core for Topology {
 
     fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Effect>) {
         match event {
-            Event::LinkUp { peer, dir, rtt_us, card } => {
+            Event::LinkUp { peer, dir, rtt_us, addr, card } => {
                 self.take(now, card, out);
-                self.link_up(now, peer, dir, rtt_us, out);
+                self.link_up(now, peer, dir, rtt_us, addr, out);
             }
             Event::LinkDown { peer } => {
                 if self.links.remove(&peer).is_some() {
                     self.touch(now);
+                    self.look_soon(now);
                 }
             }
             Event::Measured { peer, rtt_us } => self.measured(now, peer, rtt_us),
@@ -404,7 +414,8 @@ impl Core for Topology {
     fn next_wake(&self) -> Option<Time> {
         // Once something is to be told anyway, the refresh goes with it.
         let refresh = self.dirty.is_none().then_some(self.refresh_at);
-        let timers = [self.announce_at(), self.derive_at, Some(self.ping_at), refresh];
+        let timers =
+            [self.announce_at(), self.derive_at, Some(self.ping_at), refresh, self.look_at()];
         timers.into_iter().flatten().min()
     }
 
@@ -420,6 +431,9 @@ impl Core for Topology {
         }
         if now >= self.ping_at {
             self.ping(now, out);
+        }
+        if self.look_at().is_some_and(|at| now >= at) {
+            self.look(now, out);
         }
     }
 }

@@ -1,0 +1,130 @@
+//! Where not everyone links with everyone: whom to dial when told to, which links to close, and the limits.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{Bye, Effect, Peers};
+use crate::mesh::record::{Direction, Record};
+use crate::mesh::shape::{Advice, SAME_PREFIX, prefix};
+use crate::mesh::{NodeId, Time};
+
+/// How long a node is not asked again that had no room, or that gave up the link as one too many.
+pub(super) const REST: Duration = Duration::from_secs(60);
+/// How many of the cards that come with a goodbye are dialled at once.
+const OFFERED: usize = 4;
+
+impl Peers {
+    /// Most links there may be, whoever dials.
+    pub(super) fn conns_max(&self) -> usize {
+        let plan = &self.policy.plan;
+        let full = || plan.full_max().map_or(usize::MAX, usize::from);
+        if self.partial { usize::from(plan.conns_max) } else { full() }
+    }
+
+    /// Whether one more link finds room. Who comes in leaves room for those we dial ourselves, and where there
+    /// are links enough not too many of one network are let in.
+    pub(super) fn has_room(&self, dir: Direction, addr: &SocketAddr) -> bool {
+        let (mut links, mut outgoing, mut same) = (0, 0, 0);
+        let network = prefix(addr);
+        for up in self.members.values().filter_map(|m| m.up.as_ref()) {
+            links += 1;
+            outgoing += usize::from(up.dir == Direction::Out);
+            same += usize::from(network.is_some() && prefix(&up.addr) == network);
+        }
+        let plan = &self.policy.plan;
+        if dir == Direction::Out {
+            return links < self.conns_max();
+        }
+        let kept = if self.partial { plan.outgoing_min().saturating_sub(outgoing) } else { 0 };
+        let crowded = self.partial && links >= plan.wanted() && same >= SAME_PREFIX;
+        links - outgoing < self.policy.incoming_max && links + kept < self.conns_max() && !crowded
+    }
+
+    /// Whether we dial this node again and again, whatever the shape of the network.
+    pub(super) fn persists(&self, id: &NodeId) -> bool {
+        let needed = self.members.get(id).is_some_and(|m| m.need.is_some());
+        !self.partial || needed || self.is_pinned(id)
+    }
+
+    /// Pinned by hand, or at a configured address.
+    pub(super) fn is_pinned(&self, id: &NodeId) -> bool {
+        self.book.trusted.contains(id) || self.seeds.iter().any(|s| s.id == Some(*id))
+    }
+
+    /// What the graph says should become of our links.
+    pub(super) fn advised(&mut self, now: Time, advice: &Advice, out: &mut Vec<Effect>) {
+        if advice.partial && !self.partial {
+            self.partial = true;
+            let ids: Vec<NodeId> =
+                self.members.keys().filter(|id| !self.persists(id)).copied().collect();
+            for id in ids {
+                if let Some(member) = self.members.get_mut(&id) {
+                    member.next_dial = None;
+                }
+            }
+        }
+        self.partial = advice.partial;
+        self.give_up(now, &advice.trim, advice.surplus, out);
+        if let Some(card) = &advice.heal {
+            self.seek(now, card);
+        }
+        let busy = |m: &&super::Member| m.dialing.is_some() || m.next_dial == Some(now);
+        let mut want = advice.want.saturating_sub(self.members.values().filter(busy).count());
+        for card in &advice.seek {
+            if want == 0 {
+                return;
+            }
+            want -= usize::from(self.seek(now, card));
+        }
+    }
+
+    /// Closes links that there are too many of. A person's pins and what a service needs stay.
+    fn give_up(&mut self, now: Time, ids: &[NodeId], most: usize, out: &mut Vec<Effect>) {
+        let mut closed = 0;
+        for id in ids {
+            let free = self.members.get(id).is_some_and(|m| m.up.is_some() && m.need.is_none());
+            if closed < most && free && !self.book.trusted.contains(id) {
+                closed += 1;
+                self.count("links_surplus");
+                self.note(now, *id, "link given up: there are links enough");
+                self.rest(now, *id);
+                self.close_link(now, *id, Bye::Surplus, out);
+            }
+        }
+    }
+
+    /// Dials the author of a card soon, unless something speaks against it.
+    fn seek(&mut self, now: Time, card: &Record) -> bool {
+        let (id, Some(said)) = (card.id(), card.card()) else { return false };
+        if id == self.home.me {
+            return false;
+        }
+        let Some(member) = self.member(now, id) else { return false };
+        member.learn(said);
+        let rests = member.rests_until.is_some_and(|until| now < until);
+        if rests || member.rebuffed || !member.may_be_sought() {
+            return false;
+        }
+        member.next_dial = Some(now);
+        true
+    }
+
+    /// Leaves a node alone for a while.
+    pub(super) fn rest(&mut self, now: Time, id: NodeId) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.rests_until = Some(now + REST);
+        }
+    }
+
+    /// A node that has no room for us names others that have.
+    pub(super) fn offered(&mut self, now: Time, cards: &[Record]) {
+        let links = self.counts().0;
+        if links < self.policy.plan.outgoing_min() {
+            let mut cards: Vec<&Record> = cards.iter().collect();
+            self.dice.shuffle(&mut cards);
+            for card in cards.into_iter().take(OFFERED) {
+                self.seek(now, card);
+            }
+        }
+    }
+}
