@@ -3,6 +3,7 @@
 //! `KITH_SIM_SEEDS` sets how many seeds each law runs (default 200), `KITH_SIM_SEED` replays one.
 
 mod callback;
+#[allow(dead_code, reason = "the program examples/swarm uses more of it")]
 mod engine;
 mod failing;
 mod joining;

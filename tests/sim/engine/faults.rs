@@ -35,7 +35,7 @@ impl World {
         self.hosts[host].book = process.peers.book().clone();
         self.hosts[host].book.epoch = epoch.max(process.peers.book().epoch);
         for (pipe, side) in process.conns.values() {
-            self.transmit(*pipe, *side, last.clone());
+            self.abandon(*pipe, *side, last.clone());
         }
         self.hosts[host].stopped = false;
         self.hosts[host].inbox.clear();

@@ -9,4 +9,5 @@ pub mod laws;
 pub mod net;
 pub mod pipe;
 pub mod protocol;
+pub mod queue;
 pub mod world;

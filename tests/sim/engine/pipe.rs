@@ -2,6 +2,7 @@
 //! path is cut, resets.
 
 use std::collections::VecDeque;
+use std::ops::Index;
 use std::time::Duration;
 
 use kith::mesh::gossip::{Beat, Gossip};
@@ -9,7 +10,12 @@ use kith::mesh::peers::Bye;
 use kith::mesh::record::Record;
 use kith::mesh::{ConnId, NodeId, Time};
 
-pub type PipeId = u64;
+/// Where a pipe lies, and the how manieth it is that lies there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PipeId {
+    place: u32,
+    turn: u32,
+}
 
 /// What crosses a pipe.
 #[derive(Clone, Debug)]
@@ -17,7 +23,8 @@ pub enum Item {
     Syn,
     SynAck,
     ClientHello,
-    ServerHello(NodeId),
+    /// Its identity is that of the host it comes from.
+    ServerHello,
     DiallerHello(Box<Record>),
     AcceptorHello(Box<Record>),
     Ready,
@@ -65,6 +72,60 @@ pub struct Pipe {
     pub expect: Option<NodeId>,
     pub ends: [End; 2],
     pub lanes: [Lane; 2],
+    /// The dialler's handshake timeout is still to come; the pipe is kept until then.
+    pub young: bool,
+}
+
+impl Pipe {
+    /// Neither end uses it any more.
+    pub fn is_over(&self) -> bool {
+        !self.young && self.ends.iter().all(|end| end.stage == Stage::Closed)
+    }
+}
+
+/// All pipes. A number that was given back is not mistaken for its new pipe.
+#[derive(Default)]
+pub struct Pipes {
+    places: Vec<(u32, Option<Pipe>)>,
+    free: Vec<u32>,
+}
+
+impl Pipes {
+    pub fn insert(&mut self, pipe: Pipe) -> PipeId {
+        if let Some(place) = self.free.pop() {
+            let (turn, old) = &mut self.places[place as usize];
+            *turn = turn.wrapping_add(1);
+            *old = Some(pipe);
+            return PipeId { place, turn: *turn };
+        }
+        let place = u32::try_from(self.places.len()).expect("memory ends before the numbers do");
+        self.places.push((0, Some(pipe)));
+        PipeId { place, turn: 0 }
+    }
+
+    pub fn get(&self, id: &PipeId) -> Option<&Pipe> {
+        let (turn, pipe) = self.places.get(id.place as usize)?;
+        pipe.as_ref().filter(|_| *turn == id.turn)
+    }
+
+    pub fn get_mut(&mut self, id: &PipeId) -> Option<&mut Pipe> {
+        let (turn, pipe) = self.places.get_mut(id.place as usize)?;
+        pipe.as_mut().filter(|_| *turn == id.turn)
+    }
+
+    pub fn remove(&mut self, id: &PipeId) {
+        if self.get(id).is_some() {
+            self.places[id.place as usize].1 = None;
+            self.free.push(id.place);
+        }
+    }
+}
+
+impl Index<&PipeId> for Pipes {
+    type Output = Pipe;
+    fn index(&self, id: &PipeId) -> &Pipe {
+        self.get(id).expect("whoever names a pipe this way has just seen it")
+    }
 }
 
 /// What the kernel or the clock has for a process; kept back while it is stopped.

@@ -25,9 +25,6 @@ impl World {
         };
         let process = self.hosts[host].process.as_mut().expect("it spoke");
         let boot = process.boot;
-        let pipe = self.next_pipe;
-        self.next_pipe += 1;
-        process.conns.insert(conn, (pipe, 0));
         let end = |host, boot, conn, stage| End {
             host,
             boot,
@@ -38,7 +35,8 @@ impl World {
         };
         let ends = [end(host, boot, conn, Stage::Syn), end(to, 0, 0, Stage::Closed)];
         let lanes = [Lane { rto: SYN_RTO, ..Lane::default() }, Lane::default()];
-        self.pipes.insert(pipe, Pipe { expect, ends, lanes });
+        let pipe = self.pipes.insert(Pipe { expect, ends, lanes, young: true });
+        process.conns.insert(conn, (pipe, 0));
         self.plan(self.now + HANDSHAKE_TIMEOUT, Due::Timeout { pipe, side: 0 });
         self.transmit(pipe, 0, Item::Syn);
     }
@@ -139,7 +137,7 @@ impl World {
         let Some(p) = self.pipes.get_mut(&pipe) else { return };
         let (host, peer_host) = (p.ends[side].host, p.ends[1 - side].host);
         let (stage, conn) = (p.ends[side].stage, p.ends[side].conn);
-        let expect = p.expect;
+        let (expect, found) = (p.expect, self.hosts[peer_host].id);
         let Some(process) = &mut self.hosts[host].process else { return };
         let clock = process.clock(now);
         if stage == Stage::Closed {
@@ -161,10 +159,9 @@ impl World {
                 self.transmit(pipe, 0, Item::ClientHello);
             }
             Item::ClientHello => {
-                let id = self.hosts[host].id;
-                self.transmit(pipe, 1, Item::ServerHello(id));
+                self.transmit(pipe, 1, Item::ServerHello);
             }
-            Item::ServerHello(found) => {
+            Item::ServerHello => {
                 if expect.is_some_and(|id| id != found) {
                     return self.end(pipe, side, Ended::WrongIdentity { found }, Some(Item::Fin));
                 }
@@ -238,8 +235,31 @@ impl World {
         let p = self.pipes.get_mut(&pipe)?;
         p.ends[side].stage = Stage::Closed;
         let (host, conn) = (p.ends[side].host, p.ends[side].conn);
+        if p.is_over() {
+            self.pipes.remove(&pipe);
+        }
         self.hosts[host].process.as_mut()?.conns.remove(&conn);
         Some((host, conn))
+    }
+
+    /// The process at one end is no more: its kernel says the last thing.
+    pub fn abandon(&mut self, pipe: PipeId, side: usize, last: Item) {
+        let Some(p) = self.pipes.get_mut(&pipe) else { return };
+        if p.ends[side].stage == Stage::Syn {
+            p.lanes[side].waiting.clear();
+        } else {
+            self.transmit(pipe, side, last);
+        }
+        self.forget_end(pipe, side);
+    }
+
+    /// The time for a dial is over; what nobody uses by now goes.
+    pub fn grown(&mut self, pipe: PipeId, side: usize) {
+        let Some(p) = self.pipes.get_mut(&pipe) else { return };
+        p.young &= side != 0;
+        if p.is_over() {
+            self.pipes.remove(&pipe);
+        }
     }
 
     pub fn handshake_timeout(&mut self, pipe: PipeId, side: usize) {
@@ -247,9 +267,6 @@ impl World {
         if matches!(stage, Some(Stage::Syn | Stage::Greeting)) {
             let last = (stage == Some(Stage::Greeting)).then_some(Item::Fin);
             self.end(pipe, side, Ended::TimedOut, last);
-        }
-        if self.pipes.get(&pipe).is_some_and(|p| p.ends.iter().all(|e| e.stage == Stage::Closed)) {
-            self.pipes.remove(&pipe);
         }
     }
 

@@ -1,7 +1,6 @@
 //! The simulated world: hosts, network and clock; runs whatever is due, in order.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,33 +11,14 @@ use kith::mesh::{ConnId, Core, NodeId, Time, peers, pulse, topology};
 use super::host::Host;
 use super::laws::Laws;
 use super::net::{Net, Weather};
-use super::pipe::{Due, Pipe, PipeId, ToProcess};
+use super::pipe::{Due, PipeId, Pipes, ToProcess};
+use super::queue::Queue;
 
 /// One step of a turn: an event for one core, or something to tell the connection of a peer.
 pub enum Act {
     Peers(peers::Event),
     Topology(topology::Event),
     Pulse(pulse::Event),
-}
-
-/// Something due, ordered by time and then by when it was planned.
-struct Entry(Time, u64, Due);
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
 }
 
 /// What is counted over a run.
@@ -66,8 +46,7 @@ pub struct World {
     pub hosts: Vec<Host>,
     pub by_addr: BTreeMap<SocketAddr, usize>,
     pub by_id: BTreeMap<NodeId, usize>,
-    pub pipes: BTreeMap<PipeId, Pipe>,
-    pub next_pipe: PipeId,
+    pub pipes: Pipes,
     pub counts: Counts,
     pub laws: Laws,
     pub notices: Vec<(usize, String)>,
@@ -76,8 +55,7 @@ pub struct World {
     pub never: BTreeSet<(usize, usize)>,
     /// Nobody is asked to pass on that somebody should dial back.
     pub mute_calls: bool,
-    queue: BinaryHeap<Reverse<Entry>>,
-    planned: u64,
+    queue: Queue<Due>,
     log: VecDeque<String>,
     trace: bool,
 }
@@ -95,16 +73,14 @@ impl World {
             hosts: Vec::new(),
             by_addr: BTreeMap::new(),
             by_id: BTreeMap::new(),
-            pipes: BTreeMap::new(),
-            next_pipe: 1,
+            pipes: Pipes::default(),
             counts: Counts::default(),
             laws: Laws::default(),
             notices: Vec::new(),
             casts: BTreeMap::new(),
             never: BTreeSet::new(),
             mute_calls: false,
-            queue: BinaryHeap::new(),
-            planned: 0,
+            queue: Queue::new(),
             log: VecDeque::new(),
             trace: std::env::var_os("KITH_SIM_TRACE").is_some(),
         };
@@ -137,15 +113,13 @@ impl World {
     }
 
     pub fn plan(&mut self, at: Time, due: Due) {
-        self.planned += 1;
-        self.queue.push(Reverse(Entry(at.max(self.now), self.planned, due)));
+        self.queue.push(at.max(self.now), due);
     }
 
     /// Runs for this long.
     pub fn run_for(&mut self, span: Duration) {
         let until = self.now + span;
-        while self.queue.peek().is_some_and(|Reverse(e)| e.0 <= until) {
-            let Some(Reverse(Entry(at, _, due))) = self.queue.pop() else { break };
+        while let Some((at, due)) = self.queue.pop(until) {
             self.now = at;
             self.happen(due);
         }
@@ -180,6 +154,7 @@ impl World {
                 let Some(p) = self.pipes.get(&pipe) else { return };
                 let (host, boot) = (p.ends[side].host, p.ends[side].boot);
                 self.give(host, boot, ToProcess::Timeout { pipe, side });
+                self.grown(pipe, side);
             }
             Due::Wake { host, boot, core, at } => {
                 let Some(process) = &mut self.hosts[host].process else { return };
