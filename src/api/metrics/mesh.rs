@@ -20,7 +20,7 @@ const LANES: [(Lane, &str); 3] =
     [(Lane::Urgent, "urgent"), (Lane::Normal, "normal"), (Lane::Bulk, "bulk")];
 
 /// What [`crate::mesh::peers`] counts.
-const COUNTED: [Counted; 11] = [
+const COUNTED: [Counted; 12] = [
     one(plain("dials", "Dials begun"), "dials_begun"),
     several(
         plain("dials_failed", "Dials that ended before the other end said who it is"),
@@ -56,6 +56,13 @@ const COUNTED: [Counted; 11] = [
             "Links that broke and were dialled again at once, whatever came of it",
         ),
         "links_broken",
+    ),
+    one(
+        plain(
+            "links_surplus",
+            "Links given up because there were enough, in a network that is not full",
+        ),
+        "links_surplus",
     ),
     several(
         plain("links_refused", "Peers that were known and not let in"),

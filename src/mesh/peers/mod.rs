@@ -8,6 +8,7 @@ mod commands;
 mod counts;
 mod dialing;
 mod events;
+mod home;
 mod near;
 mod needs;
 mod partial;

@@ -94,7 +94,7 @@ fn bad_values_say_key_value_layer_and_a_way_out() {
         ("log.format=yaml", "log.format = \"yaml\" (from -s): expected \"text\" or \"json\""),
         (
             "network.topology.mode=star",
-            "network.topology.mode = \"star\" (from -s): expected \"full\"",
+            "network.topology.mode = \"star\" (from -s): expected \"auto\" or \"full\" or \"partial\"",
         ),
         ("label", "-s label: expected key=value, such as"),
     ] {

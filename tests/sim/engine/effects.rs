@@ -22,7 +22,7 @@ impl World {
                 Effect::Admit(_) => {}
                 Effect::Keep(conn) => self.keep(host, conn),
                 Effect::Close { conn, bye } => self.close(host, conn, bye, todo),
-                Effect::Up { peer, conn, dir, rtt_us, card } => {
+                Effect::Up { peer, conn, dir, rtt_us, addr, card } => {
                     let name = self.name(&peer);
                     self.log(|| format!("n{host} up {name} {dir:?} conn {conn}"));
                     let process = self.hosts[host].process.as_mut().expect("it spoke");
@@ -32,6 +32,7 @@ impl World {
                         peer,
                         dir,
                         rtt_us,
+                        addr,
                         card,
                     }));
                     self.law_one_link(host, peer);
@@ -91,6 +92,11 @@ impl World {
                 Effect::Changed(nodes) => {
                     self.law_nodes(host, &nodes);
                     todo.push_back(Act::Peers(peers::Event::Graph(nodes)));
+                }
+                Effect::Shape(advice) => {
+                    let process = self.hosts[host].process.as_mut().expect("it spoke");
+                    process.room.clone_from(&advice.room);
+                    todo.push_back(Act::Peers(peers::Event::Shape(advice)));
                 }
                 Effect::Dropped { peer } => {
                     todo.push_back(Act::Pulse(pulse::Event::Dropped { peer }));

@@ -49,7 +49,7 @@ impl World {
         let process = self.hosts[host].process.as_ref().expect("it runs");
         let conns: Vec<_> = process.conns.values().copied().collect();
         for (pipe, side) in conns {
-            self.transmit(pipe, side, Item::Bye(peers::Bye::Leaving));
+            self.transmit(pipe, side, Item::Bye(peers::Bye::Leaving, Vec::new()));
         }
         self.end_process(host, Item::Fin);
         self.hosts[host].left = true;

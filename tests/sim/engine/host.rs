@@ -9,7 +9,8 @@ use kith::mesh::book::Book;
 use kith::mesh::graph::Limits;
 use kith::mesh::peers::{self, Peers};
 use kith::mesh::pulse::{self, Pulse};
-use kith::mesh::record::Crypto;
+use kith::mesh::record::{Crypto, Record};
+use kith::mesh::shape::{Mode, Plan};
 use kith::mesh::topology::{self, Topology};
 use kith::mesh::trust::Rules;
 use kith::mesh::{ConnId, Core, NodeId, Time};
@@ -34,6 +35,8 @@ pub struct Host {
     pub inbox: Vec<ToProcess>,
     /// It said goodbye.
     pub left: bool,
+    /// Who links with whom, from the next start on.
+    pub plan: Plan,
 }
 
 pub struct Process {
@@ -47,11 +50,16 @@ pub struct Process {
     pub links: BTreeMap<NodeId, ConnId>,
     pub conns: BTreeMap<ConnId, (PipeId, usize)>,
     pub armed: [Option<Time>; 3],
+    /// Cards of nodes that have room for more links.
+    pub room: Vec<Record>,
 }
 
 pub const NODES_MAX: usize = 4096;
 
-pub fn peers_policy() -> peers::Policy {
+/// Everyone links with everyone.
+pub const FULL: Plan = Plan { mode: Mode::Full, degree: 8, conns_max: 16 };
+
+pub fn peers_policy(plan: Plan) -> peers::Policy {
     peers::Policy {
         rules: Rules::default(),
         incoming_max: 128,
@@ -63,15 +71,17 @@ pub fn peers_policy() -> peers::Policy {
         delay: (Duration::from_millis(250), Duration::from_secs(30)),
         book_max: 4096,
         banned_max: 1024,
+        plan,
     }
 }
 
-fn topology_policy() -> topology::Policy {
+fn topology_policy(plan: Plan) -> topology::Policy {
     topology::Policy {
         period: Some(Duration::from_secs(30)),
         limits: Limits { nodes_max: NODES_MAX, forget_after: Duration::from_secs(86_400) },
         records_per_second: 50,
         degree_max: 128,
+        plan,
     }
 }
 
@@ -88,6 +98,7 @@ impl Host {
             stopped: false,
             inbox: Vec::new(),
             left: false,
+            plan: FULL,
         }
     }
 
@@ -122,13 +133,14 @@ impl Host {
         self.process.insert(Process {
             boot: self.boots,
             started: now,
-            peers: Peers::new(home, peers_policy(), self.book.clone(), seed),
-            topology: Topology::new(identity, topology_policy(), crypto),
+            peers: Peers::new(home, peers_policy(self.plan), self.book.clone(), seed),
+            topology: Topology::new(identity, topology_policy(self.plan), crypto),
             pulse: Pulse::new(pulse, seed ^ 1),
             root: 0,
             links: BTreeMap::new(),
             conns: BTreeMap::new(),
             armed: [None; 3],
+            room: Vec::new(),
         })
     }
 

@@ -30,7 +30,8 @@ pub enum Item {
     Ready,
     Gossip(Box<Gossip>),
     Beat(Beat),
-    Bye(Bye),
+    /// Why, and cards of others for one that finds no room.
+    Bye(Bye, Vec<Record>),
     Fin,
     Rst,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kith::mesh::gossip::Beat;
 use kith::mesh::peers::{Bye, Ended, Event};
+use kith::mesh::record::Record;
 use kith::mesh::{ConnId, NodeId, Time, pulse, topology};
 
 use super::pipe::{Due, End, Item, Lane, Pipe, PipeId, Stage, ToProcess};
@@ -185,7 +186,9 @@ impl World {
                 let Some(card) = p.ends[1].card.clone() else { return };
                 self.act(host, Act::Peers(Event::Handshaken { conn, card, rtt_us: 0, local }));
             }
-            Item::Bye(bye) => self.end(pipe, side, Ended::Said(bye, Vec::new()), Some(Item::Fin)),
+            Item::Bye(bye, cards) => {
+                self.end(pipe, side, Ended::Said(bye, cards), Some(Item::Fin));
+            }
             Item::Fin => self.end(pipe, side, Ended::Lost, None),
             Item::Rst if stage == Stage::Syn => self.end(pipe, side, Ended::Refused, None),
             Item::Rst => self.end(pipe, side, Ended::Lost, None),
@@ -282,15 +285,30 @@ impl World {
         }
     }
 
+    /// Cards for one that finds no room: of nodes that have, and of neighbours.
+    fn room(&self, host: usize) -> Vec<Record> {
+        let process = self.hosts[host].process.as_ref().expect("it spoke");
+        let card = |id: &NodeId| {
+            let peer = self.hosts[*self.by_id.get(id)?].process.as_ref()?;
+            Some(peer.topology.card())
+        };
+        let neighbours = process.links.keys().filter_map(card);
+        process.room.iter().cloned().chain(neighbours).take(32).collect()
+    }
+
     /// The registry closes a connection.
     pub fn close(&mut self, host: usize, conn: ConnId, bye: Bye, todo: &mut VecDeque<Act>) {
         let process = self.hosts[host].process.as_ref().expect("it spoke");
         let Some(&(pipe, side)) = process.conns.get(&conn) else { return };
         self.log(|| format!("n{host} closes conn {conn}: {bye:?}"));
         let p = &self.pipes[&pipe];
+        let cards = match bye {
+            Bye::Full | Bye::Surplus => self.room(host),
+            _ => Vec::new(),
+        };
         let said = p.ends[side].card.is_some() || p.ends[side].hello_at != Time(0);
         if said {
-            self.transmit(pipe, side, Item::Bye(bye));
+            self.transmit(pipe, side, Item::Bye(bye, cards));
         }
         if p_stage(self, pipe, side) != Stage::Syn {
             self.transmit(pipe, side, Item::Fin);
