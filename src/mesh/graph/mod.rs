@@ -4,7 +4,9 @@
 //! ghost can be kept alive by hearsay. Only a link that both ends list counts for reachability.
 
 mod derive;
+mod named;
 mod shown;
+mod spanning;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -324,15 +326,14 @@ impl Graph {
         self.live
     }
 
+    /// Unix milliseconds of the last change of who is there or linked to whom.
+    pub fn changed_ms(&self) -> u64 {
+        self.changed_ms
+    }
+
     /// Links listed by all nodes together: about two for each link there is.
     pub fn listed(&self) -> usize {
         self.listed
-    }
-
-    /// Versions of all live nodes in `buckets`.
-    pub fn versions<'a>(&'a self, buckets: &'a BucketSet) -> impl Iterator<Item = Versions> + 'a {
-        let inside = self.live().filter(|(id, _)| buckets.contains(id.0[0]));
-        inside.map(|(id, known)| known.versions(*id))
     }
 
     /// Versions of what is known of one node, alive or not.
