@@ -106,7 +106,7 @@ impl Topology {
         }));
         match pushed {
             Some(_) => self.tree.came(now, &record, hops, &peer),
-            None => self.tree.arrived(&record),
+            None => self.tree.arrived(now, &record),
         }
         if pushed.is_some() || self.partial {
             self.relay(now, &record, hops, &peer);

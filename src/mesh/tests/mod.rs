@@ -8,6 +8,7 @@ mod peers;
 mod pulse;
 mod record;
 mod sync;
+mod tree;
 
 use std::net::SocketAddr;
 

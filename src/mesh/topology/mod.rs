@@ -198,7 +198,7 @@ impl Topology {
     /// Takes a record from a handshake, or one that is to go no further than others take it.
     pub(in crate::mesh) fn take(&mut self, now: Time, record: Record, out: &mut Vec<Effect>) {
         if self.insert(now, record.clone(), out) {
-            self.tree.arrived(&record);
+            self.tree.arrived(now, &record);
             if !self.partial {
                 self.pass_on(&record, out);
             }

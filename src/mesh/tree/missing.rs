@@ -14,7 +14,9 @@ const TELLERS_MAX: usize = 8;
 #[derive(Debug)]
 struct Awaited {
     ver: Ver,
+    told_at: Time,
     at: Time,
+    asked: bool,
     /// Who told it and was not asked yet, in order.
     tellers: Vec<NodeId>,
 }
@@ -35,7 +37,9 @@ impl Missing {
             if room {
                 let at = now + wait;
                 self.due.insert((at, slot));
-                self.awaited.insert(slot, Awaited { ver: name.ver, at, tellers: vec![*by] });
+                let (ver, tellers) = (name.ver, vec![*by]);
+                let awaited = Awaited { ver, told_at: now, at, asked: false, tellers };
+                self.awaited.insert(slot, awaited);
             }
             return room;
         };
@@ -54,14 +58,13 @@ impl Missing {
         true
     }
 
-    /// This, or something newer, is here.
-    pub(super) fn arrived(&mut self, name: &Name) {
+    /// This, or something newer, is here. How long after its name it came, if that was without being asked for.
+    pub(super) fn arrived(&mut self, now: Time, name: &Name) -> Option<Duration> {
         let slot = name.slot();
-        if self.awaited.get(&slot).is_some_and(|a| a.ver <= name.ver)
-            && let Some(awaited) = self.awaited.remove(&slot)
-        {
-            self.due.remove(&(awaited.at, slot));
-        }
+        self.awaited.get(&slot).filter(|a| a.ver <= name.ver)?;
+        let awaited = self.awaited.remove(&slot)?;
+        self.due.remove(&(awaited.at, slot));
+        (!awaited.asked).then(|| now.since(awaited.told_at))
     }
 
     pub(super) fn next_due(&self) -> Option<Time> {
@@ -99,7 +102,7 @@ impl Missing {
     pub(super) fn wait_on(&mut self, at: Time, name: Name) {
         let slot = name.slot();
         if let Some(awaited) = self.awaited.get_mut(&slot) {
-            awaited.at = at;
+            (awaited.at, awaited.asked) = (at, true);
             self.due.insert((at, slot));
         }
     }

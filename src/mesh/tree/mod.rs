@@ -67,6 +67,8 @@ pub(in crate::mesh) struct Tree {
     receipts: Receipts,
     authors: Authors,
     casts: Vec<Record>,
+    /// How long news has been coming behind its name lately: before that nothing is known to be missing.
+    lag: Duration,
     counts: TreeCounts,
 }
 
@@ -121,15 +123,17 @@ impl Tree {
         self.counts.hops += u64::from(hops);
         self.counts.hops_max = self.counts.hops_max.max(hops);
         self.receipts.note(now, record, hops, from);
-        self.arrived(record);
+        if let Some(lag) = self.missing.arrived(now, &Name::of(record)) {
+            self.lag = lag.max(self.lag - self.lag / 64);
+        }
         if let Some(branch) = self.branches.get_mut(from).filter(|b| !b.is_just_pruned(now)) {
             branch.eager = true;
         }
     }
 
     /// Something is here now, by whatever way.
-    pub(super) fn arrived(&mut self, record: &Record) {
-        self.missing.arrived(&Name::of(record));
+    pub(super) fn arrived(&mut self, now: Time, record: &Record) {
+        self.missing.arrived(now, &Name::of(record));
     }
 
     /// Something was pushed that was here already: one of both links is too much. Which came by a comparison of
@@ -176,7 +180,8 @@ impl Tree {
     /// Somebody has something that we have not.
     pub(super) fn told(&mut self, now: Time, name: Name, from: &NodeId) {
         let Some(branch) = self.branches.get_mut(from) else { return };
-        if !branch.names_taken.take(now, 1) || !self.missing.told(now, name, from, branch.wait()) {
+        let wait = branch.wait().max(self.lag + self.lag / 4).min(GRAFT_WAIT_MAX);
+        if !branch.names_taken.take(now, 1) || !self.missing.told(now, name, from, wait) {
             self.counts.crowded += 1;
         }
     }

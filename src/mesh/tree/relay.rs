@@ -75,7 +75,7 @@ impl Topology {
     ) {
         for signed in records {
             let Taken::New(record) = self.take_signed(now, peer, signed, out) else { continue };
-            self.tree.arrived(&record);
+            self.tree.arrived(now, &record);
             if !self.partial {
                 self.pass_on(&record, out);
             } else if record.id() == peer {
