@@ -14,9 +14,9 @@ use tokio::sync::oneshot;
 
 use super::lifeline::Lifeline;
 use super::messages::{
-    Advised, Arrived, CallBack, Called, CardChanged, Close, Closed, Configure, Confirmed, EpochChanged,
-    Goodbye, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured, NodesChanged, Note,
-    Open, Reachable, SaveBook, Sighted, Silent, Stop, Verdict,
+    Advised, Arrived, CallBack, Called, CardChanged, Close, Closed, Configure, Confirmed,
+    EpochChanged, Goodbye, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured,
+    NodesChanged, Note, Open, Reachable, SaveBook, Sighted, Silent, Stop, Verdict,
 };
 use super::notices::Notices;
 use super::policy;

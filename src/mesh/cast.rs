@@ -108,7 +108,7 @@ impl Topology {
             Some(_) => self.tree.came(now, &record, hops, &peer),
             None => self.tree.arrived(now, &record),
         }
-        if pushed.is_some() || self.partial {
+        if pushed.is_some() || self.is_partial() {
             self.relay(now, &record, hops, &peer);
             return self.tree.keep(record);
         }

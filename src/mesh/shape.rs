@@ -193,7 +193,11 @@ impl Topology {
     /// The most links we take: told to all.
     pub(super) fn degree_max(&self) -> u16 {
         let plan = &self.policy.plan;
-        if self.shape.partial { plan.conns_max } else { plan.full_max().unwrap_or(self.policy.degree_max) }
+        if self.shape.partial {
+            plan.conns_max
+        } else {
+            plan.full_max().unwrap_or(self.policy.degree_max)
+        }
     }
 
     /// How many more links we would like to take: told to all.
@@ -326,12 +330,7 @@ impl Topology {
     }
 
     /// How many links a node has that we could link with; none if it does not suit.
-    fn suits(
-        &self,
-        id: &NodeId,
-        taken: &BTreeSet<NodeId>,
-        prefixes: &Prefixes,
-    ) -> Option<usize> {
+    fn suits(&self, id: &NodeId, taken: &BTreeSet<NodeId>, prefixes: &Prefixes) -> Option<usize> {
         let card = self.graph.card(id).and_then(Record::card)?;
         let state = self.graph.link_state(id).and_then(Record::links)?;
         let stays = card.leaving_ms.is_none() && !card.addrs.is_empty();
@@ -342,14 +341,19 @@ impl Topology {
     /// Neighbours of our nearest neighbours, the nearest last: by the sum of both round trips, which is never
     /// less than theirs.
     fn near(&self, taken: &BTreeSet<NodeId>) -> Vec<NodeId> {
-        let mut links: Vec<(u32, NodeId)> =
-            self.links.iter().filter(|(_, l)| l.rtt_us > 0).map(|(id, l)| (l.rtt_us, *id)).collect();
+        let mut links: Vec<(u32, NodeId)> = self
+            .links
+            .iter()
+            .filter(|(_, l)| l.rtt_us > 0)
+            .map(|(id, l)| (l.rtt_us, *id))
+            .collect();
         links.sort_unstable();
         let mut near: Vec<(u32, NodeId)> = Vec::new();
         for (rtt_us, id) in links.into_iter().take(BEST) {
             let state = self.graph.link_state(&id).and_then(Record::links);
             let entries = state.iter().flat_map(|s| s.links.iter()).filter(|l| l.rtt_us > 0);
-            let fresh = entries.filter(|l| self.suits(&l.peer, taken, &Prefixes::default()).is_some());
+            let fresh =
+                entries.filter(|l| self.suits(&l.peer, taken, &Prefixes::default()).is_some());
             near.extend(fresh.map(|l| (rtt_us.saturating_add(l.rtt_us), l.peer)));
         }
         near.sort_unstable_by(|a, b| b.cmp(a));
@@ -400,8 +404,12 @@ impl Topology {
         }
         let old = by_age.len().div_ceil(2);
         let mut kept: BTreeSet<NodeId> = by_age[..old].iter().map(|(_, id)| *id).collect();
-        let mut by_rtt: Vec<(u32, NodeId)> =
-            self.links.iter().filter(|(_, l)| l.rtt_us > 0).map(|(id, l)| (l.rtt_us, *id)).collect();
+        let mut by_rtt: Vec<(u32, NodeId)> = self
+            .links
+            .iter()
+            .filter(|(_, l)| l.rtt_us > 0)
+            .map(|(id, l)| (l.rtt_us, *id))
+            .collect();
         by_rtt.sort_unstable();
         kept.extend(by_rtt.iter().take(BEST).map(|(_, id)| *id));
         kept.retain(|id| !crowded.contains(id));

@@ -11,10 +11,10 @@ mod spanning;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::mesh::gossip::{BUCKETS, BucketSet, Versions};
+use crate::mesh::gossip::BUCKETS;
 use crate::mesh::record::{Body, Card, Direction, LinkEntry, LinkState, Record};
 use crate::mesh::view::State;
-use crate::mesh::{NodeId, Time, Ver};
+use crate::mesh::{NodeId, Time};
 
 /// How long a node stays suspect after its last confirmed link went, before it is called failed. Long
 /// enough for a link that is being replaced, short enough not to be felt.
@@ -305,17 +305,6 @@ impl Graph {
         self.digest.iter().fold(0, |sum, bucket| sum.wrapping_mul(31).wrapping_add(*bucket))
     }
 
-    /// The buckets in which another's digest differs from this one.
-    pub fn differing(&self, other: &[u64]) -> BucketSet {
-        let mut set = BucketSet::default();
-        for (i, mine) in (0..=u8::MAX).zip(&self.digest) {
-            if other.get(usize::from(i)).is_none_or(|theirs| theirs != mine) {
-                set.insert(i);
-            }
-        }
-        set
-    }
-
     /// Nodes whose records are compared and handed on.
     fn live(&self) -> impl Iterator<Item = (&NodeId, &Known)> {
         self.nodes.iter().filter(|(_, n)| n.counts())
@@ -334,12 +323,6 @@ impl Graph {
     /// Links listed by all nodes together: about two for each link there is.
     pub fn listed(&self) -> usize {
         self.listed
-    }
-
-    /// Versions of what is known of one node, alive or not.
-    pub fn versions_of(&self, id: &NodeId) -> Versions {
-        let unknown = Versions { id: *id, card: Ver::default(), links: Ver::default() };
-        self.nodes.get(id).map_or(unknown, |known| known.versions(*id))
     }
 
     /// A node's card, if known.
@@ -373,7 +356,8 @@ impl Graph {
     /// All nodes that are shown, as if each had just changed.
     pub fn all(&self) -> Vec<NodeChange> {
         let shown = self.nodes.iter().filter(|(_, n)| n.met);
-        let change = |id: &NodeId, n: &Known| NodeChange { id: *id, state: n.state, card: n.card.clone() };
+        let change =
+            |id: &NodeId, n: &Known| NodeChange { id: *id, state: n.state, card: n.card.clone() };
         shown.map(|(id, n)| change(id, n)).collect()
     }
 
@@ -434,13 +418,6 @@ impl Graph {
 
     fn unix_ms(&self, now: Time) -> u64 {
         self.start_ms + now.as_ms()
-    }
-}
-
-impl Known {
-    fn versions(&self, id: NodeId) -> Versions {
-        let ver = |r: &Option<Record>| r.as_ref().map_or(Ver::default(), Record::ver);
-        Versions { id, card: ver(&self.card), links: ver(&self.links) }
     }
 }
 

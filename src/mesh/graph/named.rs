@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 
 use super::{Graph, Known};
-use crate::mesh::NodeId;
-use crate::mesh::gossip::{Name, Versions};
+use crate::mesh::gossip::{BucketSet, Name, Versions};
 use crate::mesh::record::{Kind, Record};
+use crate::mesh::{NodeId, Ver};
 
 /// The ids that begin with these bytes.
 fn beginning(prefix: &[u8]) -> RangeInclusive<NodeId> {
@@ -44,5 +44,29 @@ impl Graph {
             Kind::Cast => None,
         };
         held.filter(|record| record.ver() >= name.ver)
+    }
+
+    /// The buckets in which another's digest differs from this one.
+    pub fn differing(&self, other: &[u64]) -> BucketSet {
+        let mut set = BucketSet::default();
+        for (i, mine) in (0..=u8::MAX).zip(&self.digest) {
+            if other.get(usize::from(i)).is_none_or(|theirs| theirs != mine) {
+                set.insert(i);
+            }
+        }
+        set
+    }
+
+    /// Versions of what is known of one node, alive or not.
+    pub fn versions_of(&self, id: &NodeId) -> Versions {
+        let unknown = Versions { id: *id, card: Ver::default(), links: Ver::default() };
+        self.nodes.get(id).map_or(unknown, |known| known.versions(*id))
+    }
+}
+
+impl Known {
+    fn versions(&self, id: NodeId) -> Versions {
+        let ver = |r: &Option<Record>| r.as_ref().map_or(Ver::default(), Record::ver);
+        Versions { id, card: ver(&self.card), links: ver(&self.links) }
     }
 }

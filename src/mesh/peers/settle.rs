@@ -285,14 +285,7 @@ impl Peers {
     }
 
     /// The connection with a known node is over.
-    fn ended(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        id: NodeId,
-        how: Ended,
-        out: &mut Vec<Effect>,
-    ) {
+    fn ended(&mut self, now: Time, conn: ConnId, id: NodeId, how: Ended, out: &mut Vec<Effect>) {
         let Some(member) = self.members.get_mut(&id) else { return };
         if member.dialing == Some(conn) {
             member.dialing = None;

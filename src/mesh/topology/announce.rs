@@ -99,7 +99,7 @@ impl Topology {
         if card.ver() != card_before {
             news.insert(0, card);
         }
-        if self.partial {
+        if self.is_partial() {
             news.iter().for_each(|record| self.tree.push(record, 1, None));
             return self.schedule_derive(now);
         }
@@ -129,7 +129,7 @@ impl Topology {
         self.ver.seq += 1;
         let cast = Cast { id: self.me, ver: self.ver, shout, text };
         let record = Record::sign(Body::Cast(cast), &*self.crypto);
-        if self.partial {
+        if self.is_partial() {
             self.tree.push(&record, 1, None);
             return self.tree.keep(record);
         }

@@ -181,7 +181,7 @@ impl Topology {
         let derived = self.graph.derive(now);
         self.derive_at = derived.next;
         self.derived_at = now;
-        self.schedule_shape(now);
+        self.schedule_span(now);
         if self.root != self.graph.root() {
             self.root = self.graph.root();
             self.root_since = now;
@@ -199,7 +199,7 @@ impl Topology {
     pub(in crate::mesh) fn take(&mut self, now: Time, record: Record, out: &mut Vec<Effect>) {
         if self.insert(now, record.clone(), out) {
             self.tree.arrived(now, &record);
-            if !self.partial {
+            if !self.is_partial() {
                 self.pass_on(&record, out);
             }
         }
@@ -303,7 +303,7 @@ impl Topology {
     /// What a link may bring for long. Over a tree one neighbour brings what all others say: in a storm each may
     /// say something every other second.
     pub(in crate::mesh) fn records_per_second(&self) -> u32 {
-        let others = if self.partial { self.graph.live_count() / 2 } else { 0 };
+        let others = if self.is_partial() { self.graph.live_count() / 2 } else { 0 };
         self.policy.records_per_second.saturating_add(u32::try_from(others).unwrap_or(u32::MAX))
     }
 
@@ -323,7 +323,8 @@ impl Topology {
             (self.budget(), self.strange_budget(), self.budget(), CallBudgets::default())
         });
         let sync = Sync::new(given);
-        let link = Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, strangers, sync, calls };
+        let link =
+            Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, strangers, sync, calls };
         self.links.insert(peer, link);
         self.tree.link_up(peer, rtt_us);
         self.touch(now);

@@ -233,7 +233,7 @@ impl Tree {
     }
 
     /// Which links are those of the tree that the graph spans.
-    pub(super) fn shape(&mut self, now: Time, tree: &BTreeSet<NodeId>) {
+    pub(super) fn follow(&mut self, now: Time, tree: &BTreeSet<NodeId>) {
         for (peer, branch) in &mut self.branches {
             branch.of_tree = tree.contains(peer);
             if branch.of_tree && !branch.eager && branch.may_regrow(now) {

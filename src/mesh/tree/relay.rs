@@ -13,8 +13,8 @@ use crate::mesh::{NodeId, Time};
 const FORGED_COST: u32 = 64;
 /// The tree follows the graph after this long, and no sooner after the last time than this for each listed link:
 /// working it out takes a thousandth of that.
-const SHAPE_AFTER: Duration = Duration::from_millis(300);
-const SHAPE_PAUSE_PER_LINK: Duration = Duration::from_micros(50);
+const SPAN_AFTER: Duration = Duration::from_millis(300);
+const SPAN_PAUSE_PER_LINK: Duration = Duration::from_micros(50);
 
 /// What became of a record that came.
 enum Taken {
@@ -29,11 +29,6 @@ impl Topology {
     /// News, hop counts and repairs so far.
     pub fn tree_counts(&self) -> TreeCounts {
         self.tree.counts()
-    }
-
-    /// Whether news goes over the tree, or from its author to everyone.
-    pub fn is_partial(&self) -> bool {
-        self.partial
     }
 
     /// News from a neighbour, on its way.
@@ -76,7 +71,7 @@ impl Topology {
         for signed in records {
             let Taken::New(record) = self.take_signed(now, peer, signed, out) else { continue };
             self.tree.arrived(now, &record);
-            if !self.partial {
+            if !self.is_partial() {
                 self.pass_on(&record, out);
             } else if record.id() == peer {
                 self.relay(now, &record, 1, &peer);
@@ -165,17 +160,20 @@ impl Topology {
     }
 
     /// The graph may have another shape now.
-    pub(in crate::mesh) fn schedule_shape(&mut self, now: Time) {
-        if self.partial && self.shape_at.is_none() && self.graph.changed_ms() != self.shaped_for {
+    pub(in crate::mesh) fn schedule_span(&mut self, now: Time) {
+        if self.is_partial()
+            && self.span_at.is_none()
+            && self.graph.changed_ms() != self.spanned_for
+        {
             let listed = u32::try_from(self.graph.listed()).unwrap_or(u32::MAX);
-            let pause = SHAPE_PAUSE_PER_LINK.saturating_mul(listed);
-            self.shape_at = Some((now + SHAPE_AFTER).max(self.shaped_at + pause));
+            let pause = SPAN_PAUSE_PER_LINK.saturating_mul(listed);
+            self.span_at = Some((now + SPAN_AFTER).max(self.spanned_at + pause));
         }
     }
 
-    pub(in crate::mesh) fn shape(&mut self, now: Time) {
-        (self.shape_at, self.shaped_at) = (None, now);
-        self.shaped_for = self.graph.changed_ms();
-        self.tree.shape(now, &self.graph.spanning().around(&self.me));
+    pub(in crate::mesh) fn span(&mut self, now: Time) {
+        (self.span_at, self.spanned_at) = (None, now);
+        self.spanned_for = self.graph.changed_ms();
+        self.tree.follow(now, &self.graph.spanning().around(&self.me));
     }
 }
