@@ -21,7 +21,7 @@ fn knowing(n: u8, neighbours: &[u8], pairs: &[(u8, u8)]) -> Topology {
     let mut out = Vec::new();
     for peer in neighbours {
         let (dir, card) = (Direction::In, card(*peer, 1));
-        let up = Event::LinkUp { peer: id(*peer), dir, rtt_us: 1, card };
+        let up = Event::LinkUp { peer: id(*peer), dir, rtt_us: 1, addr: addr(1), card };
         topology.handle(NOW, up, &mut out);
     }
     for other in (1..=6).filter(|other| *other != n) {
@@ -184,7 +184,13 @@ fn a_neighbour_passes_on_four_at_once_and_one_a_second_for_each() {
     let other = say(&mut topology, later(9_999), 4, 2, lone(&card(4, 1)));
     assert_eq!(passed(&other), [id(2)], "another one's budget is its own");
     // Neither does a link made anew fill the budget.
-    let up = Event::LinkUp { peer: id(1), dir: Direction::In, rtt_us: 1, card: card(1, 1) };
+    let up = Event::LinkUp {
+        peer: id(1),
+        dir: Direction::In,
+        rtt_us: 1,
+        addr: addr(1),
+        card: card(1, 1),
+    };
     topology.handle(later(9_999), up, &mut Vec::new());
     assert!(passed(&say(&mut topology, later(9_999), 1, 2, lone(&card(1, 1)))).is_empty());
 }

@@ -4,6 +4,7 @@ mod call;
 mod graph;
 mod near;
 mod needs;
+mod partial;
 mod peers;
 mod pulse;
 mod record;
@@ -15,8 +16,12 @@ use std::net::SocketAddr;
 use sha2::{Digest, Sha256};
 
 use super::record::{Body, Card, Crypto, Direction, LinkEntry, LinkState, Record};
+use super::shape::{Mode, Plan};
 use super::{NodeId, Ver};
 use crate::wire::bounded::{List, Text};
+
+/// Everyone links with everyone.
+pub const FULL: Plan = Plan { mode: Mode::Full, degree: 8, conns_max: 16 };
 
 /// A keyed hash for a signature; the key is public, so anyone can check it.
 pub struct Hashed(pub [u8; 32]);

@@ -20,6 +20,7 @@ pub(super) fn policy() -> Policy {
         attempts_max: 4,
         delay: (Duration::from_millis(250), Duration::from_secs(30)),
         book_max: 100,
+        plan: FULL,
         banned_max: 10,
     }
 }

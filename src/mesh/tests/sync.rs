@@ -22,6 +22,7 @@ pub(super) fn topology(n: u8) -> Topology {
         limits: Limits { nodes_max: 4096, forget_after: Duration::from_secs(86_400) },
         records_per_second: 50,
         degree_max: 128,
+        plan: FULL,
     };
     Topology::new(identity, policy, Arc::new(node(n)))
 }
@@ -76,11 +77,20 @@ fn one_exchange_in_each_direction_makes_any_two_graphs_equal() {
             let (peer, card) = (pair[1 - side].me, pair[1 - side].card());
             let dir = if side == 0 { Direction::Out } else { Direction::In };
             let mut out = Vec::new();
-            pair[side].handle(now, Event::LinkUp { peer, dir, rtt_us: 1, card }, &mut out);
+            pair[side].handle(
+                now,
+                Event::LinkUp { peer, dir, rtt_us: 1, addr: addr(1), card },
+                &mut out,
+            );
             // Both also list every third node, so that all of them are alive.
             for third in 3..40u8 {
-                let up =
-                    Event::LinkUp { peer: id(third), dir, rtt_us: 1, card: super::card(third, 1) };
+                let up = Event::LinkUp {
+                    peer: id(third),
+                    dir,
+                    rtt_us: 1,
+                    addr: addr(1),
+                    card: super::card(third, 1),
+                };
                 pair[side].handle(now, up, &mut out);
             }
         }
@@ -112,7 +122,7 @@ fn records_sent(out: &[Effect]) -> usize {
 fn what_is_asked_for_a_thousand_times_is_sent_once() {
     let mut topology = topology(1);
     let (peer, now) = (id(2), Time::from_ms(1000));
-    let up = Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, card: card(2, 1) };
+    let up = Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, addr: addr(1), card: card(2, 1) };
     topology.handle(now, up, &mut Vec::new());
     let mut asked = |gossip| {
         let mut out = Vec::new();
@@ -130,14 +140,16 @@ fn what_is_asked_for_a_thousand_times_is_sent_once() {
 fn dialling_again_buys_no_new_burst_and_a_reload_counts_for_links_that_are_up() {
     let mut topology = topology(1);
     let (peer, now) = (id(2), Time::from_ms(1_000_000));
-    let up = || Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, card: card(2, 1) };
+    let up =
+        || Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, addr: addr(1), card: card(2, 1) };
     topology.handle(now, up(), &mut Vec::new());
     assert!(topology.links.get_mut(&peer).expect("up").budget.take(now, 8192));
     topology.handle(now, up(), &mut Vec::new());
     assert!(!topology.links.get_mut(&peer).expect("up").budget.take(now, 1));
 
     let limits = Limits { nodes_max: 1, forget_after: Duration::from_secs(86_400) };
-    let policy = Policy { period: None, limits, records_per_second: 1, degree_max: 128 };
+    let policy =
+        Policy { period: None, limits, records_per_second: 1, degree_max: 128, plan: FULL };
     topology.handle(now, Event::Configure(policy), &mut Vec::new());
     let budget = &mut topology.links.get_mut(&peer).expect("up").budget;
     assert!(budget.take(now, 64), "even then every question fits");
@@ -154,7 +166,7 @@ fn a_label_cannot_write_lines_of_its_own_into_the_log() {
         Record::sign(Body::Card(Card { label, ..plain_card(2, ver) }), &node(2))
     };
     let evil = said("x\nERROR \u{1b}[2J");
-    let up = Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, card: evil };
+    let up = Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, addr: addr(1), card: evil };
     topology.handle(now, up, &mut Vec::new());
     let mut out = Vec::new();
     topology.take(now, links(2, 1, &[1]), &mut out);

@@ -13,7 +13,7 @@ use crate::mesh::record::{Cast, Kind};
 use crate::mesh::topology::Effect;
 use crate::mesh::tree::{Tree, TreeCounts};
 
-fn key(n: usize) -> [u8; 32] {
+pub(super) fn key(n: usize) -> [u8; 32] {
     let mut key = [7; 32];
     key[..8].copy_from_slice(&(n as u64).to_le_bytes());
     key
