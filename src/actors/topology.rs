@@ -168,7 +168,9 @@ impl Handler<GossipFrom> for Topology {
 
     fn handle(&mut self, GossipFrom { peer, gossip }: GossipFrom, ctx: &mut Context<Self>) {
         self.handle_event("FromPeer", Event::FromPeer { peer, gossip }, ctx);
-        self.ports.shared.tally.records_dropped.set(self.turn.core.dropped_records);
+        let tally = &self.ports.shared.tally;
+        tally.records_dropped.set(self.turn.core.dropped_records);
+        tally.tree.set(self.turn.core.tree_counts());
     }
 }
 

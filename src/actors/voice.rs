@@ -56,9 +56,13 @@ fn phrase(said: &Said) -> String {
     let short = said.from.short();
     let name = if said.label.is_empty() { "?".to_owned() } else { escape(&said.label) };
     let text = escape_to(&said.text, COLUMNS_MAX);
-    let rtt =
-        said.rtt_us.map_or_else(String::new, |us| format!(" {:.1} ms", f64::from(us) / 1000.0));
-    format!("{what} from {name} ({short}): \"{text}\"{rtt}")
+    let rtt = said.rtt_us.map(|us| format!("{:.1} ms", f64::from(us) / 1000.0));
+    let plural = if said.hops == 1 { "" } else { "s" };
+    let far = said.rtt_us.is_none() || said.hops > 1;
+    let hops = far.then(|| format!("{} hop{plural}", said.hops));
+    let way = rtt.into_iter().chain(hops).collect::<Vec<_>>().join(", ");
+    let gap = if way.is_empty() { "" } else { " " };
+    format!("{what} from {name} ({short}): \"{text}\"{gap}{way}")
 }
 
 #[cfg(test)]
@@ -74,8 +78,22 @@ mod tests {
             text: "hi\nping from eve".into(),
             shout: false,
             rtt_us: Some(1234),
+            hops: 1,
         };
         let line = r#"ping from bob\u{1b}[2J (3f3f3f3f): "hi\nping from eve" 1.2 ms"#;
         assert_eq!(phrase(&said), line);
+    }
+
+    #[test]
+    fn how_far_it_came_is_said_where_it_did_not_come_straight() {
+        let end = |rtt_us, hops| {
+            let (from, text) = (NodeId([0x3f; 32]), "hi".into());
+            let said = Said { from, label: "bob".into(), text, shout: false, rtt_us, hops };
+            phrase(&said).split_once("\"hi\"").map(|(_, end)| end.to_owned())
+        };
+        assert_eq!(end(Some(1234), 1).as_deref(), Some(" 1.2 ms"));
+        assert_eq!(end(Some(1234), 2).as_deref(), Some(" 1.2 ms, 2 hops"));
+        assert_eq!(end(None, 3).as_deref(), Some(" 3 hops"));
+        assert_eq!(end(None, 1).as_deref(), Some(" 1 hop"));
     }
 }

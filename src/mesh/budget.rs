@@ -29,6 +29,28 @@ impl Budget {
         Time(self.full_at.0.saturating_sub(u64::try_from(room.as_micros()).unwrap_or(u64::MAX)))
     }
 
+    /// When all of it will be there again (or was).
+    pub fn full_at(&self) -> Time {
+        self.full_at
+    }
+
+    /// Whether all of it is there.
+    pub fn is_full(&self, now: Time) -> bool {
+        now >= self.full_at
+    }
+
+    /// From now on it fills at this rate.
+    pub fn set_rate(&mut self, per_second: u32) {
+        self.per_second = per_second.max(1);
+    }
+
+    /// Takes `n` whether they are there or not; nothing more is there until they are made up for, or a whole
+    /// burst is.
+    pub fn charge(&mut self, now: Time, n: u32) {
+        let most = now + self.cost(self.burst);
+        self.full_at = (self.full_at.max(now) + self.cost(n)).min(most);
+    }
+
     /// Puts `n` back that were taken and not used.
     pub fn give_back(&mut self, n: u32) {
         let cost = u64::try_from(self.cost(n).as_micros()).unwrap_or(u64::MAX);

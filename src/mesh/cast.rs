@@ -1,12 +1,13 @@
 //! Pings and shouts that come in: each is heard once, and passed on only to those its origin cannot reach.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::gossip::Gossip;
 use super::record::{Body, Signed};
 use super::topology::{Effect, Said, Topology};
-use super::{NodeId, Ver};
+use super::{NodeId, Time, Ver};
 
 /// How far back a cast may lag behind its origin's newest and still be heard.
 const WINDOW: u64 = 64;
@@ -41,6 +42,19 @@ impl Heard {
         true
     }
 
+    /// Whether this one was heard, or is too old to tell.
+    pub(super) fn heard(&self, origin: &NodeId, ver: Ver) -> bool {
+        self.origins.get(origin).is_some_and(|(newest, seen)| {
+            let back = newest.seq.saturating_sub(ver.seq);
+            match ver.epoch.cmp(&newest.epoch) {
+                Ordering::Less => true,
+                Ordering::Greater => false,
+                Ordering::Equal if ver.seq > newest.seq => false,
+                Ordering::Equal => back >= WINDOW || *seen & (1 << back) != 0,
+            }
+        })
+    }
+
     /// Forgets origins that `keep` does not want.
     fn retain(&mut self, keep: impl Fn(&NodeId) -> bool) {
         self.origins.retain(|id, _| keep(id));
@@ -48,19 +62,25 @@ impl Heard {
 }
 
 impl Topology {
-    /// Takes a cast from a neighbour.
-    pub(super) fn hear(&mut self, signed: Arc<Signed>, out: &mut Vec<Effect>) {
+    /// Takes a cast from a neighbour: one that came over the tree, by so many links, or one that was said to its
+    /// author's neighbours.
+    pub(super) fn hear(
+        &mut self,
+        now: Time,
+        peer: NodeId,
+        signed: Arc<Signed>,
+        pushed: Option<u8>,
+        out: &mut Vec<Effect>,
+    ) {
         let Ok(record) = self.crypto.open(&signed) else {
-            self.dropped_records += 1;
-            return;
+            return self.forged(now, &peer);
         };
         let Body::Cast(cast) = record.body() else {
             self.dropped_records += 1;
             return;
         };
         let from = record.id();
-        // Strangers are not heard: what cannot be shown in the graph cannot speak.
-        if from == self.me || !self.graph.is_alive(&from) && !self.links.contains_key(&from) {
+        if from == self.me || !self.may_speak(&from) {
             return;
         }
         if self.casts.origins.len() > 2 * self.graph.live_count() + 16 {
@@ -68,8 +88,13 @@ impl Topology {
             self.casts.retain(|id| graph.is_alive(id));
         }
         if !self.casts.first_time(from, record.ver()) {
+            if pushed.is_some() {
+                self.tree.duplicate(now, &record, &peer);
+            }
             return;
         }
+        // Where no tree is, it came straight, or by one that helps those who cannot link.
+        let hops = pushed.unwrap_or(if from == peer { 1 } else { 2 });
         let label = self.graph.card(&from).and_then(|r| r.card()).map(|c| c.label.to_string());
         out.push(Effect::Heard(Said {
             from,
@@ -77,10 +102,24 @@ impl Topology {
             text: cast.text.to_string(),
             shout: cast.shout,
             rtt_us: self.rtt_to(&from),
+            hops,
         }));
+        match pushed {
+            Some(_) => self.tree.came(now, &record, hops, &peer),
+            None => self.tree.arrived(now, &record),
+        }
+        if pushed.is_some() || self.is_partial() {
+            self.relay(now, &record, hops, &peer);
+            return self.tree.keep(record);
+        }
         for peer in self.cut_off_from(&from) {
             out.push(Effect::Send { peer, gossip: Gossip::Cast(signed.clone()) });
         }
+    }
+
+    /// Whether a node's casts are heard: what cannot be shown in the graph cannot speak.
+    pub(super) fn may_speak(&self, id: &NodeId) -> bool {
+        self.graph.is_alive(id) || self.links.contains_key(id)
     }
 }
 

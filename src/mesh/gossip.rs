@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Kind, Signed, SignedCard};
+use super::record::{Kind, Record, Signed, SignedCard};
 use super::{NodeId, Ver};
 use crate::wire::bounded::List;
 
@@ -41,10 +41,56 @@ impl BucketSet {
         self.0[usize::from(i) / 64] & (1 << (i % 64)) != 0
     }
 
+    /// Takes bucket `i` out.
+    pub fn remove(&mut self, i: u8) {
+        self.0[usize::from(i) / 64] &= !(1 << (i % 64));
+    }
+
+    /// The buckets in the set, in order.
+    pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
+        (0..=u8::MAX).filter(|i| self.contains(*i))
+    }
+
     /// Whether no bucket is in the set.
     pub fn is_empty(&self) -> bool {
         self.0 == [0; BUCKETS / 64]
     }
+}
+
+/// Names one broadcast. Short, because all lazy neighbours hear it: of the id it has the first 8 bytes. Who makes
+/// two ids that begin alike only has its own broadcasts mistaken for one another, until the next comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Name {
+    /// How the author's id begins.
+    pub id: [u8; 8],
+    /// What it is.
+    pub kind: Kind,
+    /// Which of them.
+    pub ver: Ver,
+}
+
+impl Name {
+    /// The name of a record or cast.
+    pub fn of(record: &Record) -> Name {
+        Name { id: record.id().prefix(), kind: record.kind(), ver: record.ver() }
+    }
+
+    /// What it has in common with those that replace it. A cast replaces no other.
+    pub fn slot(self) -> Name {
+        match self.kind {
+            Kind::Card | Kind::Links => Name { ver: Ver::default(), ..self },
+            Kind::Cast => self,
+        }
+    }
+}
+
+/// A broadcast on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pushed {
+    /// Over how many links it has come, this one included.
+    pub hops: u8,
+    /// What its author signed.
+    pub signed: Arc<Signed>,
 }
 
 /// A message between neighbours. Losing one costs time only: the next digest repairs it.
@@ -73,6 +119,16 @@ pub enum Gossip {
         /// Who is to be dialled, and where.
         card: SignedCard,
     },
+    /// News on its way over the tree.
+    Push(List<Pushed, NAMED_MAX>),
+    /// "I have these, and did not send them, because you should get them from somebody else."
+    IHave(List<Name, NAMED_MAX>),
+    /// "They did not come. Send me these, and from now on whatever you hear." The list may be empty.
+    Graft(List<Name, NAMED_MAX>),
+    /// "I had that already. Only tell me names from now on."
+    Prune,
+    /// "In these buckets you have now got whatever you lacked", behind the records and the wants.
+    Evened(BucketSet),
 }
 
 /// Heartbeats and questions about silence. They use the urgent lane.

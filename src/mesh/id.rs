@@ -59,6 +59,11 @@ impl NodeId {
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 
+    /// The first 8 bytes, where an id is named so often that its length counts.
+    pub fn prefix(&self) -> [u8; 8] {
+        self.head().to_be_bytes()
+    }
+
     /// The first 8 hex digits, for tables and logs.
     pub fn short(&self) -> String {
         self.0[..4].iter().map(|b| format!("{b:02x}")).collect()

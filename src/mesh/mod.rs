@@ -20,6 +20,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 pub mod topology;
+pub mod tree;
 pub mod trust;
 pub mod view;
 

@@ -1,15 +1,18 @@
 //! Digest anti-entropy: two neighbours whose graphs differ find out where and give one another what is
-//! missing. This closes the tail that lost or unsendable messages leave.
+//! missing. This closes the tail that lost or unsendable messages leave, and fills a newcomer's graph.
 //!
-//! One exchange makes both ends equal: A sends its digest; B answers with its versions in the differing
-//! buckets; A sends what B lacks and asks for what it lacks itself.
+//! A sends its digest. B, who now knows where they differ, leads: a few buckets at a time, it gives all it has where
+//! A has nothing, and tells its versions in the others; A sends what B lacks, asks for what it lacks itself, and
+//! says which buckets that evens. Then come the next ones. So no list is ever cut, no more is under way than a lane
+//! holds, and ten thousand nodes take as many round trips as there are messages of some hundred KiB.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gossip::{BATCH_BYTES, BucketSet, Gossip, NAMED_MAX, Versions};
+use super::budget::Budget;
+use super::gossip::{BATCH_BYTES, BUCKETS, BucketSet, Gossip, NAMED_MAX, Versions};
 use super::record::{Direction, Kind, Record, Signed};
 use super::topology::{Effect, Topology};
 use super::{NodeId, Time};
@@ -17,17 +20,75 @@ use crate::wire::bounded::List;
 
 /// A root that has not changed for this long and still differs is worth an exchange.
 const SETTLED: Duration = Duration::from_millis(300);
-/// Shortest time between two exchanges begun on one link.
+/// Where ours never settles, one that has differed for this long is, too; and no other follows on any link before
+/// as much again. Longer by a millisecond for each node: in a storm all buckets differ.
+const UNSETTLED: Duration = Duration::from_secs(5);
+/// Heartbeats are no further apart than this.
+const BEAT_MAX: Duration = Duration::from_secs(3);
+/// Shortest time between two exchanges begun on one link, and after anything was said in one.
 const LINK_PAUSE: Duration = Duration::from_secs(1);
 /// A link that comes up this soon after an exchange needs none of its own.
 const JUST_SYNCED: Duration = Duration::from_millis(500);
+/// An exchange in which nothing was said for this long is over.
+const STALLED: Duration = Duration::from_secs(5);
+/// How long a link to a node that no path led to counts as one between two networks.
+const STRANGE: Duration = Duration::from_secs(15);
+
+/// Most nodes named at once: the answer may ask for two records of each.
+const STEP_NODES_MAX: usize = 256;
+/// Most bytes of records given at once (and one bucket more): a third of what a bulk lane holds.
+const STEP_BYTES_MAX: usize = 384 * 1024;
+/// Bytes of a record that are not its body.
+const AROUND_BODY: usize = 128;
 
 /// One link's part in anti-entropy.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sync {
-    /// When a heartbeat carried another root than ours while ours was the same as now.
+    /// When a heartbeat carried another root than ours last, and since when each one has.
     differed: Option<Time>,
+    differs_since: Option<Time>,
     begun: Option<Time>,
+    /// When something was said in an exchange.
+    active: Option<Time>,
+    led: Option<Led>,
+    /// Until when this is a link between two networks.
+    strange_until: Option<Time>,
+    /// Records that comparing may cost us.
+    pub(super) given: Budget,
+}
+
+/// An exchange that we lead.
+#[derive(Debug)]
+struct Led {
+    /// Where we still differ.
+    left: BucketSet,
+    /// Where the other end has nothing.
+    empty: BucketSet,
+}
+
+impl Sync {
+    pub(super) fn new(given: Budget) -> Sync {
+        Sync {
+            differed: None,
+            differs_since: None,
+            begun: None,
+            active: None,
+            led: None,
+            strange_until: None,
+            given,
+        }
+    }
+
+    /// Whether the link is one between two networks that have only just met.
+    pub(super) fn is_strange(&self, now: Time) -> bool {
+        self.strange_until.is_some_and(|until| now < until)
+    }
+
+    fn may_begin(&self, now: Time) -> bool {
+        let pause = [self.begun, self.active].into_iter().flatten().max();
+        let under_way = self.led.is_some() && self.active.is_some_and(|at| now.since(at) < STALLED);
+        !under_way && pause.is_none_or(|at| now.since(at) >= LINK_PAUSE)
+    }
 }
 
 impl Topology {
@@ -40,28 +101,43 @@ impl Topology {
         dir: Direction,
         out: &mut Vec<Effect>,
     ) {
-        if dir == Direction::Out && !self.graph.is_alive(&peer) {
+        if self.graph.is_alive(&peer) {
+            return;
+        }
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.sync.strange_until = Some(now + STRANGE);
+        }
+        if dir == Direction::Out {
             self.begin_sync(now, peer, out);
         }
     }
 
     fn begin_sync(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
         let Some(link) = self.links.get_mut(&peer) else { return };
-        link.sync = Sync { differed: None, begun: Some(now) };
+        link.sync.differed = None;
+        link.sync.differs_since = None;
+        link.sync.begun = Some(now);
         self.synced_at = Some(now);
         let digest = List::first_of(self.graph.digest().iter().copied());
         out.push(Effect::Send { peer, gossip: Gossip::Digest(digest) });
     }
 
-    /// A heartbeat's root differs from ours: twice in a row, while ours is settled, begins an exchange.
+    /// A heartbeat's root differs from ours: twice in a row, while ours is settled, begins an exchange; and so
+    /// does a difference that stays, in a network that never settles.
     pub(super) fn root_differs(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
+        let long = UNSETTLED + Duration::from_millis(self.graph.live_count() as u64);
         let settled = now.since(self.root_since) >= SETTLED;
         let Some(link) = self.links.get_mut(&peer) else { return };
         // The first one may only have been under way while something changed.
-        let again = link.sync.differed.replace(now).is_some_and(|at| at >= self.root_since);
-        let pause = link.sync.begun.is_none_or(|at| now.since(at) >= LINK_PAUSE);
-        let elsewhere = self.synced_at.is_some_and(|at| now.since(at) < JUST_SYNCED);
-        if settled && pause && !elsewhere && again {
+        let before = link.sync.differed.replace(now);
+        let again = before.is_some_and(|at| at >= self.root_since);
+        let goes_on = before.is_some_and(|at| now.since(at) <= BEAT_MAX);
+        let since = link.sync.differs_since.filter(|_| goes_on).unwrap_or(now);
+        link.sync.differs_since = Some(since);
+        let elsewhere = |pause| self.synced_at.is_some_and(|at| now.since(at) < pause);
+        let worth = settled && again && !elsewhere(JUST_SYNCED)
+            || now.since(since) >= long && !elsewhere(long);
+        if worth && link.sync.may_begin(now) {
             self.begin_sync(now, peer, out);
         }
     }
@@ -74,74 +150,132 @@ impl Topology {
         gossip: Gossip,
         out: &mut Vec<Effect>,
     ) {
-        let cost = match &gossip {
-            // A long link state costs more to check, to keep and to derive from than a short one.
-            Gossip::Records(records) => records.iter().map(|r| 1 + r.body.len() / 4096).sum(),
-            Gossip::Cast(_) | Gossip::CallMe { .. } => 1,
-            Gossip::Digest(_) | Gossip::Versions { .. } | Gossip::Want(_) => 8,
-        };
-        let cost = u32::try_from(cost).unwrap_or(u32::MAX);
-        let allowed = self.links.get_mut(&peer).is_some_and(|l| l.budget.take(now, cost.max(1)));
+        let rate = self.records_per_second();
+        let cost = u32::try_from(cost(&gossip)).unwrap_or(u32::MAX);
+        let allowed = self.links.get_mut(&peer).is_some_and(|link| {
+            link.budget.set_rate(rate);
+            link.budget.take(now, cost.max(1))
+        });
         if !allowed {
             self.dropped_records += u64::from(cost);
             return;
         }
         match gossip {
-            Gossip::Records(records) => {
-                for signed in records.into_vec() {
-                    self.open_record(now, signed, out);
-                }
-            }
-            Gossip::Digest(theirs) => self.answer_digest(peer, &theirs, out),
-            Gossip::Versions { buckets, have } => self.even_out(peer, &buckets, &have, out),
+            Gossip::Records(records) => self.take_records(now, peer, records.into_vec(), out),
+            Gossip::Digest(theirs) => self.lead(now, peer, &theirs, out),
+            Gossip::Versions { buckets, have } => self.even_out(now, peer, &buckets, &have, out),
             Gossip::Want(wanted) => {
                 // What is named a thousand times is sent once.
                 let wanted: BTreeSet<(NodeId, Kind)> = wanted.iter().copied().collect();
-                let found = wanted.iter().filter_map(|(id, kind)| self.held(id, *kind)).collect();
-                send_records(peer, found, out);
+                let found = wanted.iter().filter_map(|(id, kind)| self.held(id, *kind)).cloned();
+                let found = found.collect();
+                self.give(now, peer, found, out);
             }
-            Gossip::Cast(signed) => self.hear(signed, out),
+            Gossip::Evened(buckets) => self.go_on(now, peer, &buckets, out),
+            Gossip::Cast(signed) => self.hear(now, peer, signed, None, out),
             Gossip::CallMe { target, card } => self.hear_call(now, peer, target, card, out),
+            Gossip::Push(pushed) => self.take_pushed(now, peer, pushed.into_vec(), out),
+            Gossip::IHave(names) => self.take_names(now, peer, &names),
+            Gossip::Graft(names) => self.take_graft(now, peer, &names),
+            Gossip::Prune => self.tree.pruned(now, &peer),
         }
     }
 
-    fn open_record(&mut self, now: Time, signed: Arc<Signed>, out: &mut Vec<Effect>) {
-        // Most of what comes twice comes by two ways at once: only news is worth a signature's check.
-        if self
-            .held(&NodeId::of_key(&signed.key), signed.kind)
-            .is_some_and(|r| *r.signed() == signed)
-        {
+    /// The other end wants to compare: we know both digests, and lead.
+    fn lead(&mut self, now: Time, peer: NodeId, theirs: &[u64], out: &mut Vec<Effect>) {
+        let left = self.graph.differing(theirs);
+        let mut empty = BucketSet::default();
+        for i in left.iter().filter(|i| theirs.get(usize::from(*i)) == Some(&0)) {
+            empty.insert(i);
+        }
+        let smaller = self.me < peer;
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        // Where both have begun at once, one leads.
+        let crossed = smaller && link.sync.begun.is_some_and(|at| now.since(at) < LINK_PAUSE);
+        if left.is_empty() || crossed || !link.sync.may_begin_to_lead(now) {
             return;
         }
-        match self.crypto.open(&signed) {
-            Ok(record) => self.take(now, record, out),
-            Err(_) => self.dropped_records += 1,
-        }
+        link.sync.led = Some(Led { left, empty });
+        self.step(now, peer, out);
     }
 
-    fn answer_digest(&self, peer: NodeId, theirs: &[u64], out: &mut Vec<Effect>) {
-        let buckets = self.graph.differing(theirs);
-        if !buckets.is_empty() {
-            let have = List::first_of(self.graph.versions(&buckets).take(NAMED_MAX));
+    /// Gives and names as many buckets as go at once.
+    fn step(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
+        let rate = self.records_per_second();
+        let Some(sync) = self.links.get_mut(&peer).map(|link| &mut link.sync) else { return };
+        let Some(led) = &mut sync.led else { return };
+        sync.active = Some(now);
+        sync.given.set_rate(rate);
+        let (mut given, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
+        let (mut buckets, mut have) = (BucketSet::default(), Vec::new());
+        for bucket in led.left.iter().collect::<Vec<u8>>() {
+            if !led.empty.contains(bucket) {
+                let theirs: Vec<Versions> = self.graph.versions_in(bucket).collect();
+                if buckets.is_empty() || have.len() + theirs.len() <= STEP_NODES_MAX {
+                    have.extend(theirs);
+                    buckets.insert(bucket);
+                }
+                continue;
+            }
+            if bytes >= STEP_BYTES_MAX {
+                continue;
+            }
+            let records: Vec<Record> = self.graph.records_in(bucket).cloned().collect();
+            if !sync.given.take(now, u32::try_from(records.len()).unwrap_or(u32::MAX)) {
+                // It has had its share: it may come again later.
+                sync.led = None;
+                break;
+            }
+            bytes += records.iter().map(size).sum::<usize>();
+            given.extend(records);
+            led.left.remove(bucket);
+        }
+        send_records(peer, &given, out);
+        if sync.led.as_ref().is_some_and(|led| led.left.is_empty()) {
+            sync.led = None;
+        }
+        if sync.led.is_some() {
+            // With no bucket in it, it only asks whether what was given has come.
+            let have = List::first_of(have);
             out.push(Effect::Send { peer, gossip: Gossip::Versions { buckets, have } });
         }
     }
 
-    /// Sends what the neighbour lacks in these buckets and asks for what we lack.
+    /// The other end has evened these buckets.
+    fn go_on(&mut self, now: Time, peer: NodeId, evened: &BucketSet, out: &mut Vec<Effect>) {
+        let Some(sync) = self.links.get_mut(&peer).map(|link| &mut link.sync) else { return };
+        let Some(led) = &mut sync.led else { return };
+        for bucket in evened.iter() {
+            led.left.remove(bucket);
+        }
+        let named_left = led.left.iter().any(|bucket| !led.empty.contains(bucket));
+        if led.left.is_empty() || named_left && evened.is_empty() {
+            // All is even; or the other end gives no more.
+            sync.led = None;
+            return;
+        }
+        self.step(now, peer, out);
+    }
+
+    /// Sends what the neighbour lacks in these buckets, asks for what we lack, and says which are evened by it:
+    /// those that go at once.
     fn even_out(
-        &self,
+        &mut self,
+        now: Time,
         peer: NodeId,
         buckets: &BucketSet,
         have: &[Versions],
         out: &mut Vec<Effect>,
     ) {
         let mut wanted = Vec::new();
-        let mut give = Vec::new();
+        let mut give: Vec<Record> = Vec::new();
         let mut named: BTreeSet<NodeId> = BTreeSet::new();
+        let mut has_named = [false; BUCKETS];
         for theirs in have {
-            if !named.insert(theirs.id) {
+            if !buckets.contains(theirs.id.0[0]) || !named.insert(theirs.id) {
                 continue;
             }
+            has_named[usize::from(theirs.id.0[0])] = true;
             let ours = self.graph.versions_of(&theirs.id);
             let sides =
                 [(Kind::Card, theirs.card, ours.card), (Kind::Links, theirs.links, ours.links)];
@@ -150,19 +284,57 @@ impl Topology {
                     // Our own newer record makes us newer still: that is how a double is met.
                     Ordering::Greater => wanted.push((theirs.id, kind)),
                     // Also of a node that is gone here: what they lack may be its goodbye.
-                    Ordering::Less => give.extend(self.held(&theirs.id, kind)),
+                    Ordering::Less => give.extend(self.held(&theirs.id, kind).cloned()),
                     Ordering::Equal => {}
                 }
             }
         }
-        for ours in self.graph.versions(buckets).filter(|v| !named.contains(&v.id)) {
-            give.extend(self.held(&ours.id, Kind::Card));
-            give.extend(self.held(&ours.id, Kind::Links));
+        let mut evened = BucketSet::default();
+        let mut bytes = 0;
+        // Those in which something was named first: what is wanted there is asked for now.
+        let order = |i: &u8| !has_named[usize::from(*i)];
+        let mut buckets: Vec<u8> = buckets.iter().collect();
+        buckets.sort_by_key(order);
+        for bucket in buckets {
+            if bytes >= STEP_BYTES_MAX && order(&bucket) {
+                break;
+            }
+            let ours = self.graph.records_in(bucket).filter(|r| !named.contains(&r.id()));
+            let before = give.len();
+            give.extend(ours.cloned());
+            bytes += give[before..].iter().map(size).sum::<usize>();
+            evened.insert(bucket);
         }
-        send_records(peer, give, out);
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.sync.active = Some(now);
+        }
+        if !self.give(now, peer, give, out) {
+            evened = BucketSet::default();
+        }
         if !wanted.is_empty() {
             out.push(Effect::Send { peer, gossip: Gossip::Want(List::first_of(wanted)) });
         }
+        out.push(Effect::Send { peer, gossip: Gossip::Evened(evened) });
+    }
+
+    /// Sends records if the neighbour's share allows.
+    fn give(
+        &mut self,
+        now: Time,
+        peer: NodeId,
+        records: Vec<Record>,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let rate = self.records_per_second();
+        let cost = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        let allowed = self.links.get_mut(&peer).is_some_and(|link| {
+            link.sync.given.set_rate(rate);
+            link.sync.given.take(now, cost)
+        });
+        if allowed {
+            send_records(peer, &records, out);
+        }
+        allowed
     }
 
     pub(super) fn held(&self, id: &NodeId, kind: Kind) -> Option<&Record> {
@@ -174,8 +346,38 @@ impl Topology {
     }
 }
 
+impl Sync {
+    /// One exchange at a time, and one in a second.
+    fn may_begin_to_lead(&self, now: Time) -> bool {
+        match (&self.led, self.active) {
+            (Some(_), Some(at)) => now.since(at) >= STALLED,
+            (None, Some(at)) => now.since(at) >= LINK_PAUSE,
+            (_, None) => true,
+        }
+    }
+}
+
+/// What a message costs its sender of what it may bring.
+fn cost(gossip: &Gossip) -> usize {
+    // A long link state costs more to check, to keep and to derive from than a short one.
+    let record = |r: &Signed| 1 + r.body.len() / 4096;
+    match gossip {
+        Gossip::Records(records) => records.iter().map(|r| record(r)).sum(),
+        Gossip::Push(pushed) => pushed.iter().map(|p| record(&p.signed)).sum(),
+        Gossip::Cast(_) | Gossip::CallMe { .. } | Gossip::Prune | Gossip::Evened(_) => 1,
+        Gossip::Digest(_) | Gossip::Versions { .. } | Gossip::Want(_) => 8,
+        // A lazy link names what all others say.
+        Gossip::IHave(names) => 1 + names.len() / 64,
+        Gossip::Graft(names) => 1 + names.len() / 8,
+    }
+}
+
+fn size(record: &Record) -> usize {
+    record.signed().body.len() + AROUND_BODY
+}
+
 /// Sends records in batches that keep one frame short.
-fn send_records(peer: NodeId, records: Vec<&Record>, out: &mut Vec<Effect>) {
+fn send_records(peer: NodeId, records: &[Record], out: &mut Vec<Effect>) {
     let mut batch: Vec<Arc<Signed>> = Vec::new();
     let mut bytes = 0;
     let mut flush = |batch: &mut Vec<Arc<Signed>>| {
@@ -185,11 +387,12 @@ fn send_records(peer: NodeId, records: Vec<&Record>, out: &mut Vec<Effect>) {
         }
     };
     for record in records {
-        if bytes > 0 && bytes + record.signed().body.len() > BATCH_BYTES {
+        if bytes > 0 && bytes + record.signed().body.len() > BATCH_BYTES || batch.len() >= NAMED_MAX
+        {
             flush(&mut batch);
             bytes = 0;
         }
-        bytes += record.signed().body.len() + 128;
+        bytes += size(record);
         batch.push(record.signed().clone());
     }
     flush(&mut batch);

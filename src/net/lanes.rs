@@ -127,7 +127,12 @@ impl Lanes {
         if queues.closing.is_some() {
             return Err(SendError::Closed);
         }
-        if queues.bytes[i] + item.len() > self.limits[i] {
+        // Files fill the bulk lane whenever they can: frames have some room beyond that.
+        let beyond = match (lane, &item) {
+            (Lane::Bulk, Item::Bytes(_)) => self.limits[Lane::Normal as usize],
+            _ => 0,
+        };
+        if queues.bytes[i] + item.len() > self.limits[i] + beyond {
             queues.stuck.get_or_insert_with(Instant::now);
             self.tally.frames_refused.of(lane).add(1);
             return Err(SendError::Full);
@@ -267,7 +272,8 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mesh::gossip::Gossip;
+    use crate::mesh::gossip::{BucketSet, Gossip};
+    use crate::mesh::record::{Kind, Signed};
     use crate::net::tally::ByLane;
     use crate::wire::bounded::List;
 
@@ -310,6 +316,41 @@ mod tests {
         assert!(matches!(lanes.pop(), Some(Some(_))));
         assert!(lanes.queues().stuck.is_none(), "the writer moves again");
         assert_eq!(counts(&lanes.tally.frames_out), [1, 0, 0]);
+    }
+
+    #[test]
+    fn what_neighbours_compare_goes_behind_everything_else_and_finds_room_behind_files() {
+        let lanes = lanes(1 << 18);
+        let one = || {
+            Arc::new(Signed {
+                kind: Kind::Links,
+                key: [1; 32],
+                body: Default::default(),
+                sig: Default::default(),
+            })
+        };
+        let records = |n| Frame::Gossip(Gossip::Records(List::first_of((0..n).map(|_| one()))));
+        assert_eq!((records(2).lane(), records(3).lane()), (Lane::Normal, Lane::Bulk));
+        lanes.give(Give { request: 3, offset: 0 }, Bytes::from(vec![1; 1 << 20])).expect("room");
+        assert_eq!(lanes.send(&records(3)), Ok(()));
+        assert_eq!(
+            lanes.give(Give { request: 4, offset: 0 }, Bytes::from(vec![1; 9])),
+            Err(SendError::Full)
+        );
+        let evened = Frame::Gossip(Gossip::Evened(BucketSet::default()));
+        assert_eq!((evened.lane(), lanes.send(&evened)), (Lane::Bulk, Ok(())));
+        lanes.send(&gossip()).expect("room");
+        lanes.send(&records(2)).expect("room");
+        let popped = || match lanes.pop() {
+            Some(Some(Item::Bytes(bytes))) => bytes,
+            Some(Some(Item::Chunk(_))) => Bytes::new(),
+            other => panic!("{other:?}"),
+        };
+        let frame = |frame: &Frame| encode(frame).expect("encodes");
+        assert_eq!((popped(), popped()), (frame(&gossip()), frame(&records(2))));
+        let rest: Vec<Bytes> =
+            std::iter::repeat_with(popped).skip_while(Bytes::is_empty).take(2).collect();
+        assert_eq!(rest, [frame(&records(3)), frame(&evened)]);
     }
 
     #[test]

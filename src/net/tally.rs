@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::mesh::tree::TreeCounts;
 use crate::wire::Lane;
 
 /// A number that only grows, from any thread.
@@ -52,6 +53,8 @@ pub struct Tally {
     pub frames_refused: ByLane,
     /// Records of others that were not taken: conflicting, over a peer's budget, or without room.
     pub records_dropped: Count,
+    /// What the tree that news goes over has counted.
+    pub tree: TreeTally,
     /// Turns of the actors that share the main thread.
     pub turns: Count,
     /// Those that kept the others waiting.
@@ -60,6 +63,41 @@ pub struct Tally {
     pub turns_us: Count,
     /// How often all actors were built again after a failure.
     pub rebuilds: Count,
+}
+
+/// What [`TreeCounts`] says, where other threads can read it.
+#[derive(Debug, Default)]
+pub struct TreeTally {
+    /// News pushed here first.
+    pub firsts: Count,
+    /// News pushed here again.
+    pub duplicates: Count,
+    /// Links over which the former came, added up.
+    pub hops: Count,
+    /// The most of them at once.
+    pub hops_max: Count,
+    /// Names that were asked for.
+    pub grafts: Count,
+    /// Links made lazy.
+    pub prunes: Count,
+    /// Names told.
+    pub names: Count,
+    /// News and names without room.
+    pub crowded: Count,
+}
+
+impl TreeTally {
+    /// Takes over what the core has counted.
+    pub fn set(&self, counts: TreeCounts) {
+        self.firsts.set(counts.firsts);
+        self.duplicates.set(counts.duplicates);
+        self.hops.set(counts.hops);
+        self.hops_max.set(u64::from(counts.hops_max));
+        self.grafts.set(counts.grafts);
+        self.prunes.set(counts.prunes);
+        self.names.set(counts.names);
+        self.crowded.set(counts.crowded);
+    }
 }
 
 impl Tally {

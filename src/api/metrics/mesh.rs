@@ -5,7 +5,7 @@ use super::{Context, Seen};
 use crate::actors::messages::{LinkPhase, PeerRow};
 use crate::mesh::record::Direction;
 use crate::mesh::view::{State, View};
-use crate::net::tally::{ByLane, Tally};
+use crate::net::tally::{ByLane, Tally, TreeTally};
 use crate::text::escape;
 use crate::wire::Lane;
 
@@ -179,4 +179,26 @@ fn traffic(sheet: &mut Sheet, tally: &Tally) {
     let about =
         "Records of other nodes not taken: conflicting, over a peer's budget, or without room";
     sheet.counter(plain("records_dropped", about), tally.records_dropped.now());
+    tree(sheet, &tally.tree);
+}
+
+/// In a network so large that news goes over a tree.
+fn tree(sheet: &mut Sheet, tree: &TreeTally) {
+    let arrival = |word: &str| vec![("arrival", word.to_owned())];
+    let about = "News that neighbours pushed, by whether it was here already";
+    let both =
+        [(arrival("first"), tree.firsts.now()), (arrival("duplicate"), tree.duplicates.now())];
+    sheet.counters_of(plain("news_pushed", about), both);
+    let about = "Links over which news came that was not here yet, added up";
+    sheet.counter(plain("news_hops", about), tree.hops.now());
+    let about = "The most links over which one piece of news came";
+    sheet.gauge(plain("news_hops_max", about), tree.hops_max.now() as f64);
+    let about = "Names of news told to neighbours that should have it from others";
+    sheet.counter(plain("news_named", about), tree.names.now());
+    let about = "News asked for because it did not come after its name";
+    sheet.counter(plain("news_grafted", about), tree.grafts.now());
+    let about = "Links taken out of the tree because they brought what was here";
+    sheet.counter(plain("news_links_pruned", about), tree.prunes.now());
+    let about = "News and names without room or share, left to the comparison of digests";
+    sheet.counter(plain("news_crowded", about), tree.crowded.now());
 }

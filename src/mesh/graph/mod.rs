@@ -5,15 +5,17 @@
 
 mod asked;
 mod derive;
+mod named;
 mod shown;
+mod spanning;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::mesh::gossip::{BUCKETS, BucketSet, Versions};
+use crate::mesh::gossip::BUCKETS;
 use crate::mesh::record::{Body, Card, Direction, LinkEntry, LinkState, Record};
 use crate::mesh::view::State;
-use crate::mesh::{NodeId, Time, Ver};
+use crate::mesh::{NodeId, Time};
 
 /// How long a node stays suspect after its last confirmed link went, before it is called failed. Long
 /// enough for a link that is being replaced, short enough not to be felt.
@@ -304,17 +306,6 @@ impl Graph {
         self.digest.iter().fold(0, |sum, bucket| sum.wrapping_mul(31).wrapping_add(*bucket))
     }
 
-    /// The buckets in which another's digest differs from this one.
-    pub fn differing(&self, other: &[u64]) -> BucketSet {
-        let mut set = BucketSet::default();
-        for (i, mine) in (0..=u8::MAX).zip(&self.digest) {
-            if other.get(usize::from(i)).is_none_or(|theirs| theirs != mine) {
-                set.insert(i);
-            }
-        }
-        set
-    }
-
     /// Nodes whose records are compared and handed on.
     fn live(&self) -> impl Iterator<Item = (&NodeId, &Known)> {
         self.nodes.iter().filter(|(_, n)| n.counts())
@@ -325,21 +316,14 @@ impl Graph {
         self.live
     }
 
+    /// Unix milliseconds of the last change of who is there or linked to whom.
+    pub fn changed_ms(&self) -> u64 {
+        self.changed_ms
+    }
+
     /// Links listed by all nodes together: about two for each link there is.
     pub fn listed(&self) -> usize {
         self.listed
-    }
-
-    /// Versions of all live nodes in `buckets`.
-    pub fn versions<'a>(&'a self, buckets: &'a BucketSet) -> impl Iterator<Item = Versions> + 'a {
-        let inside = self.live().filter(|(id, _)| buckets.contains(id.0[0]));
-        inside.map(|(id, known)| known.versions(*id))
-    }
-
-    /// Versions of what is known of one node, alive or not.
-    pub fn versions_of(&self, id: &NodeId) -> Versions {
-        let unknown = Versions { id: *id, card: Ver::default(), links: Ver::default() };
-        self.nodes.get(id).map_or(unknown, |known| known.versions(*id))
     }
 
     /// A node's card, if known.
@@ -372,13 +356,6 @@ impl Graph {
 
     fn unix_ms(&self, now: Time) -> u64 {
         self.start_ms + now.as_ms()
-    }
-}
-
-impl Known {
-    fn versions(&self, id: NodeId) -> Versions {
-        let ver = |r: &Option<Record>| r.as_ref().map_or(Ver::default(), Record::ver);
-        Versions { id, card: ver(&self.card), links: ver(&self.links) }
     }
 }
 

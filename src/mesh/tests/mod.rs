@@ -4,10 +4,12 @@ mod call;
 mod graph;
 mod near;
 mod needs;
+mod partial;
 mod peers;
 mod pulse;
 mod record;
 mod sync;
+mod tree;
 
 use std::net::SocketAddr;
 

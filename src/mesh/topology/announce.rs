@@ -1,4 +1,4 @@
-//! Our own records: when they are signed anew and told.
+//! Our own records and casts: when they are signed and told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::{Effect, Topology};
 use crate::mesh::Time;
 use crate::mesh::gossip::Gossip;
-use crate::mesh::record::{ADDRS_MAX, Body, Card, LINKS_MAX, LinkEntry, LinkState, Record, Signed};
-use crate::wire::bounded::List;
+use crate::mesh::record::{
+    ADDRS_MAX, Body, CAST_BYTES_MAX, Card, Cast, LINKS_MAX, LinkEntry, LinkState, Record, Signed,
+};
+use crate::wire::bounded::{List, Text, TooLarge};
 
 /// Changes of our own links are gathered this long before they are told.
 pub(super) const COALESCE: Duration = Duration::from_millis(20);
@@ -25,6 +27,11 @@ const PAUSE_IN_STORM: Duration = Duration::from_secs(5);
 const QUIET: Duration = Duration::from_secs(2);
 /// Our records are signed anew after this long, so that nobody takes them for forgotten.
 pub(super) const REFRESH: Duration = Duration::from_secs(15 * 60);
+
+/// Pings are stretched so that a node hears at most this many a second in all.
+const PINGS_HEARD_PER_SECOND: u64 = 2;
+/// The period of pings when nobody set one.
+pub(super) const PERIOD: Duration = Duration::from_secs(5);
 
 impl Topology {
     /// Signs our card and link state anew and takes them into the graph.
@@ -92,6 +99,10 @@ impl Topology {
         if card.ver() != card_before {
             news.insert(0, card);
         }
+        if self.is_partial() {
+            news.iter().for_each(|record| self.tree.push(record, 1, None));
+            return self.schedule_derive(now);
+        }
         let signed: Vec<Arc<Signed>> = news.iter().map(|r| r.signed().clone()).collect();
         for peer in self.links.keys() {
             let gossip = Gossip::Records(List::first_of(signed.iter().cloned()));
@@ -107,5 +118,37 @@ impl Topology {
     /// When our pending change is due to be told.
     pub(super) fn announce_at(&self) -> Option<Time> {
         self.dirty.map(|since| (self.told_at + self.pause).max(since + COALESCE))
+    }
+
+    pub(super) fn say(
+        &mut self,
+        text: Text<{ CAST_BYTES_MAX }>,
+        shout: bool,
+        out: &mut Vec<Effect>,
+    ) {
+        self.ver.seq += 1;
+        let cast = Cast { id: self.me, ver: self.ver, shout, text };
+        let record = Record::sign(Body::Cast(cast), &*self.crypto);
+        if self.is_partial() {
+            self.tree.push(&record, 1, None);
+            return self.tree.keep(record);
+        }
+        for peer in self.links.keys() {
+            let gossip = Gossip::Cast(record.signed().clone());
+            out.push(Effect::Send { peer: *peer, gossip });
+        }
+    }
+
+    pub(super) fn ping(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let nodes = self.graph.live_count() as u64;
+        let stretched = PERIOD.max(Duration::from_millis(nodes * 1000 / PINGS_HEARD_PER_SECOND));
+        self.ping_at = now + self.policy.period.unwrap_or(stretched);
+        let others = nodes.saturating_sub(1);
+        let text =
+            format!("hello, I see {others} other node{}", if others == 1 { "" } else { "s" });
+        match Text::new(text) {
+            Ok(text) if !self.links.is_empty() => self.say(text, false, out),
+            Ok(_) | Err(TooLarge { .. }) => {}
+        }
     }
 }

@@ -125,6 +125,8 @@ pub struct Said {
     pub shout: bool,
     /// Round trip to the one who said it over our own link, microseconds, if there is one.
     pub rtt_us: Option<u32>,
+    /// Over how many links it came.
+    pub hops: u8,
 }
 
 /// The settings the topology follows; they may change while it runs.

@@ -1,7 +1,8 @@
 //! Keeps the graph: announces our own records, spreads and repairs those of others, carries pings and
-//! shouts. Full mesh: the origin of a change sends it once on every link.
+//! shouts. Full mesh: the origin of a change sends it once on every link. Partial mesh: it goes over a tree.
 
 mod announce;
+mod cut_off;
 mod events;
 
 use std::collections::BTreeMap;
@@ -11,26 +12,19 @@ use std::time::Duration;
 
 use crate::mesh::budget::Budget;
 use crate::mesh::call::{CallBudgets, Calls};
-use crate::mesh::gossip::Gossip;
 use crate::mesh::graph::{Graph, Inserted};
-use crate::mesh::record::{
-    Body, CARD_KEYS_BYTES_MAX, Cast, Crypto, Direction, EPOCH_MAX, Record, Signed,
-};
+use crate::mesh::record::{CARD_KEYS_BYTES_MAX, Crypto, Direction, EPOCH_MAX, Record};
 use crate::mesh::shape::Shape;
 use crate::mesh::sync::Sync;
+use crate::mesh::tree::Tree;
 use crate::mesh::view::{State, View};
 use crate::mesh::{Core, NodeId, Time, Ver};
-use crate::wire::bounded::{Blob, List, Text, TooLarge};
+use crate::wire::bounded::Blob;
 
 pub use events::{Effect, Event, Identity, Policy, Said};
 
 /// A changed RTT is told again after this long, and only if it moved by two fifths.
 const RTT_AGAIN: Duration = Duration::from_secs(30);
-/// Pings are stretched so that a node hears at most this many a second in all.
-const PINGS_HEARD_PER_SECOND: u64 = 2;
-/// The period of pings when nobody set one.
-const PERIOD: Duration = Duration::from_secs(5);
-
 /// Smallest burst of records taken from a peer: the dearest question must fit into it.
 const BURST_MIN: u32 = 64;
 
@@ -53,6 +47,8 @@ pub(in crate::mesh) struct Link {
     told_at: Option<Time>,
     pub(in crate::mesh) up_at: Time,
     pub(in crate::mesh) budget: Budget,
+    /// For records of nodes that no path leads to yet: whoever brings them may have made them up.
+    pub(in crate::mesh) strangers: Budget,
     pub(in crate::mesh) sync: Sync,
     pub(in crate::mesh) calls: CallBudgets,
 }
@@ -79,6 +75,11 @@ pub struct Topology {
     pub(in crate::mesh) casts: crate::mesh::cast::Heard,
     pub(in crate::mesh) calls: Calls,
     pub(in crate::mesh) shape: Shape,
+    pub(in crate::mesh) tree: Tree,
+    /// When the tree is to follow the graph, when it last did, and the change of the graph it then followed.
+    pub(in crate::mesh) span_at: Option<Time>,
+    pub(in crate::mesh) spanned_at: Time,
+    pub(in crate::mesh) spanned_for: u64,
     /// When the graph is to be derived again.
     derive_at: Option<Time>,
     derived_at: Time,
@@ -114,10 +115,14 @@ impl Topology {
             told_at: Time(0),
             pause: announce::COALESCE,
             refresh_at: Time(0) + announce::REFRESH,
-            ping_at: Time(0) + policy.period.unwrap_or(PERIOD),
+            ping_at: Time(0) + policy.period.unwrap_or(announce::PERIOD),
             casts: crate::mesh::cast::Heard::default(),
             calls: Calls::new(&me, identity.epoch),
             shape: Shape::new(&policy.plan, &me, identity.epoch),
+            tree: Tree::default(),
+            span_at: None,
+            spanned_at: Time(0),
+            spanned_for: 0,
             derive_at: None,
             derived_at: Time(0),
             synced_at: None,
@@ -176,6 +181,7 @@ impl Topology {
         let derived = self.graph.derive(now);
         self.derive_at = derived.next;
         self.derived_at = now;
+        self.schedule_span(now);
         if self.root != self.graph.root() {
             self.root = self.graph.root();
             self.root_since = now;
@@ -189,19 +195,33 @@ impl Topology {
         }
     }
 
-    /// Takes a record from a neighbour (or from a handshake).
+    /// Takes a record from a handshake, or one that is to go no further than others take it.
     pub(in crate::mesh) fn take(&mut self, now: Time, record: Record, out: &mut Vec<Effect>) {
-        if record.id() == self.me {
-            return self.meet_double(now, &record, out);
+        if self.insert(now, record.clone(), out) {
+            self.tree.arrived(now, &record);
+            if !self.is_partial() {
+                self.pass_on(&record, out);
+            }
         }
-        let (id, card) = (record.id(), record.card().is_some());
+    }
+
+    /// Takes a record into the graph. Whether it was news.
+    pub(in crate::mesh) fn insert(
+        &mut self,
+        now: Time,
+        record: Record,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let id = record.id();
+        if id == self.me {
+            self.meet_double(now, &record, out);
+            return false;
+        }
         match self.graph.insert(now, record) {
             Inserted::New { dropped } => {
                 out.extend(dropped.into_iter().map(|peer| Effect::Dropped { peer }));
-                if !card {
-                    self.pass_on(id, out);
-                }
                 self.schedule_derive(now);
+                return true;
             }
             Inserted::Stale => {}
             Inserted::Conflict => {
@@ -214,6 +234,7 @@ impl Topology {
             }
             Inserted::Full => self.dropped_records += 1,
         }
+        false
     }
 
     /// Somebody holds a record of ours that we did not make: a restored disk, or a second daemon with
@@ -239,71 +260,6 @@ impl Topology {
         self.touch(now);
     }
 
-    /// Hands a link state on to those our neighbour cannot reach itself. In an unbroken full mesh there
-    /// is nobody; where a pair cannot link, exactly one common neighbour passes it on. The card goes with
-    /// it: where two components meet, it tells the others where to dial.
-    fn pass_on(&self, origin: NodeId, out: &mut Vec<Effect>) {
-        let Some(links) = self.graph.link_state(&origin) else { return };
-        let records = self.graph.card(&origin).into_iter().chain([links]);
-        let signed: Vec<Arc<Signed>> = records.map(|r| r.signed().clone()).collect();
-        for peer in self.cut_off_from(&origin) {
-            let gossip = Gossip::Records(List::first_of(signed.iter().cloned()));
-            out.push(Effect::Send { peer, gossip });
-        }
-    }
-
-    /// Our neighbours that `origin` has no link with and whose smallest common neighbour we are.
-    pub(in crate::mesh) fn cut_off_from(&self, origin: &NodeId) -> Vec<NodeId> {
-        let listed = |id: &NodeId, peer: &NodeId| {
-            let state = self.graph.link_state(id).and_then(Record::links);
-            state.is_some_and(|s| s.links.binary_search_by(|l| l.peer.cmp(peer)).is_ok())
-        };
-        let Some(state) = self.graph.link_state(origin).and_then(Record::links) else {
-            return Vec::new();
-        };
-        if !listed(origin, &self.me) {
-            return Vec::new();
-        }
-        // Those before us in the order of ids, looked up once: an origin may list a thousand nodes that
-        // nobody knows, and each of our neighbours is compared with all of them.
-        let before = state.links.iter().take_while(|l| l.peer < self.me);
-        let before: Vec<NodeId> =
-            before.map(|l| l.peer).filter(|c| self.graph.link_state(c).is_some()).collect();
-        let cut_off = self.links.keys().filter(|peer| *peer != origin && !listed(origin, peer));
-        cut_off
-            .filter(|peer| listed(&self.me, peer) && !before.iter().any(|c| listed(c, peer)))
-            .copied()
-            .collect()
-    }
-
-    fn say(
-        &mut self,
-        text: Text<{ crate::mesh::record::CAST_BYTES_MAX }>,
-        shout: bool,
-        out: &mut Vec<Effect>,
-    ) {
-        self.ver.seq += 1;
-        let cast = Cast { id: self.me, ver: self.ver, shout, text };
-        let record = Record::sign(Body::Cast(cast), &*self.crypto);
-        for peer in self.links.keys() {
-            let gossip = Gossip::Cast(record.signed().clone());
-            out.push(Effect::Send { peer: *peer, gossip });
-        }
-    }
-
-    fn ping(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let nodes = self.graph.live_count() as u64;
-        let stretched = PERIOD.max(Duration::from_millis(nodes * 1000 / PINGS_HEARD_PER_SECOND));
-        self.ping_at = now + self.policy.period.unwrap_or(stretched);
-        let others = nodes.saturating_sub(1);
-        let text =
-            format!("hello, I see {others} other node{}", if others == 1 { "" } else { "s" });
-        match Text::new(text) {
-            Ok(text) if !self.links.is_empty() => self.say(text, false, out),
-            Ok(_) | Err(TooLarge { .. }) => {}
-        }
-    }
-
     /// Our card says something else from now on.
     fn change_card(&mut self, now: Time, out: &mut Vec<Effect>) {
         self.card_dirty = true;
@@ -316,6 +272,7 @@ impl Topology {
     }
 
     fn measured(&mut self, now: Time, peer: NodeId, rtt_us: u32) {
+        self.tree.measured(&peer, rtt_us);
         let Some(link) = self.links.get_mut(&peer) else { return };
         let first = link.rtt_us == 0;
         let moved = link.rtt_us.abs_diff(rtt_us) > link.rtt_us / 5 * 2;
@@ -331,9 +288,23 @@ impl Topology {
     }
 
     /// What a new link may bring: everyone's two records at once, then so many a second.
-    fn budget(&self) -> Budget {
+    pub(in crate::mesh) fn budget(&self) -> Budget {
         let burst = u32::try_from(2 * self.policy.limits.nodes_max).unwrap_or(u32::MAX);
-        Budget::new(burst.max(BURST_MIN), self.policy.records_per_second)
+        Budget::new(burst.max(BURST_MIN), self.records_per_second())
+    }
+
+    /// What it may bring of nodes that nobody is known to be linked with: that does not grow with the network.
+    fn strange_budget(&self) -> Budget {
+        let mut budget = self.budget();
+        budget.set_rate(self.policy.records_per_second);
+        budget
+    }
+
+    /// What a link may bring for long. Over a tree one neighbour brings what all others say: in a storm each may
+    /// say something every other second.
+    pub(in crate::mesh) fn records_per_second(&self) -> u32 {
+        let others = if self.is_partial() { self.graph.live_count() / 2 } else { 0 };
+        self.policy.records_per_second.saturating_add(u32::try_from(others).unwrap_or(u32::MAX))
     }
 
     fn link_up(
@@ -346,11 +317,16 @@ impl Topology {
         out: &mut Vec<Effect>,
     ) {
         // Dialling again does not buy a peer a new burst.
-        let before = self.links.remove(&peer).map(|l| (l.budget, l.calls));
-        let (budget, calls) = before.unwrap_or_else(|| (self.budget(), CallBudgets::default()));
-        let sync = Sync::default();
-        let link = Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, sync, calls };
+        let before =
+            self.links.remove(&peer).map(|l| (l.budget, l.strangers, l.sync.given, l.calls));
+        let (budget, strangers, given, calls) = before.unwrap_or_else(|| {
+            (self.budget(), self.strange_budget(), self.budget(), CallBudgets::default())
+        });
+        let sync = Sync::new(given);
+        let link =
+            Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, strangers, sync, calls };
         self.links.insert(peer, link);
+        self.tree.link_up(peer, rtt_us);
         self.touch(now);
         self.look_soon(now);
         self.begin_sync_on_link(now, peer, dir, out);
@@ -364,11 +340,16 @@ impl Core for Topology {
     fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Effect>) {
         match event {
             Event::LinkUp { peer, dir, rtt_us, addr, card } => {
-                self.take(now, card, out);
+                let new = self.insert(now, card.clone(), out);
                 self.link_up(now, peer, dir, rtt_us, addr, out);
+                if new && self.is_partial() {
+                    // It tells its card to each neighbour in the handshake, and to nobody else.
+                    self.relay(now, &card, 1, &peer);
+                }
             }
             Event::LinkDown { peer } => {
                 if self.links.remove(&peer).is_some() {
+                    self.tree.link_down(&peer);
                     self.touch(now);
                     self.look_soon(now);
                 }
@@ -398,24 +379,35 @@ impl Core for Topology {
             Event::Configure(policy) => {
                 self.graph.set_limits(policy.limits);
                 if policy.period != self.policy.period {
-                    self.ping_at = now + policy.period.unwrap_or(PERIOD);
+                    self.ping_at = now + policy.period.unwrap_or(announce::PERIOD);
                 }
                 let bounds = |p: &Policy| (p.limits.nodes_max, p.records_per_second);
                 let moved = bounds(&policy) != bounds(&self.policy);
                 self.policy = policy;
                 if moved {
-                    let budget = self.budget();
-                    self.links.values_mut().for_each(|link| link.budget = budget.clone());
+                    let (budget, strangers) = (self.budget(), self.strange_budget());
+                    for link in self.links.values_mut() {
+                        (link.budget, link.sync.given) = (budget.clone(), budget.clone());
+                        link.strangers = strangers.clone();
+                    }
                 }
             }
         }
+        self.tree.flush(now, out);
     }
 
     fn next_wake(&self) -> Option<Time> {
         // Once something is to be told anyway, the refresh goes with it.
         let refresh = self.dirty.is_none().then_some(self.refresh_at);
-        let timers =
-            [self.announce_at(), self.derive_at, Some(self.ping_at), refresh, self.look_at()];
+        let timers = [
+            self.announce_at(),
+            self.derive_at,
+            Some(self.ping_at),
+            refresh,
+            self.look_at(),
+            self.span_at,
+            self.tree.next_wake(),
+        ];
         timers.into_iter().flatten().min()
     }
 
@@ -435,5 +427,10 @@ impl Core for Topology {
         if self.look_at().is_some_and(|at| now >= at) {
             self.look(now, out);
         }
+        if self.span_at.is_some_and(|at| now >= at) {
+            self.span(now);
+        }
+        self.tree.wake(now);
+        self.tree.flush(now, out);
     }
 }

@@ -1,0 +1,312 @@
+//! A few dozen topologies with links that stay, in virtual time: what the tree and the comparisons do together.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tree::{key, random_links};
+use super::*;
+use crate::mesh::dice::Dice;
+use crate::mesh::gossip::{Gossip, NAMED_MAX};
+use crate::mesh::graph::Limits;
+use crate::mesh::topology::{Effect, Event, Identity, Policy, Topology};
+use crate::mesh::{Core, Time};
+
+const PARTIAL: Plan = Plan { mode: Mode::Partial, degree: 8, conns_max: 16 };
+
+/// A node of its own.
+pub(super) fn core(n: usize, nodes_max: usize) -> Topology {
+    let identity = Identity {
+        network: Text::new("test").expect("short"),
+        label: Text::new(format!("n{n}")).expect("short"),
+        relay: false,
+        mailbox: false,
+        epoch: 1,
+        start_ms: 0,
+    };
+    let policy = Policy {
+        period: Some(Duration::from_secs(3600)),
+        limits: Limits { nodes_max, forget_after: Duration::from_secs(86_400) },
+        records_per_second: 50,
+        degree_max: 128,
+        plan: PARTIAL,
+    };
+    Topology::new(identity, policy, Arc::new(Hashed(key(n))))
+}
+
+enum What {
+    Said(Gossip),
+    Root(u64),
+    Wake,
+    Beat,
+}
+
+pub(super) struct Net {
+    pub now: Time,
+    pub cores: Vec<Topology>,
+    pub ids: Vec<NodeId>,
+    pub late: BTreeMap<(usize, usize), Duration>,
+    by_id: BTreeMap<NodeId, usize>,
+    queue: BinaryHeap<Reverse<(Time, u64, usize, usize)>>,
+    what: BTreeMap<u64, What>,
+    count: u64,
+    /// Of a thousand messages so many are lost.
+    pub loss: u64,
+    dice: Dice,
+    pub heard: BTreeMap<(usize, String), Vec<u8>>,
+    pub sent: BTreeMap<&'static str, usize>,
+    pub bytes: usize,
+    pub largest: usize,
+    /// Whether heartbeats carry digests.
+    pub beats: bool,
+}
+
+impl Net {
+    pub fn new(nodes: usize, seed: u64) -> Net {
+        let cores: Vec<Topology> = (0..nodes).map(|n| core(n, 4096)).collect();
+        let ids: Vec<NodeId> = (0..nodes).map(|n| NodeId::of_key(&key(n))).collect();
+        let mut net = Net {
+            now: Time::from_ms(1000),
+            by_id: ids.iter().enumerate().map(|(n, id)| (*id, n)).collect(),
+            cores,
+            ids,
+            late: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            what: BTreeMap::new(),
+            count: 0,
+            loss: 0,
+            dice: Dice::new(seed ^ 77),
+            heard: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            bytes: 0,
+            largest: 0,
+            beats: true,
+        };
+        for n in 0..nodes {
+            let at = net.now + Duration::from_millis(net.dice.below(1000));
+            net.plan(at, n, n, What::Beat);
+        }
+        net
+    }
+
+    /// All linked at random, and settled.
+    pub fn settled(nodes: usize, degree: usize, seed: u64) -> Net {
+        let mut net = Net::new(nodes, seed);
+        for ((a, b), late) in random_links(nodes, degree, &mut Dice::new(seed)) {
+            net.link(a, b, late);
+        }
+        net.run(Duration::from_secs(20));
+        assert_eq!(net.different(), 0, "settled");
+        net.heard.clear();
+        net
+    }
+
+    fn plan(&mut self, at: Time, from: usize, to: usize, what: What) {
+        self.count += 1;
+        self.what.insert(self.count, what);
+        self.queue.push(Reverse((at, self.count, from, to)));
+    }
+
+    pub fn link(&mut self, a: usize, b: usize, late: Duration) {
+        self.late.insert((a.min(b), a.max(b)), late);
+        let rtt_us = 2 * u32::try_from(late.as_micros()).expect("short");
+        for (me, peer, dir) in [(a, b, Direction::Out), (b, a, Direction::In)] {
+            let card = self.cores[peer].card();
+            let peer = self.ids[peer];
+            self.tell(me, Event::LinkUp { peer, dir, rtt_us, addr: addr(1), card });
+        }
+    }
+
+    pub fn unlink(&mut self, a: usize, b: usize) {
+        self.late.remove(&(a.min(b), a.max(b)));
+        for (me, peer) in [(a, b), (b, a)] {
+            let peer = self.ids[peer];
+            self.tell(me, Event::LinkDown { peer });
+        }
+    }
+
+    pub fn neighbours(&self, n: usize) -> Vec<usize> {
+        let ends = self.late.keys();
+        ends.filter_map(|(a, b)| (*a == n).then_some(*b).or((*b == n).then_some(*a))).collect()
+    }
+
+    pub fn tell(&mut self, n: usize, event: Event) {
+        let mut out = Vec::new();
+        self.cores[n].handle(self.now, event, &mut out);
+        self.perform(n, out);
+    }
+
+    fn perform(&mut self, from: usize, out: Vec<Effect>) {
+        for effect in out {
+            match effect {
+                Effect::Send { peer, gossip } => {
+                    let to = self.by_id[&peer];
+                    let (kind, items) = match &gossip {
+                        Gossip::Records(records) => ("records", records.len()),
+                        Gossip::Digest(_) => ("digests", 1),
+                        Gossip::Versions { have, .. } => ("versions", have.len()),
+                        Gossip::Want(_) => ("wants", 1),
+                        Gossip::Evened(_) => ("evened", 1),
+                        Gossip::Push(pushed) => ("pushed", pushed.len()),
+                        Gossip::IHave(names) => ("names", names.len()),
+                        Gossip::Graft(_) => ("grafts", 1),
+                        Gossip::Prune => ("prunes", 1),
+                        Gossip::Cast(_) => ("casts", 1),
+                        Gossip::CallMe { .. } => ("calls", 1),
+                    };
+                    let bytes = postcard::to_stdvec(&gossip).expect("encodes").len();
+                    self.bytes += bytes;
+                    self.largest = self.largest.max(bytes);
+                    *self.sent.entry(kind).or_default() += items;
+                    let lost = self.dice.below(1000) < self.loss;
+                    if let Some(late) = self.late.get(&(from.min(to), from.max(to)))
+                        && !lost
+                    {
+                        self.plan(self.now + *late, from, to, What::Said(gossip));
+                    }
+                }
+                Effect::Heard(said) => {
+                    self.heard.entry((from, said.text)).or_default().push(said.hops);
+                }
+                _ => {}
+            }
+        }
+        if let Some(at) = self.cores[from].next_wake() {
+            self.plan(at.max(self.now), from, from, What::Wake);
+        }
+    }
+
+    pub fn run(&mut self, long: Duration) {
+        let end = self.now + long;
+        while let Some(Reverse((at, _, _, _))) = self.queue.peek()
+            && *at <= end
+        {
+            let Reverse((at, what, from, to)) = self.queue.pop().expect("just seen");
+            self.now = at;
+            match self.what.remove(&what).expect("planned") {
+                What::Said(gossip) => {
+                    let peer = self.ids[from];
+                    if self.late.contains_key(&(from.min(to), from.max(to))) {
+                        self.tell(to, Event::FromPeer { peer, gossip });
+                    }
+                }
+                What::Root(root) if root != self.cores[to].root() => {
+                    let peer = self.ids[from];
+                    self.tell(to, Event::RootDiffers { peer });
+                }
+                What::Root(_) => {}
+                What::Wake if self.cores[to].next_wake().is_some_and(|at| at <= self.now) => {
+                    let mut out = Vec::new();
+                    self.cores[to].wake(self.now, &mut out);
+                    self.perform(to, out);
+                }
+                What::Wake => {}
+                What::Beat => {
+                    for peer in self.neighbours(to) {
+                        let late = self.late[&(to.min(peer), to.max(peer))];
+                        let root = self.cores[to].root();
+                        if self.beats {
+                            self.plan(self.now + late, to, peer, What::Root(root));
+                        }
+                    }
+                    self.plan(self.now + Duration::from_secs(1), to, to, What::Beat);
+                }
+            }
+        }
+        self.now = end;
+    }
+
+    /// How many cores have another graph than the first one.
+    pub fn different(&self) -> usize {
+        let first = self.cores[0].graph.digest();
+        self.cores.iter().filter(|core| core.graph.digest() != first).count()
+    }
+
+    pub fn shout(&mut self, from: usize, text: &str) {
+        self.tell(from, Event::Shout { text: Text::new(text).expect("short") });
+    }
+
+    /// Everybody but the author has heard it, once.
+    pub fn heard_by_all(&self, text: &str) -> bool {
+        let by = (0..self.cores.len()).filter(|n| self.heard.contains_key(&(*n, text.to_owned())));
+        assert!(self.heard.values().all(|times| times.len() == 1), "each once");
+        by.count() == self.cores.len() - 1
+    }
+}
+
+#[test]
+fn a_network_that_comes_up_all_at_once_knows_itself_and_prunes_itself_to_a_tree() {
+    let mut net = Net::settled(40, 8, 1);
+    println!("cold start: {:?} {} bytes", net.sent, net.bytes);
+    assert!(net.cores.iter().all(|core| core.graph.live_count() == 40));
+    // From now on each shout crosses 39 links, and some few more by short cuts.
+    for n in 0..10 {
+        net.shout(n, &format!("warm {n}"));
+        net.run(Duration::from_secs(2));
+    }
+    net.sent.clear();
+    for n in 10..30 {
+        net.shout(n, &format!("shout {n}"));
+        net.run(Duration::from_secs(2));
+        assert!(net.heard_by_all(&format!("shout {n}")), "{n}");
+        net.heard.clear();
+    }
+    println!("20 shouts: {:?}", net.sent);
+    assert!((20 * 39..20 * 39 * 5 / 4).contains(&net.sent["pushed"]), "{:?}", net.sent);
+    assert_eq!(net.sent.get("digests"), None, "nothing was lost");
+}
+
+#[test]
+fn a_newcomer_has_all_of_a_large_network_within_seconds() {
+    // One node knows three thousand others; the newcomer links with it.
+    let mut net = Net::new(2, 3);
+    for core in &mut net.cores {
+        *core = super::partial::core(if core.me == net.ids[0] { 0 } else { 1 }, 16_384);
+    }
+    let others = 3000;
+    let far: Vec<NodeId> = (2..2 + others).map(|n| NodeId::of_key(&key(n))).collect();
+    let mut out = Vec::new();
+    for (i, id) in far.iter().enumerate() {
+        let mut peers = vec![net.ids[0], far[(i + 1) % others], far[(i + others - 1) % others]];
+        peers.sort_unstable();
+        let links = peers.into_iter().map(|peer| LinkEntry {
+            peer,
+            dir: Direction::Out,
+            rtt_us: 1,
+            since_s: 0,
+        });
+        let ver = Ver { epoch: 1, seq: 1 };
+        let links = List::first_of(links);
+        let state = LinkState { id: *id, ver, slots_free: 0, degree_max: 9, links };
+        let hashed = Hashed(key(i + 2));
+        let card = Card { key: key(i + 2), ..plain_card(1, ver) };
+        let first = &mut net.cores[0];
+        first.graph.insert(Time(0), Record::sign(Body::Card(card), &hashed));
+        first.graph.insert(Time(0), Record::sign(Body::Links(state), &hashed));
+    }
+    // The first one is linked with some of them.
+    for id in &far[..8] {
+        let card = net.cores[0].graph.card(id).cloned().expect("just taken");
+        let up = Event::LinkUp { peer: *id, dir: Direction::In, rtt_us: 1, addr: addr(1), card };
+        net.cores[0].handle(net.now, up, &mut out);
+    }
+    for _ in 0..20 {
+        net.now = net.now + Duration::from_millis(200);
+        net.cores[0].wake(net.now, &mut out);
+    }
+    assert_eq!(net.cores[0].graph.live_count(), others + 1);
+
+    net.link(1, 0, Duration::from_millis(25));
+    net.by_id.extend(far.iter().map(|id| (*id, 0)));
+    let begun = net.now;
+    while net.cores[1].graph.live_count() < others + 2
+        && net.now.since(begun) < Duration::from_secs(10)
+    {
+        net.run(Duration::from_millis(50));
+    }
+    println!("{:?} after {:?}, largest {}", net.sent, net.now.since(begun), net.largest);
+    assert!(net.now.since(begun) < Duration::from_secs(3));
+    assert!(net.sent["records"] < 2 * others + 16, "each once");
+    assert!(net.largest < 64 * 1024);
+}

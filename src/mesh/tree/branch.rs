@@ -1,0 +1,210 @@
+//! One link's part in the tree: what waits to go out over it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::time::Duration;
+
+use super::{GRAFT_WAIT, GRAFT_WAIT_MAX, REGROW, UNDER_WAY};
+use crate::mesh::budget::Budget;
+use crate::mesh::gossip::{BATCH_BYTES, Gossip, NAMED_MAX, Name, Pushed};
+use crate::mesh::topology::Effect;
+use crate::mesh::{NodeId, Time, Ver};
+use crate::wire::bounded::List;
+
+/// What goes out over a link is gathered this long, unless nothing went out just before: a storm makes larger
+/// frames and not more of them.
+const GATHER: Duration = Duration::from_millis(10);
+/// Most frames of news at once; so a link carries 6 MB a second at most, and its lane is not overrun.
+const FRAMES_MAX: usize = 4;
+/// Most news, and most names, that wait for one link.
+const WAITING_MAX: usize = 4096;
+/// Bytes of a record that are not its body.
+const AROUND_BODY: usize = 128;
+
+/// What answering a graft costs: records are not all alike.
+pub(super) fn cost(pushed: &Pushed) -> u32 {
+    1 + u32::try_from(pushed.signed.body.len() / 4096).unwrap_or(u32::MAX - 1)
+}
+
+#[derive(Debug)]
+pub(super) struct Branch {
+    pub(super) eager: bool,
+    /// It is one of the tree that the graph spans.
+    pub(super) of_tree: bool,
+    pub(super) rtt: Duration,
+    /// By slot: what is newer takes the place of what still waits.
+    pushes: BTreeMap<Name, (Ver, Pushed)>,
+    /// The slot after which the next frame begins, so that none waits for ever.
+    pushed_to: Option<Name>,
+    names: BTreeMap<Name, Ver>,
+    /// To be grafted; there may be no name in it.
+    ask: Option<BTreeSet<Name>>,
+    say_prune: bool,
+    flushed_at: Option<Time>,
+    /// When either end made it lazy.
+    pruned_at: Option<Time>,
+    /// Names it told us that we did not have.
+    pub(super) names_taken: Budget,
+    /// What we asked it for.
+    pub(super) grafts_made: Budget,
+    /// What it asked us for.
+    pub(super) answers: Budget,
+}
+
+impl Branch {
+    pub(super) fn new() -> Branch {
+        Branch {
+            eager: true,
+            of_tree: false,
+            rtt: Duration::ZERO,
+            pushes: BTreeMap::new(),
+            pushed_to: None,
+            names: BTreeMap::new(),
+            ask: None,
+            say_prune: false,
+            flushed_at: None,
+            pruned_at: None,
+            names_taken: Budget::new(512, 1024),
+            grafts_made: Budget::new(512, 256),
+            answers: Budget::new(1024, 512),
+        }
+    }
+
+    /// Another link to the same node.
+    pub(super) fn anew(self) -> Branch {
+        let Branch { names_taken, grafts_made, answers, .. } = self;
+        Branch { names_taken, grafts_made, answers, ..Branch::new() }
+    }
+
+    /// How long to wait before something is asked for, and for the answer.
+    pub(super) fn wait(&self) -> Duration {
+        (self.rtt * 2).clamp(GRAFT_WAIT, GRAFT_WAIT_MAX)
+    }
+
+    pub(super) fn is_just_pruned(&self, now: Time) -> bool {
+        self.pruned_at.is_some_and(|at| now < at + 2 * self.rtt.min(GRAFT_WAIT_MAX) + UNDER_WAY)
+    }
+
+    pub(super) fn may_regrow(&self, now: Time) -> bool {
+        self.pruned_at.is_none_or(|at| now >= at + REGROW)
+    }
+
+    /// Queues news. False if there is no room.
+    pub(super) fn push(&mut self, name: Name, pushed: Pushed) -> bool {
+        let slot = name.slot();
+        if self.pushes.len() >= WAITING_MAX && !self.pushes.contains_key(&slot) {
+            return false;
+        }
+        self.names.remove(&slot);
+        self.pushes.insert(slot, (name.ver, pushed));
+        true
+    }
+
+    /// Queues a name. False if there is no room.
+    pub(super) fn tell(&mut self, name: Name) -> bool {
+        let slot = name.slot();
+        if self.names.len() >= WAITING_MAX && !self.names.contains_key(&slot) {
+            return false;
+        }
+        self.names.insert(slot, name.ver);
+        true
+    }
+
+    /// The other end has this: it need not go there any more.
+    pub(super) fn has(&mut self, name: &Name) {
+        let slot = name.slot();
+        if self.pushes.get(&slot).is_some_and(|(ver, _)| *ver <= name.ver) {
+            self.pushes.remove(&slot);
+        }
+        if self.names.get(&slot).is_some_and(|ver| *ver <= name.ver) {
+            self.names.remove(&slot);
+        }
+    }
+
+    /// We make it lazy.
+    pub(super) fn prune(&mut self, now: Time) {
+        self.grow_lazy(now);
+        self.say_prune = true;
+        self.ask = None;
+    }
+
+    /// It is lazy from now on: of what waits only the names go.
+    pub(super) fn grow_lazy(&mut self, now: Time) {
+        self.eager = false;
+        self.pruned_at = Some(now);
+        for (slot, (ver, _)) in std::mem::take(&mut self.pushes) {
+            self.names.entry(slot).or_insert(ver);
+        }
+    }
+
+    /// We want it to be eager.
+    pub(super) fn grow_eager(&mut self) {
+        self.eager = true;
+        self.say_prune = false;
+        self.ask.get_or_insert_with(BTreeSet::new);
+    }
+
+    /// We ask for something, and for all that comes after it.
+    pub(super) fn graft(&mut self, name: Name) {
+        self.grow_eager();
+        if let Some(names) = self.ask.as_mut().filter(|names| names.len() < NAMED_MAX) {
+            names.insert(name);
+        }
+    }
+
+    pub(super) fn next_flush(&self) -> Option<Time> {
+        let nothing = self.pushes.is_empty()
+            && self.names.is_empty()
+            && self.ask.is_none()
+            && !self.say_prune;
+        (!nothing).then(|| self.flushed_at.map_or(Time(0), |at| at + GATHER))
+    }
+
+    /// Sends what has gathered; answers how many names were told.
+    pub(super) fn flush(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) -> u64 {
+        self.flushed_at = Some(now);
+        let mut send = |gossip| out.push(Effect::Send { peer, gossip });
+        if let Some(names) = self.ask.take() {
+            send(Gossip::Graft(List::first_of(names)));
+        } else if self.say_prune {
+            send(Gossip::Prune);
+        }
+        self.say_prune = false;
+        for _ in 0..FRAMES_MAX {
+            let batch = self.next_batch();
+            if batch.is_empty() {
+                break;
+            }
+            send(Gossip::Push(List::first_of(batch)));
+        }
+        let mut names = Vec::new();
+        while names.len() < NAMED_MAX
+            && let Some((slot, ver)) = self.names.pop_first()
+        {
+            names.push(Name { ver, ..slot });
+        }
+        let told = names.len() as u64;
+        if told > 0 {
+            send(Gossip::IHave(List::first_of(names)));
+        }
+        told
+    }
+
+    fn next_batch(&mut self) -> Vec<Pushed> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < NAMED_MAX {
+            let after = self.pushed_to.map_or(Unbounded, Excluded);
+            let next = self.pushes.range((after, Unbounded)).next().or(self.pushes.iter().next());
+            let Some((slot, (_, pushed))) = next else { break };
+            let len = pushed.signed.body.len() + AROUND_BODY;
+            if bytes > 0 && bytes + len > BATCH_BYTES {
+                break;
+            }
+            bytes += len;
+            let slot = *slot;
+            self.pushed_to = Some(slot);
+            batch.extend(self.pushes.remove(&slot).map(|(_, pushed)| pushed));
+        }
+        batch
+    }
+}
