@@ -15,12 +15,14 @@ mod id;
 pub mod peers;
 pub mod pulse;
 pub mod record;
+pub mod route;
 mod sync;
 #[cfg(test)]
 mod tests;
 pub mod topology;
 pub mod trust;
 pub mod view;
+pub mod ways;
 
 pub use id::{ConnId, NodeId, ParseIdError, Time, Ver};
 

@@ -75,13 +75,17 @@ impl Topology {
         out: &mut Vec<Effect>,
     ) {
         let cost = match &gossip {
+            // It has budgets of its own: those who ask for much must not keep us from the news.
+            Gossip::Route(_) => 0,
             // A long link state costs more to check, to keep and to derive from than a short one.
-            Gossip::Records(records) => records.iter().map(|r| 1 + r.body.len() / 4096).sum(),
-            Gossip::Cast(_) | Gossip::CallMe { .. } => 1,
+            Gossip::Records(records) => {
+                records.iter().map(|r| 1 + r.body.len() / 4096).sum::<usize>().max(1)
+            }
+            Gossip::Cast(_) => 1,
             Gossip::Digest(_) | Gossip::Versions { .. } | Gossip::Want(_) => 8,
         };
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
-        let allowed = self.links.get_mut(&peer).is_some_and(|l| l.budget.take(now, cost.max(1)));
+        let allowed = self.links.get_mut(&peer).is_some_and(|l| l.budget.take(now, cost));
         if !allowed {
             self.dropped_records += u64::from(cost);
             return;
@@ -101,7 +105,7 @@ impl Topology {
                 send_records(peer, found, out);
             }
             Gossip::Cast(signed) => self.hear(signed, out),
-            Gossip::CallMe { target, card } => self.hear_call(now, peer, target, card, out),
+            Gossip::Route(routed) => self.hear_routed(now, peer, routed, out),
         }
     }
 

@@ -7,7 +7,9 @@ mod needs;
 mod peers;
 mod pulse;
 mod record;
+mod route;
 mod sync;
+mod ways;
 
 use std::net::SocketAddr;
 

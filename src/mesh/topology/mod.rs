@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mesh::budget::Budget;
-use crate::mesh::call::{CallBudgets, Calls};
+use crate::mesh::call::Calls;
 use crate::mesh::gossip::Gossip;
 use crate::mesh::graph::{Graph, Inserted};
 use crate::mesh::record::{
     Body, CARD_KEYS_BYTES_MAX, Cast, Crypto, Direction, EPOCH_MAX, Record, Signed,
 };
+use crate::mesh::route::{OnLink, Probes};
 use crate::mesh::sync::Sync;
 use crate::mesh::view::{State, View};
 use crate::mesh::{Core, NodeId, Time, Ver};
@@ -52,7 +53,7 @@ pub(in crate::mesh) struct Link {
     up_at: Time,
     pub(in crate::mesh) budget: Budget,
     pub(in crate::mesh) sync: Sync,
-    pub(in crate::mesh) calls: CallBudgets,
+    pub(in crate::mesh) routes: OnLink,
 }
 
 /// The topology core.
@@ -76,6 +77,7 @@ pub struct Topology {
     ping_at: Time,
     pub(in crate::mesh) casts: crate::mesh::cast::Heard,
     pub(in crate::mesh) calls: Calls,
+    pub(in crate::mesh) probes: Probes,
     /// When the graph is to be derived again.
     derive_at: Option<Time>,
     derived_at: Time,
@@ -113,7 +115,8 @@ impl Topology {
             refresh_at: Time(0) + announce::REFRESH,
             ping_at: Time(0) + policy.period.unwrap_or(PERIOD),
             casts: crate::mesh::cast::Heard::default(),
-            calls: Calls::new(&me, identity.epoch),
+            calls: Calls::default(),
+            probes: Probes::new(identity.epoch),
             derive_at: None,
             derived_at: Time(0),
             synced_at: None,
@@ -310,6 +313,7 @@ impl Topology {
 
     fn measured(&mut self, now: Time, peer: NodeId, rtt_us: u32) {
         let Some(link) = self.links.get_mut(&peer) else { return };
+        link.routes.rtt_us = rtt_us;
         let first = link.rtt_us == 0;
         let moved = link.rtt_us.abs_diff(rtt_us) > link.rtt_us / 5 * 2;
         let old = link.told_at.is_none_or(|at| now.since(at) >= RTT_AGAIN);
@@ -338,10 +342,11 @@ impl Topology {
         out: &mut Vec<Effect>,
     ) {
         // Dialling again does not buy a peer a new burst.
-        let before = self.links.remove(&peer).map(|l| (l.budget, l.calls));
-        let (budget, calls) = before.unwrap_or_else(|| (self.budget(), CallBudgets::default()));
+        let before = self.links.remove(&peer).map(|l| (l.budget, l.routes));
+        let (budget, mut routes) = before.unwrap_or_else(|| (self.budget(), OnLink::new(rtt_us)));
+        routes.rtt_us = rtt_us;
         let link =
-            Link { dir, rtt_us, told_at: None, up_at: now, budget, sync: Sync::default(), calls };
+            Link { dir, rtt_us, told_at: None, up_at: now, budget, sync: Sync::default(), routes };
         self.links.insert(peer, link);
         self.touch(now);
         self.begin_sync_on_link(now, peer, dir, out);
@@ -379,7 +384,8 @@ impl Core for Topology {
                     self.change_card(now, out);
                 }
             }
-            Event::CallBack { target } => self.call(target, out),
+            Event::CallBack { target } => self.call(now, target, out),
+            Event::Trace { ticket, to } => self.trace(now, ticket, to, out),
             Event::Shout { text } => self.say(text, true, out),
             Event::Leave => {
                 self.leaving = true;
@@ -404,7 +410,8 @@ impl Core for Topology {
     fn next_wake(&self) -> Option<Time> {
         // Once something is to be told anyway, the refresh goes with it.
         let refresh = self.dirty.is_none().then_some(self.refresh_at);
-        let timers = [self.announce_at(), self.derive_at, Some(self.ping_at), refresh];
+        let probes = self.probes.next_wake();
+        let timers = [self.announce_at(), self.derive_at, Some(self.ping_at), refresh, probes];
         timers.into_iter().flatten().min()
     }
 
@@ -421,5 +428,6 @@ impl Core for Topology {
         if now >= self.ping_at {
             self.ping(now, out);
         }
+        self.probes_due(now, out);
     }
 }
