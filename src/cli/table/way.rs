@@ -45,7 +45,7 @@ pub fn path(path: &Path, graph: &Graph, look: Look) -> String {
             (path.hops.iter().map(|id| Step { id: *id, rtt_us: 0 }).collect(), head)
         }
     };
-    let mut table = plain(&["TO", "RTT ms", "BY GRAPH ms"], look);
+    let mut table = plain(&["TO", "RTT ms", "GRAPH ms"], look);
     let mut from = graph.me;
     for Step { id, rtt_us } in steps {
         table.add_row([
