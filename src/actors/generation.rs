@@ -297,6 +297,7 @@ impl Generation {
             unpin_label: to(&self.registry),
             ban: to(&self.registry),
             probe: to(&self.heartbeat),
+            trace: to(&self.topology),
             shout: to(&self.topology),
             share: to(&self.exchange),
             get_file: to(&self.exchange),

@@ -5,7 +5,7 @@ use actix::Recipient;
 use super::messages::{
     Acknowledge, ConfigWanted, Connect, Disconnect, FiguresWanted, Forget, GetFile, LetterWanted,
     LettersWanted, PeersWanted, PinsWanted, Probe, Pull, Push, RelaysWanted, Reload, SetBanned,
-    SetPinned, Share, Shout, Shutdown, StatusWanted, StopTransfer, UnpinLabel, WhyWanted,
+    SetPinned, Share, Shout, Shutdown, StatusWanted, StopTransfer, Trace, UnpinLabel, WhyWanted,
 };
 
 /// Who answers what.
@@ -30,6 +30,8 @@ pub struct Services {
     pub ban: Recipient<SetBanned>,
     /// Heartbeat: measure now.
     pub probe: Recipient<Probe>,
+    /// Topology: send a probe.
+    pub trace: Recipient<Trace>,
     /// Topology: tell everyone.
     pub shout: Recipient<Shout>,
     /// Exchange: share.

@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use actix::{Actor, ActorContext, Context, Handler, Recipient};
-use tokio::sync::watch;
+use actix::{Actor, ActorContext, Context, Handler, Recipient, ResponseFuture};
+use tokio::sync::{oneshot, watch};
 
 use super::lifeline::Lifeline;
 use super::messages::{
     Advised, CallBack, Called, CardChanged, Configure, Dropped, EpochChanged, Goodbye, GossipFrom,
     GraphChanged, KeysChanged, Learned, LinkChange, LinkChanged, Measured, NodesChanged, Reachable,
-    Refused, RootDiffers, Shout, Stop,
+    Refused, RootDiffers, Shout, Stop, Trace, Walk,
 };
 use super::notices::Notices;
 use super::policy;
 use super::post::{deliver, post};
 use super::turn::{Driver, Turn, arm};
 use super::voice::Voice;
+use crate::mesh::route::{Lost, WAY_MAX};
 use crate::mesh::topology::{Effect, Event, Topology as TopologyCore};
 use crate::mesh::view::View;
 use crate::mesh::{NodeId, Ver};
@@ -58,6 +59,9 @@ pub struct Topology {
     turn: Turn<TopologyCore>,
     ports: Ports,
     links: BTreeMap<NodeId, Link>,
+    /// Who waits for which probe; the core ends every one.
+    traces: BTreeMap<u64, oneshot::Sender<Result<Walk, Lost>>>,
+    trace: u64,
     card_told: Ver,
     notices: Notices,
     lifeline: Lifeline,
@@ -70,7 +74,8 @@ impl Topology {
         ports.view.send_replace(Arc::new(turn.core.view()));
         ports.shared.root.store(turn.core.root(), Ordering::Relaxed);
         let notices = Notices::default();
-        Topology { turn, ports, links: BTreeMap::new(), card_told, notices, lifeline }
+        let (links, traces) = Default::default();
+        Topology { turn, ports, links, traces, trace: 0, card_told, notices, lifeline }
     }
 
     /// Makes the graph known, if it looks different.
@@ -140,6 +145,12 @@ impl Driver for Topology {
             Effect::Heard(said) => self.ports.voice.say(&said),
             Effect::Called { card } => post(&self.ports.called, Called(card)),
             Effect::Epoch(epoch) => post(&self.ports.epoch, EpochChanged(epoch)),
+            Effect::Traced { ticket, outcome } => {
+                if let Some(waiting) = self.traces.remove(&ticket) {
+                    // Whoever asked may have gone away.
+                    let _ = waiting.send(outcome);
+                }
+            }
             Effect::Notice(text) => self.notices.tell(self.turn.now(), &text),
         }
     }
@@ -234,6 +245,36 @@ impl Handler<Shout> for Topology {
             .map_err(|e| Refused { why: format!("the text is too long: {e} (bytes)") })?;
         self.handle_event("Shout", Event::Shout { text }, ctx);
         Ok(self.links.len())
+    }
+}
+
+impl Handler<Trace> for Topology {
+    type Result = ResponseFuture<Result<Walk, Refused>>;
+
+    fn handle(&mut self, Trace { peer }: Trace, ctx: &mut Context<Self>) -> Self::Result {
+        let (tx, rx) = oneshot::channel();
+        self.trace += 1;
+        let ticket = self.trace;
+        self.traces.insert(ticket, tx);
+        self.handle_event("Trace", Event::Trace { ticket, to: peer }, ctx);
+        Box::pin(async {
+            // The sender goes without a word only with the whole actor.
+            let outcome = rx.await.unwrap_or(Err(Lost::Silent));
+            outcome.map_err(|lost| Refused { why: why(lost) })
+        })
+    }
+}
+
+/// Why a probe did not come back, for people.
+fn why(lost: Lost) -> String {
+    match lost {
+        Lost::NoWay => "no chain of links leads there, as far as is known here".into(),
+        Lost::TooFar => format!("the cheapest way there has more than {} links", WAY_MAX - 1),
+        Lost::Silent => "nobody answered in time; a link on the way may just have gone".into(),
+        Lost::Stuck(at) => {
+            format!("it came as far as {}, and no way led on from there", at.short())
+        }
+        Lost::TooMany => "this node has sent too many lately; ask again in a moment".into(),
     }
 }
 

@@ -97,6 +97,9 @@ pub struct Ping {
     pub id: HexId,
     /// After how many microseconds.
     pub rtt_us: u32,
+    /// Over how many links.
+    #[serde(default)]
+    pub hops: usize,
 }
 
 /// Answer to `connect`.

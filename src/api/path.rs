@@ -1,18 +1,10 @@
-//! The cheapest way to a node: Dijkstra over the confirmed links, by round-trip time.
+//! The cheapest way to a node, as it is shown: over the confirmed links, by round-trip time.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use super::shapes::{HexId, Path};
-use crate::mesh::NodeId;
 use crate::mesh::view::View;
-
-/// What a link that nobody has measured yet counts as, microseconds: dear enough that measured ways go
-/// first, cheap enough that one such link beats a long detour.
-const UNMEASURED_US: u64 = 200_000;
-/// What passing a node costs beside the round trip, microseconds: ways that differ by less than a
-/// measurement does should not hide the direct link.
-const HOP_US: u64 = 500;
+use crate::mesh::{NodeId, ways};
 
 /// The cheapest way from the viewer to `to`; none if no confirmed way leads there.
 pub fn cheapest(view: &View, to: NodeId) -> Option<Path> {
@@ -21,37 +13,12 @@ pub fn cheapest(view: &View, to: NodeId) -> Option<Path> {
         links.entry(link.from).or_default().push((link.to, link.rtt_us));
         links.entry(link.to).or_default().push((link.from, link.rtt_us));
     }
-    // The cost so far, whom it was reached from, and over a link of what round-trip time.
-    let mut best: BTreeMap<NodeId, (u64, NodeId, u32)> =
-        BTreeMap::from([(view.me, (0, view.me, 0))]);
-    let mut front = BinaryHeap::from([Reverse((0u64, view.me))]);
-    while let Some(Reverse((cost, at))) = front.pop() {
-        if at == to {
-            break;
-        }
-        if best.get(&at).is_some_and(|(cheaper, ..)| *cheaper < cost) {
-            continue;
-        }
-        for &(next, rtt_us) in links.get(&at).into_iter().flatten() {
-            let step = HOP_US + if rtt_us == 0 { UNMEASURED_US } else { u64::from(rtt_us) };
-            let cost = cost + step;
-            if best.get(&next).is_none_or(|(other, ..)| cost < *other) {
-                best.insert(next, (cost, at, rtt_us));
-                front.push(Reverse((cost, next)));
-            }
-        }
-    }
-    let mut hops = Vec::new();
-    let mut rtt_us = Some(0);
-    let mut at = to;
-    while at != view.me {
-        let (_, from, step) = *best.get(&at)?;
-        hops.push(HexId(at));
-        rtt_us = rtt_us.filter(|_| step != 0).map(|sum| sum + u64::from(step));
-        at = from;
-    }
-    hops.reverse();
-    Some(Path { to: HexId(to), hops, rtt_us })
+    let of = |id: NodeId| links.get(&id).into_iter().flatten().copied();
+    let way = ways::cheapest(view.me, to, of)?;
+    let step = |sum: u64, rtt_us: u32| (rtt_us != 0).then(|| sum + u64::from(rtt_us));
+    let rtt_us = way.iter().try_fold(0, |sum, (_, rtt_us)| step(sum, *rtt_us));
+    let hops = way.iter().map(|(id, _)| HexId(*id)).collect();
+    Some(Path { to: HexId(to), hops, rtt_us, walk: None })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::routes::routes;
 use super::server::Context;
 use super::shapes::{Graph, Health, HexId, Path, Peers, Shaped, Status, Why};
 use super::who;
-use crate::actors::messages::{ConfigWanted, PeersWanted, StatusWanted, WhyWanted};
+use crate::actors::messages::{ConfigWanted, PeersWanted, StatusWanted, Trace, WhyWanted};
 use crate::mesh::NodeId;
 
 /// How long an actor may take to answer; shorter than the whole request.
@@ -196,15 +196,28 @@ fn seen(context: &Context, text: &str) -> Result<NodeId, Failure> {
     who::resolve(text, &known).map_err(|error| Failure::who(text, error))
 }
 
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PathQuery {
+    /// Whether to send a probe there, too, and to tell which way it went; takes 3 seconds at most.
+    #[param(inline)]
+    walk: Option<Flag>,
+}
+
 /// The cheapest way to a node
-#[utoipa::path(get, path = "/api/v1/path/{who}", tag = "see", params(Named), responses(
+#[utoipa::path(get, path = "/api/v1/path/{who}", tag = "see", params(Named, PathQuery), responses(
     (status = 200, description = "through whom, and how long it takes", body = Shaped<Path>),
     (status = 404, description = "nobody fits, or no way leads there", body = Refusal),
     (status = 409, description = "several fit", body = Refusal),
 ))]
-async fn path(context: web::Data<Context>, named: web::Path<Named>) -> Answer<Path> {
+async fn path(
+    context: web::Data<Context>,
+    named: web::Path<Named>,
+    query: web::Query<PathQuery>,
+) -> Answer<Path> {
     let to = seen(&context, &named.who)?;
-    let Some(way) = super::path::cheapest(&context.view(), to) else {
+    let Some(mut way) = super::path::cheapest(&context.view(), to) else {
         return Err(Failure::new(
             StatusCode::NOT_FOUND,
             Code::NotFound,
@@ -213,6 +226,10 @@ async fn path(context: web::Data<Context>, named: web::Path<Named>) -> Answer<Pa
             "node why shows what was last seen of it",
         ));
     };
+    if query.walk == Some(Flag::Yes) && to != context.facts.id {
+        let asked = ask("topology", &context.services.trace, Trace { peer: to });
+        way.walk = Some(asked.await?.into());
+    }
     answer(way)
 }
 

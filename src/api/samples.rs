@@ -2,12 +2,13 @@
 
 use super::shapes::{Health, HexId, Status};
 use crate::actors::messages::{
-    Amounts, File, LinkPhase, MailFigures, PeerRow, PiecesView, RelayRow, Relays, Transfer,
+    Amounts, File, LinkPhase, MailFigures, PeerRow, PiecesView, RelayRow, Relays, Transfer, Walk,
 };
 use crate::mail::LetterId;
 use crate::mail::rows::{Conversation, InLetter, OutLetter, State as LetterState};
 use crate::mesh::NodeId;
 use crate::mesh::record::Direction;
+use crate::mesh::route::Hop;
 use crate::mesh::view::{LinkView, NodeView, State, View};
 use crate::pieces::FileId;
 use crate::pieces::rows::{Bottleneck, FileRow, Phase, SourceRow, TransferRow};
@@ -90,6 +91,12 @@ pub fn linked() -> PeerRow {
         banned: false,
         problem: None,
     }
+}
+
+/// How a probe got to carol and back.
+pub fn walk() -> Walk {
+    let hop = |node: u8, rtt_us: u32| Hop { node: id(node), rtt_us };
+    Walk { hops: vec![hop(2, 330), hop(3, 45_100)], rtt_us: 45_900 }
 }
 
 /// A file id made of a seed byte.

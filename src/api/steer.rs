@@ -14,8 +14,8 @@ use super::routes::routes;
 use super::server::Context;
 use super::shapes::{HexId, Shaped};
 use super::who;
-use crate::actors::messages::{self, Connect, Disconnect, PeersWanted, Probe};
-use crate::actors::messages::{SetBanned, SetPinned, Shout, Shutdown, UnpinLabel};
+use crate::actors::messages::{self, Connect, Disconnect, LinkPhase, PeersWanted, Probe};
+use crate::actors::messages::{SetBanned, SetPinned, Shout, Shutdown, Trace, UnpinLabel};
 use crate::mesh::NodeId;
 
 /// How long the name of a host may take to be looked up.
@@ -42,16 +42,31 @@ fn done<T>(what: &str, result: Result<T, messages::Refused>) -> Result<T, Failur
 }
 
 /// Measures the round trip to a node now
+///
+/// Over the link with it; if there is none, over other nodes.
 #[utoipa::path(post, path = "/api/v1/ping", tag = "steer", request_body = AskWho, responses(
     (status = 200, description = "how long it took", body = Shaped<Ping>),
     (status = 404, description = "nobody fits", body = Refusal),
     (status = 409, description = "several fit, or it was refused", body = Refusal),
 ))]
 async fn ping(context: web::Data<Context>, body: web::Json<AskWho>) -> Answer<Ping> {
-    let peer = named(&context, &body.who).await?;
-    let probed = ask("heartbeat", &context.services.probe, Probe { peer }).await?;
-    let rtt_us = done(&format!("cannot ping {}", peer.short()), probed)?;
-    answer(Ping { id: HexId(peer), rtt_us })
+    let rows = ask("registry", &context.services.peers, PeersWanted).await?;
+    let known = who::known(&context.view(), &rows);
+    let peer = who::resolve(&body.who, &known).map_err(|error| Failure::who(&body.who, error))?;
+    let what = format!("cannot ping {}", peer.short());
+    if peer == context.facts.id {
+        return Err(Failure::refused(
+            &what,
+            messages::Refused { why: "that is this node itself".into() },
+        ));
+    }
+    if rows.iter().any(|row| row.id == Some(peer) && row.link == LinkPhase::Up) {
+        let probed = ask("heartbeat", &context.services.probe, Probe { peer }).await?;
+        return answer(Ping { id: HexId(peer), rtt_us: done(&what, probed)?, hops: 1 });
+    }
+    let walk = done(&what, ask("topology", &context.services.trace, Trace { peer }).await?)?;
+    let rtt_us = u32::try_from(walk.rtt_us).unwrap_or(u32::MAX);
+    answer(Ping { id: HexId(peer), rtt_us, hops: walk.hops.len() })
 }
 
 /// Dials an address, and answers once there is a link or none

@@ -207,7 +207,7 @@ pub enum Verb {
         #[command(flatten)]
         show: ShowLive,
     },
-    /// Show the cheapest path to a node
+    /// Show the cheapest path to a node, and measure the one that a message takes
     Path {
         /// Id, its beginning, label, or IP:port
         who: String,
@@ -215,7 +215,7 @@ pub enum Verb {
         #[command(flatten)]
         show: ShowLive,
     },
-    /// Measure the round trip to a linked node now
+    /// Measure the round trip to a node now, over other nodes if there is no link
     Ping {
         /// Id, its beginning, label, or IP:port
         who: String,

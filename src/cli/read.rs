@@ -29,12 +29,16 @@ pub fn show(client: &Client, verb: &Verb, look: Look) -> Option<Result<(), Troub
         Verb::Graph { format: None, show } => {
             live(client, "graph", *show, look, |g: Graph, now| Ok(table::graph(&g, now, look)))
         }
-        Verb::Path { who, show } => {
-            live(client, &format!("path/{}", segment(who)), *show, look, |way: Path, _| {
+        Verb::Path { who, show } => live(
+            client,
+            &format!("path/{}?walk=true", segment(who)),
+            *show,
+            look,
+            |way: Path, _| {
                 let Shaped { body: graph, .. } = client.get("graph")?;
-                Ok(table::path(&way, &graph))
-            })
-        }
+                Ok(table::path(&way, &graph, look))
+            },
+        ),
         Verb::Why { who, show } => {
             let draw = |why: Why, now| Ok(table::why(&why, now, look));
             live(client, &format!("why/{}", segment(who)), *show, look, draw)

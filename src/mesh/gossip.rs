@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Kind, Record, Signed, SignedCard};
+use super::record::{Kind, Record, Signed};
+use super::route::Routed;
 use super::{NodeId, Ver};
 use crate::wire::bounded::List;
 
@@ -93,7 +94,8 @@ pub struct Pushed {
     pub signed: Arc<Signed>,
 }
 
-/// A message between neighbours. Losing one costs time only: the next digest repairs it.
+/// A message between neighbours. Losing one costs time only: the next digest repairs it, or it is asked again.
+/// (Kinds are told apart by their order: a new one goes to the end.)
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Gossip {
     /// New or asked-for records.
@@ -111,14 +113,6 @@ pub enum Gossip {
     Want(List<(NodeId, Kind), NAMED_MAX>),
     /// A ping or a shout.
     Cast(Arc<Signed>),
-    /// "Dial me": from a node that cannot dial `target`, through one neighbour of both, which passes it on
-    /// as it is. (Kinds are told apart by their order: a new one goes to the end.)
-    CallMe {
-        /// Who shall dial.
-        target: NodeId,
-        /// Who is to be dialled, and where.
-        card: SignedCard,
-    },
     /// News on its way over the tree.
     Push(List<Pushed, NAMED_MAX>),
     /// "I have these, and did not send them, because you should get them from somebody else."
@@ -129,6 +123,8 @@ pub enum Gossip {
     Prune,
     /// "In these buckets you have now got whatever you lacked", behind the records and the wants.
     Evened(BucketSet),
+    /// A message that is passed on from node to node.
+    Route(Routed),
 }
 
 /// Heartbeats and questions about silence. They use the urgent lane.

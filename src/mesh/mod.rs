@@ -15,6 +15,7 @@ mod id;
 pub mod peers;
 pub mod pulse;
 pub mod record;
+pub mod route;
 pub mod shape;
 mod sync;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub mod topology;
 pub mod tree;
 pub mod trust;
 pub mod view;
+pub mod ways;
 
 pub use id::{ConnId, NodeId, ParseIdError, Time, Ver};
 

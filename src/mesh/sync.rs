@@ -154,7 +154,7 @@ impl Topology {
         let cost = u32::try_from(cost(&gossip)).unwrap_or(u32::MAX);
         let allowed = self.links.get_mut(&peer).is_some_and(|link| {
             link.budget.set_rate(rate);
-            link.budget.take(now, cost.max(1))
+            link.budget.take(now, cost)
         });
         if !allowed {
             self.dropped_records += u64::from(cost);
@@ -173,11 +173,11 @@ impl Topology {
             }
             Gossip::Evened(buckets) => self.go_on(now, peer, &buckets, out),
             Gossip::Cast(signed) => self.hear(now, peer, signed, None, out),
-            Gossip::CallMe { target, card } => self.hear_call(now, peer, target, card, out),
             Gossip::Push(pushed) => self.take_pushed(now, peer, pushed.into_vec(), out),
             Gossip::IHave(names) => self.take_names(now, peer, &names),
             Gossip::Graft(names) => self.take_graft(now, peer, &names),
             Gossip::Prune => self.tree.pruned(now, &peer),
+            Gossip::Route(routed) => self.hear_routed(now, peer, routed, out),
         }
     }
 
@@ -362,9 +362,11 @@ fn cost(gossip: &Gossip) -> usize {
     // A long link state costs more to check, to keep and to derive from than a short one.
     let record = |r: &Signed| 1 + r.body.len() / 4096;
     match gossip {
-        Gossip::Records(records) => records.iter().map(|r| record(r)).sum(),
-        Gossip::Push(pushed) => pushed.iter().map(|p| record(&p.signed)).sum(),
-        Gossip::Cast(_) | Gossip::CallMe { .. } | Gossip::Prune | Gossip::Evened(_) => 1,
+        // It has budgets of its own: those who ask for much must not keep us from the news.
+        Gossip::Route(_) => 0,
+        Gossip::Records(records) => records.iter().map(|r| record(r)).sum::<usize>().max(1),
+        Gossip::Push(pushed) => pushed.iter().map(|p| record(&p.signed)).sum::<usize>().max(1),
+        Gossip::Cast(_) | Gossip::Prune | Gossip::Evened(_) => 1,
         Gossip::Digest(_) | Gossip::Versions { .. } | Gossip::Want(_) => 8,
         // A lazy link names what all others say.
         Gossip::IHave(names) => 1 + names.len() / 64,

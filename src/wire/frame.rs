@@ -316,6 +316,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::mesh::record::{Kind, SignedCard};
+    use crate::mesh::route::{Hop, Routed, Word};
     use crate::mesh::{NodeId, Ver};
     use crate::pieces::frame::{Held, Nope, Part};
     use crate::pieces::{FileId, holding};
@@ -341,18 +342,25 @@ mod tests {
         let Signed { key, sig, .. } = signed(Kind::Card);
         let body = Blob::new(vec![1, 2, 3]).expect("fits");
         let lone_card = SignedCard { key, body, sig };
+        let way = List::first_of([Hop { node: id, rtt_us: 7 }; 3]);
         let gossip = [
             Gossip::Records(List::first_of([Arc::new(signed(Kind::Links))])),
             Gossip::Digest(List::first_of([u64::MAX; BUCKETS])),
             Gossip::Versions { buckets: BucketSet::default(), have: List::first_of([versions]) },
             Gossip::Want(List::first_of([(id, Kind::Card)])),
             Gossip::Cast(Arc::new(signed(Kind::Cast))),
-            Gossip::CallMe { target: id, card: lone_card },
             Gossip::Push(List::first_of([Pushed { hops: 3, signed: signed(Kind::Cast).into() }])),
             Gossip::IHave(List::first_of([Name { id: [4; 8], kind: Kind::Links, ver }])),
             Gossip::Graft(List::first_of([Name { id: [4; 8], kind: Kind::Cast, ver }])),
             Gossip::Prune,
             Gossip::Evened(BucketSet::default()),
+            Gossip::Route(Routed::Out { to: id, way: way.clone(), word: Word::CallMe(lone_card) }),
+            Gossip::Route(Routed::Out {
+                to: id,
+                way: way.clone(),
+                word: Word::Probe { number: 5 },
+            }),
+            Gossip::Route(Routed::Back { number: 5, way, arrived: true }),
         ];
         let mut all = vec![Frame::Hello(Box::new(hello)), Frame::Ready];
         all.push(Frame::Bye(ByeFrame {

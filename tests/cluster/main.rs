@@ -8,5 +8,6 @@ mod joining;
 mod lan;
 mod programs;
 mod restarting;
+mod routing;
 mod steering;
 mod trusting;

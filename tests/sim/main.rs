@@ -7,6 +7,7 @@ mod callback;
 mod engine;
 mod failing;
 mod joining;
+mod routing;
 mod run;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@ use actix::Message;
 
 use crate::mesh::NodeId;
 use crate::mesh::peers::{Evidence, Row as PeerRow};
+pub use crate::mesh::route::Walk;
 
 /// PeerRegistry: which peers are there, linked or not?
 #[derive(Message)]
@@ -112,6 +113,14 @@ pub struct SetBanned {
 #[derive(Message)]
 #[rtype(result = "Result<u32, Refused>")]
 pub struct Probe {
+    /// Whom.
+    pub peer: NodeId,
+}
+
+/// Topology: send a probe to a node, over as many links as it takes, and tell how it went.
+#[derive(Message)]
+#[rtype(result = "Result<Walk, Refused>")]
+pub struct Trace {
     /// Whom.
     pub peer: NodeId,
 }

@@ -255,6 +255,48 @@ pub struct Path {
     pub hops: Vec<HexId>,
     /// Sum of the round-trip times, microseconds; none while a link on the way is not measured yet.
     pub rtt_us: Option<u64>,
+    /// How a probe fared, if one was to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub walk: Option<Walk>,
+}
+
+/// How a probe fared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Walk {
+    /// The nodes it passed, in order, the asking one left out and the one it was for last; none if it did not
+    /// come back.
+    pub hops: Vec<Step>,
+    /// How long it took there and back, microseconds; none if it did not come back.
+    pub rtt_us: Option<u64>,
+    /// Why it did not come back, if it did not.
+    pub problem: Option<String>,
+}
+
+/// A node that a probe came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    /// Which.
+    pub id: HexId,
+    /// Round-trip time of the link over which it came, as this node measured it last, microseconds; 0 if it did
+    /// not.
+    pub rtt_us: u32,
+}
+
+impl From<Result<messages::Walk, messages::Refused>> for Walk {
+    fn from(outcome: Result<messages::Walk, messages::Refused>) -> Walk {
+        match outcome {
+            Ok(walk) => Walk {
+                hops: walk
+                    .hops
+                    .iter()
+                    .map(|h| Step { id: HexId(h.node), rtt_us: h.rtt_us })
+                    .collect(),
+                rtt_us: Some(walk.rtt_us),
+                problem: None,
+            },
+            Err(refused) => Walk { hops: Vec::new(), rtt_us: None, problem: Some(refused.why) },
+        }
+    }
 }
 
 /// `GET why/{who}`

@@ -129,6 +129,7 @@ answers!(SetPinned, |fake, m| format!("pin {:?} {}", m.peer, m.pinned), fake.res
 answers!(UnpinLabel, |fake, m| format!("unpin label {}", m.label), fake.result(()));
 answers!(SetBanned, |fake, m| format!("ban {:?} {}", m.peer, m.banned), fake.result(()));
 answers!(Probe, |fake, m| format!("probe {:?}", m.peer), fake.result(321));
+answers!(Trace, |fake, m| format!("trace {:?}", m.peer), fake.result(samples::walk()));
 answers!(Shout, |fake, m| format!("shout {}", m.text.len()), fake.result(2));
 answers!(
     ConfigWanted,
@@ -210,6 +211,7 @@ pub fn services(fake: &Fake) -> Services {
         unpin_label: addr.clone().recipient(),
         ban: addr.clone().recipient(),
         probe: addr.clone().recipient(),
+        trace: addr.clone().recipient(),
         shout: addr.clone().recipient(),
         share: addr.clone().recipient(),
         get_file: addr.clone().recipient(),

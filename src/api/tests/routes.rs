@@ -142,6 +142,35 @@ async fn path_and_why_find_who_is_meant() {
     }
     "#);
     assert_eq!(get(&fake, "/api/v1/path/127.0.0.1:9003").await.0, 200);
+    assert_eq!(
+        asked(&fake),
+        Vec::<String>::new(),
+        "nothing is sent anywhere unless it is asked for"
+    );
+    let (status, body) = get(&fake, "/api/v1/path/carol?walk=true").await;
+    assert_eq!((status.as_u16(), &body["rtt_us"]), (200, &json!(45_321)));
+    insta::assert_snapshot!(serde_json::to_string_pretty(&body["walk"]).unwrap(), @r#"
+    {
+      "hops": [
+        {
+          "id": "2222222222222222222222222222222222222222222222222222222222222222",
+          "rtt_us": 330
+        },
+        {
+          "id": "3333333333333333333333333333333333333333333333333333333333333333",
+          "rtt_us": 45100
+        }
+      ],
+      "rtt_us": 45900,
+      "problem": null
+    }
+    "#);
+    assert_eq!(asked(&fake), ["trace 33333333"]);
+    *fake.refuse.lock().unwrap() = true;
+    let (status, body) = get(&fake, "/api/v1/path/carol?walk=true").await;
+    assert_eq!((status.as_u16(), &body["rtt_us"]), (200, &json!(45_321)), "the graph knows a way");
+    assert_eq!(body["walk"], json!({"hops": [], "rtt_us": null, "problem": "not today"}));
+    assert!(get(&fake, "/api/v1/path/alice?walk=true").await.1.get("walk").is_none());
     assert_eq!(get(&fake, "/api/v1/path/dave").await.0, 404);
     let (status, body) = get(&fake, "/api/v1/path/twin").await;
     assert_eq!((status.as_u16(), &body["error"]["code"]), (409, &json!("ambiguous")));
@@ -184,6 +213,7 @@ async fn verbs_reach_their_actor_and_its_refusal_is_told() {
     let bob = json!({"who": "bob"});
     for (verb, body, last_asked, field) in [
         ("ping", bob.clone(), "probe 22222222", "rtt_us"),
+        ("ping", json!({"who": "carol"}), "trace 33333333", "hops"),
         ("connect", json!({"addr": "127.0.0.1:9002"}), "connect 127.0.0.1:9002", "addr"),
         ("disconnect", bob.clone(), "disconnect 22222222", "id"),
         ("pin", bob.clone(), "pin 22222222 true", "id"),
@@ -207,6 +237,18 @@ async fn verbs_reach_their_actor_and_its_refusal_is_told() {
         assert_eq!(answer["error"]["code"], "refused");
         assert_eq!(answer["error"]["why"], "not today");
     }
+}
+
+#[actix::test]
+async fn a_ping_goes_over_the_link_if_there_is_one_and_over_others_if_not() {
+    let fake = Fake::default();
+    let ping = async |who: &str| post(&fake, "/api/v1/ping", json!({"who": who})).await;
+    let (_, direct) = ping("bob").await;
+    assert_eq!((&direct["rtt_us"], &direct["hops"]), (&json!(321), &json!(1)));
+    let (_, far) = ping("carol").await;
+    assert_eq!((&far["rtt_us"], &far["hops"]), (&json!(45_900), &json!(2)));
+    let (status, own) = ping("alice").await;
+    assert_eq!((status.as_u16(), &own["error"]["why"]), (409, &json!("that is this node itself")));
 }
 
 #[actix::test]

@@ -61,7 +61,7 @@ async fn no_field_of_any_answer_is_lost_or_renamed() {
         ("status", None),
         ("peers", None),
         ("graph", None),
-        ("path/carol", None),
+        ("path/carol?walk=true", None),
         ("why/dave", None),
         ("config?origin=true", None),
         ("transfers", None),

@@ -4,18 +4,19 @@
 
 mod files;
 mod letters;
+mod way;
 
 pub use files::{counted, eta, percent, pieces, progress, rate, standing, transfers};
 pub use letters::{empty, inbox, letter, letters, plain_inbox, pushed, relays, turned};
+pub use way::{path, ping};
 
 use comfy_table::{Attribute, Cell, ContentArrangement};
 use comfy_table::{CellAlignment, Color, Table, TableStyle};
 
 use super::called::hint;
 use super::look::Look;
-use crate::api::asks::Ping;
 use crate::api::shapes::{
-    Graph, Health, HexId, Link, LinkState, LinkWord, NodeState, Path, Peer, Peers, Status, Why,
+    Graph, Health, HexId, Link, LinkState, LinkWord, NodeState, Peer, Peers, Status, Why,
 };
 use crate::mesh::record::Direction;
 use crate::text::{escape, escape_to};
@@ -121,22 +122,6 @@ pub fn graph(graph: &Graph, now_ms: u64, look: Look) -> String {
     format!("{}\n{}", lines(&nodes), lines(&links))
 }
 
-/// `node path`
-pub fn path(path: &Path, graph: &Graph) -> String {
-    let way = std::iter::once(graph.me).chain(path.hops.iter().copied());
-    let way: Vec<String> = way.map(|id| name(graph, id)).collect();
-    let hops = match path.hops.len() {
-        0 => "that is this node itself".into(),
-        1 => "1 hop".into(),
-        n => format!("{n} hops"),
-    };
-    let rtt = match path.rtt_us {
-        Some(us) => format!("{} ms", milliseconds(us)),
-        None => "not measured yet".into(),
-    };
-    format!("{}\n{hops}, {rtt}\n", way.join(" -> "))
-}
-
 /// `node why`
 pub fn why(why: &Why, now_ms: u64, look: Look) -> String {
     let head = format!("{} ({}) is {}\n", label(&why.label), why.id.0.short(), why.state.as_str());
@@ -149,12 +134,6 @@ pub fn why(why: &Why, now_ms: u64, look: Look) -> String {
         table.add_row([Cell::new(at), Cell::new(sentence(&seen.text))]);
     }
     format!("{head}\n{}", lines(&table))
-}
-
-/// `node ping`; `who` as it was typed.
-pub fn ping(who: &str, ping: &Ping) -> String {
-    let took = milliseconds(ping.rtt_us.into());
-    format!("{} ({}) answered in {took} ms\n", escape(who), ping.id.0.short())
 }
 
 /// The node itself and how it is, with every problem on a line of its own.

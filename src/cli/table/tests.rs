@@ -1,8 +1,9 @@
 use super::*;
-use crate::actors::messages::{LinkPhase, PeerRow};
+use crate::actors::messages::{self, LinkPhase, PeerRow};
+use crate::api::asks::Ping;
 use crate::api::path::cheapest;
 use crate::api::samples::{self, id, linked, view};
-use crate::api::shapes::Evidence;
+use crate::api::shapes::{Evidence, Path};
 
 const NOW_MS: u64 = 1_700_000_065_000;
 
@@ -103,16 +104,50 @@ fn the_graph_is_its_nodes_and_its_links() {
 }
 
 #[test]
-fn a_path_is_one_line() {
-    let way = cheapest(&view(), id(3)).unwrap();
-    insta::assert_snapshot!(path(&way, &Graph::from(&view())), @r#"
+fn a_path_shows_what_was_measured_beside_what_the_graph_says() {
+    let mut view = view();
+    let graph = Graph::from(&view);
+    let shown = |way: &Path| path(way, &graph, Look::default());
+    let mut way = cheapest(&view, id(3)).unwrap();
+    insta::assert_snapshot!(shown(&way), @r#"
     alice (11111111) -> bob (22222222) -> carol (33333333)
     2 hops, 45.32 ms
     "#);
-    let here = cheapest(&view(), id(1)).unwrap();
-    insta::assert_snapshot!(path(&here, &Graph::from(&view())), @r#"
+    way.walk = Some(Ok(samples::walk()).into());
+    insta::assert_snapshot!(shown(&way), @r#"
+    alice (11111111) -> bob (22222222) -> carol (33333333)
+    2 hops, 45.90 ms measured, 45.32 ms by the graph
+
+    TO                RTT ms  GRAPH ms
+    bob (22222222)      0.33      0.32
+    carol (33333333)   45.10     45.00
+    "#);
+    let silent = messages::Refused { why: "nobody answered in time".into() };
+    way.walk = Some(Err(silent).into());
+    insta::assert_snapshot!(shown(&way), @r#"
+    alice (11111111) -> bob (22222222) -> carol (33333333)
+    2 hops, 45.32 ms by the graph; no message got there and back: nobody answered in time
+
+    TO                RTT ms  GRAPH ms
+    bob (22222222)         -      0.32
+    carol (33333333)       -     45.00
+    "#);
+    // The probe took another way than the graph would have.
+    view.links.push(samples::link(1, 3, 90));
+    let mut way = cheapest(&view, id(3)).unwrap();
+    way.walk = Some(Ok(samples::walk()).into());
+    insta::assert_snapshot!(shown(&way), @r#"
+    alice (11111111) -> bob (22222222) -> carol (33333333)
+    2 hops, 45.90 ms measured
+    by the graph: alice (11111111) -> carol (33333333), 0.09 ms
+
+    TO                RTT ms  GRAPH ms
+    bob (22222222)      0.33      0.32
+    carol (33333333)   45.10     45.00
+    "#);
+    insta::assert_snapshot!(shown(&cheapest(&view, id(1)).unwrap()), @r#"
     alice (11111111)
-    that is this node itself, 0.00 ms
+    that is this node itself
     "#);
 }
 
@@ -140,8 +175,10 @@ fn why_shows_its_evidence() {
 
 #[test]
 fn a_ping_is_one_line() {
-    let answer = Ping { id: HexId(id(2)), rtt_us: 1_239 };
+    let mut answer = Ping { id: HexId(id(2)), rtt_us: 1_239, hops: 1 };
     assert_eq!(ping("bob", &answer), "bob (22222222) answered in 1.23 ms\n");
+    answer.hops = 3;
+    assert_eq!(ping("bob", &answer), "bob (22222222) answered in 1.23 ms over 3 hops\n");
 }
 
 #[test]
@@ -155,7 +192,8 @@ fn hostile_labels_never_reach_the_terminal() {
         p.problem = Some(evil.into());
     });
     let us = Status { label: evil.into(), problems: vec![evil.into()], ..us() };
-    let way = cheapest(&view(), id(3)).unwrap();
+    let mut way = cheapest(&view(), id(3)).unwrap();
+    way.walk = Some(Err(messages::Refused { why: evil.into() }).into());
     let mut about = Why {
         id: HexId(id(4)),
         label: evil.into(),
@@ -167,9 +205,9 @@ fn hostile_labels_never_reach_the_terminal() {
         status(&us, Look::default()),
         peers(&us, &they, NOW_MS, Look::default()),
         graph(&graph_shape, NOW_MS, Look::default()),
-        path(&way, &graph_shape),
+        path(&way, &graph_shape, Look::default()),
         why(&about, NOW_MS, Look::default()),
-        ping(evil, &Ping { id: HexId(id(2)), rtt_us: 1 }),
+        ping(evil, &Ping { id: HexId(id(2)), rtt_us: 1, hops: 2 }),
     ] {
         let hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
         assert!(!text.contains(hostile), "{text:?}");

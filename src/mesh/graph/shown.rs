@@ -35,25 +35,51 @@ impl Graph {
     fn link(&self, id: &NodeId, entry: &LinkEntry) -> Option<LinkView> {
         let peer = self.nodes.get(&entry.peer).filter(|p| p.met && p.is_live())?;
         let back = peer.lists(id);
-        // While two links replace one another both ends may say they dialled: the smaller id then counts.
-        let dialled = match (entry.dir, back.map(|b| b.dir)) {
-            (Direction::Out, Some(Direction::Out)) | (Direction::In, Some(Direction::In)) => {
-                *id < entry.peer
-            }
-            (dir, _) => dir == Direction::Out,
-        };
+        let (dialled, rtt_us) = told(id, entry, back);
         if back.is_some() && !dialled {
             // The dialler's entry shows this link.
             return None;
         }
-        let theirs = back.map_or(0, |b| b.rtt_us);
-        let (dialler_us, other_us) =
-            if dialled { (entry.rtt_us, theirs) } else { (theirs, entry.rtt_us) };
         Some(LinkView {
             from: if dialled { *id } else { entry.peer },
             to: if dialled { entry.peer } else { *id },
-            rtt_us: if dialler_us != 0 { dialler_us } else { other_us },
+            rtt_us,
             confirmed: back.is_some(),
         })
     }
+
+    /// The links of a node that both ends list and that lead to somebody live, each with its round trip in
+    /// microseconds (0 if nobody has measured it).
+    pub fn links_of(&self, id: &NodeId) -> impl Iterator<Item = (NodeId, u32)> + use<'_> {
+        let id = *id;
+        let links = self.nodes.get(&id).map_or(&[][..], |known| known.links());
+        links.iter().filter_map(move |entry| {
+            let peer = self.nodes.get(&entry.peer).filter(|p| p.is_live())?;
+            let back = peer.lists(&id)?;
+            Some((entry.peer, told(&id, entry, Some(back)).1))
+        })
+    }
+
+    /// The round trip of a link that both ends list, microseconds (0 if nobody has measured it).
+    pub fn rtt_us(&self, a: &NodeId, b: &NodeId) -> Option<u32> {
+        let entry = self.nodes.get(a)?.lists(b)?;
+        let back = self.nodes.get(b)?.lists(a)?;
+        Some(told(a, entry, Some(back)).1)
+    }
+}
+
+/// Whether the author of this entry dialled the link, and its round trip: the dialler's measure, or else the
+/// other end's.
+fn told(id: &NodeId, entry: &LinkEntry, back: Option<&LinkEntry>) -> (bool, u32) {
+    // While two links replace one another both ends may say they dialled: the smaller id then counts.
+    let dialled = match (entry.dir, back.map(|b| b.dir)) {
+        (Direction::Out, Some(Direction::Out)) | (Direction::In, Some(Direction::In)) => {
+            *id < entry.peer
+        }
+        (dir, _) => dir == Direction::Out,
+    };
+    let theirs = back.map_or(0, |b| b.rtt_us);
+    let (dialler_us, other_us) =
+        if dialled { (entry.rtt_us, theirs) } else { (theirs, entry.rtt_us) };
+    (dialled, if dialler_us != 0 { dialler_us } else { other_us })
 }

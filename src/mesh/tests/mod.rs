@@ -8,8 +8,10 @@ mod partial;
 mod peers;
 mod pulse;
 mod record;
+mod route;
 mod sync;
 mod tree;
+mod ways;
 
 use std::net::SocketAddr;
 

@@ -7,6 +7,7 @@ use crate::mesh::NodeId;
 use crate::mesh::gossip::Gossip;
 use crate::mesh::graph::{Limits, NodeChange};
 use crate::mesh::record::{CARD_KEYS_BYTES_MAX, CAST_BYTES_MAX, Direction, Record};
+use crate::mesh::route::{Lost, Walk};
 use crate::mesh::shape::{Advice, Plan};
 use crate::wire::bounded::{Blob, Text};
 
@@ -67,6 +68,13 @@ pub enum Event {
         /// Who shall dial.
         target: NodeId,
     },
+    /// A person wants to know whether and how a node is reached: send it a probe.
+    Trace {
+        /// Comes back with the outcome.
+        ticket: u64,
+        /// Whom.
+        to: NodeId,
+    },
     /// A person wants to say something to everyone.
     Shout {
         /// What, already bounded.
@@ -105,6 +113,13 @@ pub enum Effect {
     Called {
         /// Its newest card.
         card: Record,
+    },
+    /// What became of a probe.
+    Traced {
+        /// As it was asked for.
+        ticket: u64,
+        /// The way it went, or why there is none.
+        outcome: Result<Walk, Lost>,
     },
     /// Our epoch is now this; keep it, so that the next boot is newer.
     Epoch(u64),

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mesh::budget::Budget;
-use crate::mesh::call::{CallBudgets, Calls};
+use crate::mesh::call::Calls;
 use crate::mesh::graph::{Graph, Inserted};
 use crate::mesh::record::{CARD_KEYS_BYTES_MAX, Crypto, Direction, EPOCH_MAX, Record};
+use crate::mesh::route::{OnLink, Probes};
 use crate::mesh::shape::Shape;
 use crate::mesh::sync::Sync;
 use crate::mesh::tree::Tree;
@@ -50,7 +51,7 @@ pub(in crate::mesh) struct Link {
     /// For records of nodes that no path leads to yet: whoever brings them may have made them up.
     pub(in crate::mesh) strangers: Budget,
     pub(in crate::mesh) sync: Sync,
-    pub(in crate::mesh) calls: CallBudgets,
+    pub(in crate::mesh) routes: OnLink,
 }
 
 /// The topology core.
@@ -80,6 +81,7 @@ pub struct Topology {
     pub(in crate::mesh) span_at: Option<Time>,
     pub(in crate::mesh) spanned_at: Time,
     pub(in crate::mesh) spanned_for: u64,
+    pub(in crate::mesh) probes: Probes,
     /// When the graph is to be derived again.
     derive_at: Option<Time>,
     derived_at: Time,
@@ -117,12 +119,13 @@ impl Topology {
             refresh_at: Time(0) + announce::REFRESH,
             ping_at: Time(0) + policy.period.unwrap_or(announce::PERIOD),
             casts: crate::mesh::cast::Heard::default(),
-            calls: Calls::new(&me, identity.epoch),
+            calls: Calls::default(),
             shape: Shape::new(&policy.plan, &me, identity.epoch),
             tree: Tree::default(),
             span_at: None,
             spanned_at: Time(0),
             spanned_for: 0,
+            probes: Probes::new(identity.epoch),
             derive_at: None,
             derived_at: Time(0),
             synced_at: None,
@@ -274,6 +277,7 @@ impl Topology {
     fn measured(&mut self, now: Time, peer: NodeId, rtt_us: u32) {
         self.tree.measured(&peer, rtt_us);
         let Some(link) = self.links.get_mut(&peer) else { return };
+        link.routes.rtt_us = rtt_us;
         let first = link.rtt_us == 0;
         let moved = link.rtt_us.abs_diff(rtt_us) > link.rtt_us / 5 * 2;
         let old = link.told_at.is_none_or(|at| now.since(at) >= RTT_AGAIN);
@@ -318,13 +322,14 @@ impl Topology {
     ) {
         // Dialling again does not buy a peer a new burst.
         let before =
-            self.links.remove(&peer).map(|l| (l.budget, l.strangers, l.sync.given, l.calls));
-        let (budget, strangers, given, calls) = before.unwrap_or_else(|| {
-            (self.budget(), self.strange_budget(), self.budget(), CallBudgets::default())
+            self.links.remove(&peer).map(|l| (l.budget, l.strangers, l.sync.given, l.routes));
+        let (budget, strangers, given, mut routes) = before.unwrap_or_else(|| {
+            (self.budget(), self.strange_budget(), self.budget(), OnLink::new(rtt_us))
         });
+        routes.rtt_us = rtt_us;
         let sync = Sync::new(given);
         let link =
-            Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, strangers, sync, calls };
+            Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, strangers, sync, routes };
         self.links.insert(peer, link);
         self.tree.link_up(peer, rtt_us);
         self.touch(now);
@@ -370,7 +375,8 @@ impl Core for Topology {
                     self.change_card(now, out);
                 }
             }
-            Event::CallBack { target } => self.call(target, out),
+            Event::CallBack { target } => self.call(now, target, out),
+            Event::Trace { ticket, to } => self.trace(now, ticket, to, out),
             Event::Shout { text } => self.say(text, true, out),
             Event::Leave => {
                 self.leaving = true;
@@ -407,6 +413,7 @@ impl Core for Topology {
             self.look_at(),
             self.span_at,
             self.tree.next_wake(),
+            self.probes.next_wake(),
         ];
         timers.into_iter().flatten().min()
     }
@@ -424,6 +431,7 @@ impl Core for Topology {
         if now >= self.ping_at {
             self.ping(now, out);
         }
+        self.probes_due(now, out);
         if self.look_at().is_some_and(|at| now >= at) {
             self.look(now, out);
         }

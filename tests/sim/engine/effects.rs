@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use kith::mesh::gossip::{Beat, Gossip};
+use kith::mesh::route::{Routed, Word};
 use kith::mesh::{NodeId, peers, pulse, topology};
 
 use super::pipe::{Item, Stage};
@@ -76,9 +77,9 @@ impl World {
                 Effect::Send { peer, gossip } => {
                     announced |= is_own(&gossip, &self.hosts[host].key);
                     self.counts.gossip += 1;
-                    if let Gossip::CallMe { target, .. } = &gossip {
+                    if let Gossip::Route(Routed::Out { way, word: Word::CallMe(_), .. }) = &gossip {
                         self.counts.calls += 1;
-                        if self.mute_calls && *target != peer {
+                        if self.mute_calls && way.len() == 1 {
                             continue;
                         }
                     }
@@ -111,6 +112,9 @@ impl World {
                 Effect::Epoch(epoch) => {
                     let process = self.hosts[host].process.as_mut().expect("it spoke");
                     process.peers.set_epoch(epoch);
+                }
+                Effect::Traced { ticket, outcome } => {
+                    self.traced.insert(ticket, outcome);
                 }
                 Effect::Notice(text) => self.notice(host, text),
             }

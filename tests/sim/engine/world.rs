@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use kith::mesh::dice::Dice;
+use kith::mesh::route::{Lost, Walk};
 use kith::mesh::view::State;
 use kith::mesh::{ConnId, Core, NodeId, Time, peers, pulse, topology};
 
@@ -51,6 +52,8 @@ pub struct World {
     pub laws: Laws,
     pub notices: Vec<(usize, String)>,
     pub casts: BTreeMap<(usize, String), u32>,
+    /// What became of probes, by their tickets.
+    pub traced: BTreeMap<u64, Result<Walk, Lost>>,
     /// Pairs whose TCP connects are refused by something between them, in both directions.
     pub never: BTreeSet<(usize, usize)>,
     /// Nobody is asked to pass on that somebody should dial back.
@@ -78,6 +81,7 @@ impl World {
             laws: Laws::default(),
             notices: Vec::new(),
             casts: BTreeMap::new(),
+            traced: BTreeMap::new(),
             never: BTreeSet::new(),
             mute_calls: false,
             queue: Queue::new(),
