@@ -45,7 +45,8 @@ pub struct Args {
     pub quiet: bool,
 }
 
-const EXITS: &str = "\
+/// What stands below the flags in --help.
+pub const EXITS: &str = "\
 Scenarios: cold-start, join, churn, split, mass-failure, slow-links, nat, clock-skew, all.
 Exit status: 0 all laws hold, 1 one was broken or a file could not be written, 2 usage or scenario.
 Example: cargo run --release --example swarm -- --nodes 10000 --seed 7 --loss 1% --json swarm.json";

@@ -63,15 +63,14 @@ fn costs(cost: &Cost) -> String {
 fn one(run: &RunReport) -> String {
     let mut text = format!("\nseed {}\n", run.seed);
     let mut rows = vec![
-        words(&["", "", "", "WHO IS THERE", "", "EVERY LINK", "", "", "LINKS"]),
-        words(&["PHASE", "TOOK", "NODES", "p50", "p99", "max", "p50", "p99", "max", "PARTS"]),
+        words(&[
+            "", "", "", "who is", "there", "", "every", "link", "", "", "links", "of a", "node",
+        ]),
+        words(&[
+            "PHASE", "TOOK", "NODES", "p50", "p99", "max", "p50", "p99", "max", "PARTS", "min",
+            "mean", "max",
+        ]),
     ];
-    rows[0] =
-        words(&["", "", "", "who is", "there", "", "every", "link", "", "", "links of a node"]);
-    rows[1] = words(&[
-        "PHASE", "TOOK", "NODES", "p50", "p99", "max", "p50", "p99", "max", "PARTS", "min", "mean",
-        "max",
-    ]);
     for phase in &run.phases {
         rows.push(phase_row(phase));
     }
