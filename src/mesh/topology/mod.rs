@@ -149,6 +149,11 @@ impl Topology {
         self.graph.view()
     }
 
+    /// All that is known, for who wants one thing of it and not the whole view.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
     /// Those a node has confirmed links with.
     pub fn neighbours(&self, id: &NodeId) -> Vec<NodeId> {
         self.graph.neighbours(id)

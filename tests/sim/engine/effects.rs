@@ -28,6 +28,7 @@ impl World {
                     self.log(|| format!("n{host} up {name} {dir:?} conn {conn}"));
                     let process = self.hosts[host].process.as_mut().expect("it spoke");
                     process.links.insert(peer, conn);
+                    self.laws.linked_at[host] = self.now;
                     todo.push_back(Act::Pulse(pulse::Event::LinkUp { peer, dir, rtt_us }));
                     todo.push_back(Act::Topology(topology::Event::LinkUp {
                         peer,
@@ -43,6 +44,7 @@ impl World {
                     self.log(|| format!("n{host} down {name} {why:?}"));
                     let process = self.hosts[host].process.as_mut().expect("it spoke");
                     process.links.remove(&peer);
+                    self.laws.linked_at[host] = self.now;
                     todo.push_back(Act::Pulse(pulse::Event::LinkDown { peer }));
                     todo.push_back(Act::Topology(topology::Event::LinkDown { peer }));
                 }
@@ -104,7 +106,9 @@ impl World {
                 }
                 Effect::Heard(said) => {
                     self.counts.casts += 1;
-                    *self.casts.entry((host, said.text)).or_default() += 1;
+                    if said.shout {
+                        *self.casts.entry((host, said.text)).or_default() += 1;
+                    }
                 }
                 Effect::Called { card } => {
                     todo.push_back(Act::Peers(peers::Event::Called { card }));
@@ -143,7 +147,7 @@ impl World {
                         },
                         other => other,
                     };
-                    self.send_frame(host, me, &peer, Item::Beat(beat));
+                    self.send_frame(host, me, &peer, Item::Beat(Box::new(beat)));
                 }
                 Effect::Witnesses { of } => {
                     let process = self.hosts[host].process.as_ref().expect("it spoke");

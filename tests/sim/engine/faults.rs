@@ -17,8 +17,9 @@ impl World {
         let seed = self.dice.below(u64::MAX);
         let now = self.now;
         self.log(|| format!("n{host} starts"));
-        self.hosts[host].boot(now, &format!("n{host}"), seed);
-        self.laws.started(host);
+        let checked = self.checked.clone();
+        self.hosts[host].boot(now, &format!("n{host}"), seed, &self.policies, checked);
+        self.laws.started(host, now);
         self.act(host, Act::Peers(peers::Event::Start));
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kith::mesh::book::Book;
@@ -16,8 +16,9 @@ use kith::mesh::trust::Rules;
 use kith::mesh::{ConnId, Core, NodeId, Time};
 use kith::wire::bounded::Text;
 
-use super::crypto::SimCrypto;
+use super::crypto::{Checked, SimCrypto};
 use super::pipe::{PipeId, ToProcess};
+use super::world::{CORES, PEERS, TOPOLOGY};
 
 /// Unix milliseconds at which every simulation begins.
 pub const UNIX_MS: u64 = 1_750_000_000_000;
@@ -37,11 +38,61 @@ pub struct Host {
     pub left: bool,
     /// Who links with whom, from the next start on.
     pub plan: Plan,
+    /// How its clock goes; looked at when the daemon starts.
+    pub skew: Skew,
+}
+
+/// How wrong a clock is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skew {
+    /// Milliseconds it is ahead of the others.
+    pub ahead_ms: i64,
+    /// Of a million microseconds it counts so many too many.
+    pub fast_ppm: i32,
+}
+
+impl Skew {
+    const MILLION: i128 = 1_000_000;
+
+    /// What it counts in a span of true time.
+    fn counted(self, span: u64) -> u64 {
+        let counted = i128::from(span) * (Skew::MILLION + i128::from(self.fast_ppm));
+        u64::try_from(counted / Skew::MILLION).unwrap_or(0)
+    }
+
+    /// After how much true time it has counted that much.
+    fn lasts(self, counted: u64) -> u64 {
+        if self.fast_ppm == 0 {
+            return counted;
+        }
+        let rate = Skew::MILLION + i128::from(self.fast_ppm);
+        u64::try_from((i128::from(counted) * Skew::MILLION + rate - 1) / rate).unwrap_or(u64::MAX)
+    }
+}
+
+/// What every daemon is set to.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    pub peers: peers::Policy,
+    pub topology: topology::Policy,
+    pub pulse: pulse::Policy,
+}
+
+impl Default for Policies {
+    fn default() -> Policies {
+        let timeout = Duration::from_secs(3);
+        Policies {
+            peers: peers_policy(FULL),
+            topology: topology_policy(FULL),
+            pulse: pulse::Policy { period: Duration::from_secs(1), timeout },
+        }
+    }
 }
 
 pub struct Process {
     pub boot: u32,
     pub started: Time,
+    pub skew: Skew,
     pub peers: Peers,
     pub topology: Topology,
     pub pulse: Pulse,
@@ -49,7 +100,7 @@ pub struct Process {
     /// The conn that is the link to each peer, as the actors would keep it.
     pub links: BTreeMap<NodeId, ConnId>,
     pub conns: BTreeMap<ConnId, (PipeId, usize)>,
-    pub armed: [Option<Time>; 3],
+    pub armed: [Option<Time>; CORES],
     /// Cards of nodes that have room for more links.
     pub room: Vec<Record>,
 }
@@ -99,19 +150,27 @@ impl Host {
             inbox: Vec::new(),
             left: false,
             plan: FULL,
+            skew: Skew::default(),
         }
     }
 
     /// Starts the daemon. The epoch is made as in the daemon: max(clock, stored epoch + 1).
-    pub fn boot(&mut self, now: Time, label: &str, seed: u64) -> &mut Process {
-        let start_ms = UNIX_MS + now.as_ms();
+    pub fn boot(
+        &mut self,
+        now: Time,
+        label: &str,
+        seed: u64,
+        policies: &Policies,
+        checked: Arc<Mutex<Checked>>,
+    ) -> &mut Process {
+        let start_ms = (UNIX_MS + now.as_ms()).saturating_add_signed(self.skew.ahead_ms);
         let epoch = start_ms.max(self.book.epoch + 1);
         self.book.epoch = epoch;
         self.boots += 1;
         self.stopped = false;
         self.left = false;
         self.inbox.clear();
-        let crypto = Arc::new(SimCrypto(self.key));
+        let crypto = Arc::new(SimCrypto::new(self.key, checked));
         assert_eq!(NodeId::of_key(&crypto.key()), self.id);
         let home = peers::Home {
             me: self.id,
@@ -128,18 +187,19 @@ impl Host {
             epoch,
             start_ms,
         };
-        let pulse =
-            pulse::Policy { period: Duration::from_secs(1), timeout: Duration::from_secs(3) };
+        let (mut peers, mut topology) = (policies.peers.clone(), policies.topology);
+        (peers.plan, topology.plan) = (self.plan, self.plan);
         self.process.insert(Process {
             boot: self.boots,
             started: now,
-            peers: Peers::new(home, peers_policy(self.plan), self.book.clone(), seed),
-            topology: Topology::new(identity, topology_policy(self.plan), crypto),
-            pulse: Pulse::new(pulse, seed ^ 1),
+            skew: self.skew,
+            peers: Peers::new(home, peers, self.book.clone(), seed),
+            topology: Topology::new(identity, topology, crypto),
+            pulse: Pulse::new(policies.pulse, seed ^ 1),
             root: 0,
             links: BTreeMap::new(),
             conns: BTreeMap::new(),
-            armed: [None; 3],
+            armed: [None; CORES],
             room: Vec::new(),
         })
     }
@@ -152,10 +212,20 @@ impl Host {
 impl Process {
     /// The daemon's own clock.
     pub fn clock(&self, now: Time) -> Time {
-        Time(now.0 - self.started.0)
+        Time(self.skew.counted(now.0 - self.started.0))
     }
 
-    pub fn next_wakes(&self) -> [Option<Time>; 3] {
-        [self.peers.next_wake(), self.topology.next_wake(), self.pulse.next_wake()]
+    /// When, in true time, its clock shows this.
+    pub fn true_time(&self, clock: Time) -> Time {
+        Time(self.started.0.saturating_add(self.skew.lasts(clock.0)))
+    }
+
+    /// When a core wants to be woken, by its own clock.
+    pub fn next_wake(&self, core: usize) -> Option<Time> {
+        match core {
+            PEERS => self.peers.next_wake(),
+            TOPOLOGY => self.topology.next_wake(),
+            _ => self.pulse.next_wake(),
+        }
     }
 }

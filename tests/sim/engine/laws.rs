@@ -2,36 +2,122 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kith::mesh::NodeId;
 use kith::mesh::graph::NodeChange;
 use kith::mesh::view::State;
+use kith::mesh::{NodeId, Time};
 
 use super::host::Process;
+use super::net::mixed;
 use super::pipe::Stage;
 use super::world::World;
 
-#[derive(Default)]
+/// In larger networks it is not logged who shows whom as gone: it would be millions of lines.
+const LOGGED_MAX: usize = 200;
+
+/// A set of hosts.
+#[derive(Clone)]
+pub struct Hosts(Vec<u64>);
+
+impl Hosts {
+    pub fn none(of: usize) -> Hosts {
+        Hosts(vec![0; of.div_ceil(64)])
+    }
+
+    pub fn contains(&self, host: usize) -> bool {
+        self.0[host / 64] & (1 << (host % 64)) != 0
+    }
+
+    /// Whether it was not in it.
+    pub fn insert(&mut self, host: usize) -> bool {
+        let new = !self.contains(host);
+        self.0[host / 64] |= 1 << (host % 64);
+        new
+    }
+
+    /// Whether it was in it.
+    pub fn remove(&mut self, host: usize) -> bool {
+        let old = self.contains(host);
+        self.0[host / 64] &= !(1 << (host % 64));
+        old
+    }
+
+    pub fn clear(&mut self) {
+        self.0.fill(0);
+    }
+}
+
+/// Who is alive in the eyes of one host.
+pub struct Shown {
+    alive: Hosts,
+    /// The sum of [`sign`] over them.
+    pub sum: u64,
+    /// When that changed last.
+    pub since: Time,
+}
+
+/// What a host adds to the sum of a set: two sets with one sum are one set.
+pub fn sign(host: usize) -> u64 {
+    mixed(host as u64)
+}
+
 pub struct Laws {
     /// Hosts nothing is done to: they may never be called failed by one another.
     pub healthy: BTreeSet<usize>,
     /// Nobody crashed may be shown alive again. (Not asked for while splits and crashes mix: two
     /// components that meet may each know what the other does not.)
     pub no_ghosts: bool,
+    /// Nobody ever has more links.
+    pub links_max: usize,
     /// Hosts that are down, and who has shown them so.
-    down: BTreeMap<usize, BTreeSet<usize>>,
+    down: BTreeMap<usize, Hosts>,
+    /// Whom each host shows alive.
+    pub shown: Vec<Shown>,
+    /// When a link of each host has come or gone last.
+    pub linked_at: Vec<Time>,
 }
 
 impl Laws {
-    pub fn started(&mut self, host: usize) {
-        self.down.remove(&host);
-        for seen in self.down.values_mut() {
-            seen.remove(&host);
+    pub fn new(hosts: usize) -> Laws {
+        let nobody = || Shown { alive: Hosts::none(hosts), sum: 0, since: Time(0) };
+        Laws {
+            healthy: BTreeSet::new(),
+            no_ghosts: false,
+            links_max: usize::MAX,
+            down: BTreeMap::new(),
+            shown: (0..hosts).map(|_| nobody()).collect(),
+            linked_at: vec![Time(0); hosts],
         }
     }
 
+    pub fn started(&mut self, host: usize, now: Time) {
+        self.down.remove(&host);
+        for seen in self.down.values_mut() {
+            seen.remove(host);
+        }
+        let shown = &mut self.shown[host];
+        shown.alive.clear();
+        shown.alive.insert(host);
+        (shown.sum, shown.since) = (sign(host), now);
+        self.linked_at[host] = now;
+    }
+
     pub fn crashed(&mut self, host: usize) {
-        self.down.insert(host, BTreeSet::new());
+        self.down.insert(host, Hosts::none(self.shown.len()));
         self.healthy.remove(&host);
+    }
+
+    fn show(&mut self, host: usize, of: usize, alive: bool, now: Time) {
+        if host == of {
+            return;
+        }
+        let shown = &mut self.shown[host];
+        if alive && shown.alive.insert(of) {
+            shown.sum = shown.sum.wrapping_add(sign(of));
+            shown.since = now;
+        } else if !alive && shown.alive.remove(of) {
+            shown.sum = shown.sum.wrapping_sub(sign(of));
+            shown.since = now;
+        }
     }
 }
 
@@ -52,6 +138,10 @@ impl World {
         if kept > 1 {
             self.broken(format!("n{host} holds {kept} links to {}", self.name(&peer)));
         }
+        if process.links.len() > self.laws.links_max {
+            let most = self.laws.links_max;
+            self.broken(format!("n{host} has {} links, {most} are the most", process.links.len()));
+        }
     }
 
     /// What must never be shown of a node whose state changes.
@@ -60,6 +150,7 @@ impl World {
             let Some(&of) = self.by_id.get(&node.id) else {
                 self.broken(format!("n{host} shows a node nobody is"));
             };
+            self.laws.show(host, of, !gone(node.state), self.now);
             if gone(node.state)
                 && self.laws.healthy.contains(&host)
                 && self.laws.healthy.contains(&of)
@@ -68,11 +159,11 @@ impl World {
             }
             if let Some(seen) = self.laws.down.get_mut(&of) {
                 if gone(node.state) {
-                    if seen.insert(host) {
+                    if seen.insert(host) && self.hosts.len() <= LOGGED_MAX {
                         let state = node.state;
                         self.log(|| format!("n{host} shows n{of} {state:?}"));
                     }
-                } else if self.laws.no_ghosts && seen.contains(&host) {
+                } else if self.laws.no_ghosts && seen.contains(host) {
                     self.broken(format!("n{host} shows the dead n{of} {:?} again", node.state));
                 }
             }
@@ -203,10 +294,16 @@ impl World {
                 counts.announcements
             ));
         }
+        self.law_timers();
+    }
+
+    /// No core wakes so often that it spins.
+    pub fn law_timers(&self) {
         let seconds = self.now.0 / 1_000_000 + 1;
         let wakes_max = 300 * seconds * self.hosts.len() as u64;
-        if counts.wakes > wakes_max {
-            self.broken(format!("{} timer turns in {seconds} s: a core spins", counts.wakes));
+        let wakes = self.counts.wakes;
+        if wakes > wakes_max {
+            self.broken(format!("{wakes} timer turns in {seconds} s: a core spins"));
         }
     }
 }

@@ -10,4 +10,6 @@ pub mod net;
 pub mod pipe;
 pub mod protocol;
 pub mod queue;
+pub mod traffic;
+pub mod truth;
 pub mod world;

@@ -29,7 +29,7 @@ pub enum Item {
     AcceptorHello(Box<Record>),
     Ready,
     Gossip(Box<Gossip>),
-    Beat(Beat),
+    Beat(Box<Beat>),
     /// Why, and cards of others for one that finds no room.
     Bye(Bye, Vec<Record>),
     Fin,

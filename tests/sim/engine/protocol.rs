@@ -10,6 +10,7 @@ use kith::mesh::record::Record;
 use kith::mesh::{ConnId, NodeId, Time, pulse, topology};
 
 use super::pipe::{Due, End, Item, Lane, Pipe, PipeId, Stage, ToProcess};
+use super::traffic::weigh;
 use super::world::{Act, World};
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,6 +77,10 @@ impl World {
             }
             return;
         }
+        let (kind, bytes) = weigh(&item);
+        let tally = &mut self.traffic[kind as usize];
+        tally.messages += 1;
+        tally.bytes += bytes;
         let delay = self.net.delay(from, to, &mut self.dice);
         let lane = &mut self.pipes.get_mut(&pipe).expect("just seen").lanes[side];
         lane.last = (now + delay).max(lane.last + Duration::from_micros(1));
@@ -197,7 +202,7 @@ impl World {
                 let (peer, gossip) = (self.hosts[peer_host].id, *gossip);
                 self.act(host, Act::Topology(topology::Event::FromPeer { peer, gossip }));
             }
-            Item::Beat(beat) => self.beat(pipe, side, beat, clock),
+            Item::Beat(beat) => self.beat(pipe, side, *beat, clock),
         }
     }
 
@@ -207,7 +212,8 @@ impl World {
         let mine = self.hosts[host].process.as_ref().map_or(0, |p| p.root);
         let (root, rtt_us) = match beat {
             Beat::Ping { sent_us, rtt_us, root } => {
-                self.transmit(pipe, side, Item::Beat(Beat::Pong { sent_us, root: mine }));
+                let pong = Beat::Pong { sent_us, root: mine };
+                self.transmit(pipe, side, Item::Beat(Box::new(pong)));
                 (root, (rtt_us != 0).then_some(rtt_us))
             }
             Beat::Pong { sent_us, root } => {

@@ -1,7 +1,8 @@
 //! The simulated world: hosts, network and clock; runs whatever is due, in order.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kith::mesh::dice::Dice;
@@ -9,11 +10,13 @@ use kith::mesh::route::{Lost, Walk};
 use kith::mesh::view::State;
 use kith::mesh::{ConnId, Core, NodeId, Time, peers, pulse, topology};
 
-use super::host::Host;
+use super::crypto::Checked;
+use super::host::{Host, Policies};
 use super::laws::Laws;
 use super::net::{Net, Weather};
 use super::pipe::{Due, PipeId, Pipes, ToProcess};
 use super::queue::Queue;
+use super::traffic::Traffic;
 
 /// One step of a turn: an event for one core, or something to tell the connection of a peer.
 pub enum Act {
@@ -22,9 +25,16 @@ pub enum Act {
     Pulse(pulse::Event),
 }
 
+/// The cores of a process, as its timers are numbered.
+pub const CORES: usize = 3;
+pub const PEERS: usize = 0;
+pub const TOPOLOGY: usize = 1;
+pub const PULSE: usize = 2;
+
 /// What is counted over a run.
 #[derive(Default, Debug, Clone, Copy)]
 pub struct Counts {
+    pub events: u64,
     pub dials: u64,
     pub announcements: u64,
     pub gossip: u64,
@@ -38,17 +48,22 @@ pub struct Counts {
     pub casts: u64,
 }
 
+/// What a run ends with when a law is broken: which, and when.
+pub struct Broken(pub String);
+
 pub struct World {
-    pub test: &'static str,
     pub seed: u64,
     pub now: Time,
     pub dice: Dice,
     pub net: Net,
     pub hosts: Vec<Host>,
     pub by_addr: BTreeMap<SocketAddr, usize>,
-    pub by_id: BTreeMap<NodeId, usize>,
+    pub by_id: HashMap<NodeId, usize>,
+    pub policies: Policies,
+    pub checked: Arc<Mutex<Checked>>,
     pub pipes: Pipes,
     pub counts: Counts,
+    pub traffic: Traffic,
     pub laws: Laws,
     pub notices: Vec<(usize, String)>,
     pub casts: BTreeMap<(usize, String), u32>,
@@ -61,24 +76,28 @@ pub struct World {
     queue: Queue<Due>,
     log: VecDeque<String>,
     trace: bool,
+    /// The command that runs this again.
+    pub replay: String,
 }
 
 impl World {
-    pub fn new(test: &'static str, seed: u64, hosts: usize, weather: Weather) -> World {
+    pub fn new(test: &str, seed: u64, hosts: usize, weather: Weather) -> World {
         let mut dice = Dice::new(seed);
         let net = Net::new(hosts, weather, &mut dice);
         let mut world = World {
-            test,
             seed,
             now: Time(1_000_000),
             dice,
             net,
             hosts: Vec::new(),
             by_addr: BTreeMap::new(),
-            by_id: BTreeMap::new(),
+            by_id: HashMap::new(),
+            policies: Policies::default(),
+            checked: Arc::default(),
             pipes: Pipes::default(),
             counts: Counts::default(),
-            laws: Laws::default(),
+            traffic: Traffic::default(),
+            laws: Laws::new(hosts),
             notices: Vec::new(),
             casts: BTreeMap::new(),
             traced: BTreeMap::new(),
@@ -87,6 +106,10 @@ impl World {
             queue: Queue::new(),
             log: VecDeque::new(),
             trace: std::env::var_os("KITH_SIM_TRACE").is_some(),
+            replay: format!(
+                "KITH_SIM_SEED={seed} cargo test --test sim {test} -- --nocapture\n\
+                 --- (every event: KITH_SIM_TRACE=1 before it)"
+            ),
         };
         for i in 0..hosts {
             let mut key = [0; 32];
@@ -113,7 +136,9 @@ impl World {
 
     /// A law is broken: the drop of the world prints what led to it.
     pub fn broken(&self, law: String) -> ! {
-        panic!("law broken at {:.6} s: {law}", self.now.0 as f64 / 1e6);
+        let law = format!("law broken at {:.6} s: {law}", self.now.0 as f64 / 1e6);
+        eprintln!("{law}");
+        std::panic::resume_unwind(Box::new(Broken(law)))
     }
 
     pub fn plan(&mut self, at: Time, due: Due) {
@@ -125,9 +150,11 @@ impl World {
         let until = self.now + span;
         while let Some((at, due)) = self.queue.pop(until) {
             self.now = at;
+            self.counts.events += 1;
             self.happen(due);
         }
         self.now = until;
+        self.checked.lock().expect("nobody panics while holding it").sweep(until);
     }
 
     /// Runs until `done` or for at most `limit`; how long it took.
@@ -196,79 +223,80 @@ impl World {
         let Some(process) = &mut self.hosts[host].process else { return };
         let clock = process.clock(now);
         self.counts.wakes += 1;
-        if process.next_wakes()[core].is_some_and(|at| at <= clock) {
-            let mut todo = VecDeque::new();
-            match core {
-                0 => {
-                    let mut out = Vec::new();
-                    process.peers.wake(clock, &mut out);
-                    self.peers_effects(host, out, &mut todo);
-                }
-                1 => {
-                    let mut out = Vec::new();
-                    process.topology.wake(clock, &mut out);
-                    self.topology_effects(host, out, &mut todo);
-                }
-                _ => {
-                    let mut out = Vec::new();
-                    process.pulse.wake(clock, &mut out);
-                    self.pulse_effects(host, out, &mut todo);
-                }
-            }
-            self.turn(host, todo);
-        } else {
-            self.arm(host);
+        if process.next_wake(core).is_none_or(|at| at > clock) {
+            return self.arm(host, core);
         }
+        let mut todo = VecDeque::new();
+        match core {
+            PEERS => {
+                let mut out = Vec::new();
+                process.peers.wake(clock, &mut out);
+                self.peers_effects(host, out, &mut todo);
+            }
+            TOPOLOGY => {
+                let mut out = Vec::new();
+                process.topology.wake(clock, &mut out);
+                self.topology_effects(host, out, &mut todo);
+            }
+            _ => {
+                let mut out = Vec::new();
+                process.pulse.wake(clock, &mut out);
+                self.pulse_effects(host, out, &mut todo);
+            }
+        }
+        self.turn(host, todo);
+        self.arm(host, core);
     }
 
     /// Runs events of one host until nothing more follows from them.
     pub fn turn(&mut self, host: usize, mut todo: VecDeque<Act>) {
+        let mut moved = [false; CORES];
         while let Some(act) = todo.pop_front() {
             let now = self.now;
             let Some(process) = &mut self.hosts[host].process else { return };
             let clock = process.clock(now);
             match act {
                 Act::Peers(event) => {
+                    moved[PEERS] = true;
                     let mut out = Vec::new();
                     process.peers.handle(clock, event, &mut out);
                     self.peers_effects(host, out, &mut todo);
                 }
                 Act::Topology(event) => {
+                    moved[TOPOLOGY] = true;
                     let mut out = Vec::new();
                     process.topology.handle(clock, event, &mut out);
                     self.topology_effects(host, out, &mut todo);
                 }
                 Act::Pulse(event) => {
+                    moved[PULSE] = true;
                     let mut out = Vec::new();
                     process.pulse.handle(clock, event, &mut out);
                     self.pulse_effects(host, out, &mut todo);
                 }
             }
         }
-        self.arm(host);
+        for core in (0..CORES).filter(|core| moved[*core]) {
+            self.arm(host, core);
+        }
     }
 
     pub fn act(&mut self, host: usize, act: Act) {
         self.turn(host, VecDeque::from([act]));
     }
 
-    /// Re-arms the timers of a host. A timer fires up to a millisecond late, as they do.
-    fn arm(&mut self, host: usize) {
-        let now = self.now;
+    /// Re-arms the timer of a core. A timer fires up to a millisecond late, as they do.
+    fn arm(&mut self, host: usize, core: usize) {
         let Some(process) = &mut self.hosts[host].process else { return };
-        let (boot, started) = (process.boot, process.started);
-        let wakes = process.next_wakes();
-        for (core, wanted) in wakes.into_iter().enumerate() {
-            let Some(wanted) = wanted else { continue };
-            let at = Time(started.0.saturating_add(wanted.0)).max(now);
-            let process = self.hosts[host].process.as_ref().expect("just seen");
-            if process.armed[core].is_some_and(|armed| armed <= at + Duration::from_millis(1)) {
-                continue;
-            }
-            let at = at + Duration::from_micros(50 + self.dice.below(950));
-            self.hosts[host].process.as_mut().expect("just seen").armed[core] = Some(at);
-            self.plan(at, Due::Wake { host, boot, core, at });
+        let Some(wanted) = process.next_wake(core) else { return };
+        let at = process.true_time(wanted).max(self.now);
+        if process.armed[core].is_some_and(|armed| armed <= at + Duration::from_millis(1)) {
+            return;
         }
+        let at = at + Duration::from_micros(50 + self.dice.below(950));
+        process.armed[core] = Some(at);
+        let boot = process.boot;
+        self.plan(at, Due::Wake { host, boot, core, at });
     }
 
     pub fn name(&self, id: &NodeId) -> String {
@@ -296,11 +324,7 @@ impl Drop for World {
             for line in &self.log {
                 eprintln!("{line}");
             }
-            eprintln!(
-                "--- replay: KITH_SIM_SEED={} cargo test --test sim {} -- --nocapture\n\
-                 --- (every event: KITH_SIM_TRACE=1 before it)",
-                self.seed, self.test
-            );
+            eprintln!("--- replay: {}", self.replay);
         }
     }
 }

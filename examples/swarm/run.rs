@@ -1,0 +1,368 @@
+//! Runs a scenario with one seed: does what its phases say, and waits until everybody knows the truth.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use kith::mesh::Time;
+
+use crate::engine::host::Skew;
+use crate::engine::net::Weather;
+use crate::engine::traffic::{self, Traffic};
+use crate::engine::world::{Broken, Counts, World};
+use crate::measure::{Look, Measure, seconds};
+use crate::report::{PhaseReport, RunReport};
+use crate::scenario::{Phase, Scenario, Span, Step};
+
+/// Larger networks are looked at less often: a look at ten thousand graphs takes a second.
+const OFTEN: (usize, Duration) = (2_000, Duration::from_millis(50));
+const SELDOM: Duration = Duration::from_millis(200);
+/// How often while nothing is to be waited for.
+const AT_REST: Duration = Duration::from_secs(1);
+
+/// What is told while a run goes on.
+pub struct Glance<'a> {
+    /// Which phase of how many, from 1 on.
+    pub phase: (usize, usize),
+    /// Its name.
+    pub name: &'a str,
+    /// Nodes that run, and how many of them know who is there and every link.
+    pub running: usize,
+    /// See above.
+    pub know: usize,
+    /// Virtual time.
+    pub at: Duration,
+    /// Events so far.
+    pub events: u64,
+}
+
+/// Something done at some time in a phase.
+#[derive(Clone, Copy)]
+enum Deed {
+    Start(usize),
+    /// A node that runs goes down, or one that is down starts; at most so many are down at once.
+    Churn(usize),
+    /// All that are down start.
+    StartRest,
+}
+
+struct Runner<'a> {
+    world: World,
+    scenario: &'a Scenario,
+    begin: Time,
+    /// Hosts that take part: those that join later are numbered behind them.
+    joined: usize,
+    seeds: usize,
+    watch: &'a mut dyn FnMut(&Glance),
+}
+
+/// Runs it. A broken law ends the run; the report says which.
+pub fn run(
+    scenario: &Scenario,
+    seed: u64,
+    replay: String,
+    watch: &mut dyn FnMut(&Glance),
+) -> RunReport {
+    let mut report = RunReport { seed, broken: None, phases: Vec::new() };
+    let phases = &mut report.phases;
+    let all = catch_unwind(AssertUnwindSafe(|| {
+        let mut runner = Runner::new(scenario, seed, replay, watch);
+        for (i, phase) in scenario.phases.iter().enumerate() {
+            runner.phase(i, phase, phases);
+        }
+    }));
+    if let Err(cause) = all {
+        let law = cause.downcast::<Broken>().map(|broken| broken.0);
+        report.broken = Some(law.unwrap_or_else(|_| "the simulator itself failed".into()));
+    }
+    report
+}
+
+impl<'a> Runner<'a> {
+    fn new(
+        scenario: &'a Scenario,
+        seed: u64,
+        replay: String,
+        watch: &'a mut dyn FnMut(&Glance),
+    ) -> Runner<'a> {
+        let network = &scenario.network;
+        let weather = Weather {
+            delay: (network.delay[0].0, network.delay[1].0),
+            jitter_percent: u64::from(network.jitter.0 / 10),
+            loss_permille: u64::from(network.loss.0),
+            gossip_loss_permille: 0,
+        };
+        let hosts = scenario.hosts();
+        let mut world = World::new("swarm", seed, hosts, weather);
+        world.replay = replay;
+        let policies = &mut world.policies;
+        policies.topology.period = None;
+        policies.topology.limits.nodes_max = hosts.max(policies.topology.limits.nodes_max);
+        let begin = world.now;
+        let mut seeds = scenario.phases.iter().filter_map(|phase| match phase.step {
+            Step::ColdStart { seeds, .. } => Some(seeds),
+            _ => None,
+        });
+        let seeds = seeds.next().unwrap_or(1);
+        let joined = scenario.nodes;
+        Runner { world, scenario, begin, joined, seeds, watch }
+    }
+
+    /// Does one phase.
+    fn phase(&mut self, number: usize, phase: &Phase, reports: &mut Vec<PhaseReport>) {
+        let name = phase.name();
+        self.world.log(|| format!("phase {}: {name}", number + 1));
+        let before = (self.world.traffic, self.world.counts, self.world.now);
+        let (deeds, within, lasting) = self.begin(&phase.step);
+        let mut measure = Measure::new(&self.world);
+        let known = within.is_some();
+        self.go_through(number, &name, deeds, within, lasting, &mut measure);
+        self.settled();
+        let (members, links) = measure.spreads(&self.world);
+        let spreads = known.then_some((members, links));
+        reports.push(self.report(name, before, spreads, measure));
+    }
+
+    /// Does what a step does at once; what is still to be done, within which time all must know the truth
+    /// afterwards, and how long the phase takes at least.
+    fn begin(&mut self, step: &Step) -> (VecDeque<(Time, Deed)>, Option<Duration>, Duration) {
+        let mut deeds = VecDeque::new();
+        let (mut within, mut lasting) = (None, Duration::ZERO);
+        match *step {
+            Step::ColdStart { over, within: limit, .. } => {
+                deeds = self.starts(0..self.scenario.nodes, over);
+                within = Some(limit.0);
+            }
+            Step::Join { nodes, over, within: limit } => {
+                deeds = self.starts(self.joined..self.joined + nodes, over);
+                self.joined += nodes;
+                within = Some(limit.0);
+            }
+            Step::Churn { share, every, lasting: span, within: limit } => {
+                let down = share.of(self.joined).max(1);
+                let mut at = self.world.now;
+                let end = at + span.0;
+                while at < end {
+                    deeds.push_back((at, Deed::Churn(down)));
+                    at = at + every.0;
+                }
+                deeds.push_back((end, Deed::StartRest));
+                within = Some(limit.0);
+            }
+            Step::MassFailure { share, within: limit } => {
+                self.world.laws.healthy.clear();
+                self.world.laws.no_ghosts = true;
+                for host in self.some(share.of(self.running().len())) {
+                    self.world.crash(host);
+                }
+                within = Some(limit.0);
+            }
+            Step::Split { share, within: limit, lasting: span } => {
+                self.world.laws.healthy.clear();
+                self.world.laws.no_ghosts = false;
+                let cut_off = self.some(share.of(self.running().len()));
+                self.world.log(|| format!("{} hosts are cut off", cut_off.len()));
+                self.world.net.move_to(cut_off, 1);
+                (within, lasting) = (Some(limit.0), span.0);
+            }
+            Step::Heal { within: limit } => {
+                self.world.laws.healthy.clear();
+                self.world.net.move_to(0..self.world.hosts.len(), 0);
+                within = Some(limit.0);
+            }
+            Step::SlowLinks { share, by } => {
+                for host in self.chosen(share.of(self.scenario.nodes), 0) {
+                    self.world.net.slow_down(host, by.0);
+                }
+            }
+            Step::Nat { share } => {
+                for host in self.chosen(share.of(self.scenario.nodes), self.seeds) {
+                    self.world.net.hide(host, true);
+                }
+            }
+            Step::ClockSkew { share, off, drift_ppm } => {
+                for host in self.chosen(share.of(self.scenario.nodes), 0) {
+                    self.world.hosts[host].skew = self.skew(off, drift_ppm);
+                }
+            }
+            Step::Rest { lasting: span } => lasting = span.0,
+        }
+        (deeds, within, lasting)
+    }
+
+    /// A clock that is wrong by up to this, one way or the other.
+    fn skew(&mut self, off: Span, drift_ppm: u32) -> Skew {
+        let off_ms = u64::try_from(off.0.as_millis()).unwrap_or(0);
+        let dice = &mut self.world.dice;
+        let mut around = |most: u64| dice.below(2 * most + 1) as i64 - most as i64;
+        Skew {
+            ahead_ms: around(off_ms),
+            fast_ppm: i32::try_from(around(u64::from(drift_ppm))).unwrap_or(0),
+        }
+    }
+
+    fn running(&self) -> Vec<usize> {
+        (0..self.joined).filter(|host| self.world.hosts[*host].alive()).collect()
+    }
+
+    /// So many of those that run, by chance.
+    fn some(&mut self, count: usize) -> Vec<usize> {
+        let mut hosts = self.running();
+        self.world.dice.shuffle(&mut hosts);
+        hosts.truncate(count);
+        hosts
+    }
+
+    /// So many of the scenario's nodes from the `first` on, by chance.
+    fn chosen(&mut self, count: usize, first: usize) -> Vec<usize> {
+        let mut hosts: Vec<usize> = (first..self.scenario.nodes).collect();
+        self.world.dice.shuffle(&mut hosts);
+        hosts.truncate(count);
+        hosts
+    }
+
+    fn starts(&mut self, hosts: std::ops::Range<usize>, over: Span) -> VecDeque<(Time, Deed)> {
+        let now = self.world.now;
+        let mut starts: Vec<(Time, usize)> = hosts
+            .map(|host| (now + self.world.dice.between(Duration::ZERO, over.0), host))
+            .collect();
+        starts.sort_unstable();
+        starts.into_iter().map(|(at, host)| (at, Deed::Start(host))).collect()
+    }
+
+    fn do_deed(&mut self, deed: Deed) {
+        match deed {
+            Deed::Start(host) => {
+                let seeds = self.world.hosts[..self.seeds].iter().map(|seed| seed.addr);
+                self.world.hosts[host].seeds = seeds.collect();
+                self.world.start(host);
+            }
+            Deed::Churn(most) => {
+                let running = self.running();
+                let down = self.joined - running.len();
+                if down >= most || down > 0 && self.world.dice.below(2) == 0 {
+                    let down = self.down();
+                    let host = *self.world.dice_pick(&down);
+                    self.world.start(host);
+                } else if running.len() > 1 {
+                    let host = *self.world.dice_pick(&running);
+                    match self.world.dice.below(2) {
+                        0 => self.world.crash(host),
+                        _ => self.world.leave(host),
+                    }
+                }
+            }
+            Deed::StartRest => {
+                for host in self.down() {
+                    self.world.start(host);
+                }
+            }
+        }
+    }
+
+    fn down(&self) -> Vec<usize> {
+        (0..self.joined).filter(|host| !self.world.hosts[*host].alive()).collect()
+    }
+
+    /// Lets time pass until all is done and known, and the phase has taken its time.
+    fn go_through(
+        &mut self,
+        number: usize,
+        name: &str,
+        mut deeds: VecDeque<(Time, Deed)>,
+        within: Option<Duration>,
+        lasting: Duration,
+        measure: &mut Measure,
+    ) {
+        let end = self.world.now + lasting;
+        let (few, often) = OFTEN;
+        let step = if self.world.hosts.len() <= few { often } else { SELDOM };
+        let mut waiting = within.is_some();
+        let mut look_at = self.world.now;
+        while waiting || !deeds.is_empty() || self.world.now < end {
+            if let Some(&(at, deed)) = deeds.front()
+                && at <= look_at
+            {
+                self.world.run_for(at.since(self.world.now));
+                deeds.pop_front();
+                self.do_deed(deed);
+                if deeds.is_empty() {
+                    measure.asked(self.world.now);
+                }
+                continue;
+            }
+            self.world.run_for(look_at.since(self.world.now));
+            let all_done = deeds.is_empty();
+            let look = measure.look(&self.world, self.begin, waiting && all_done);
+            self.tell(number, name, &look);
+            if waiting && all_done {
+                waiting = !self.known(&look, within, measure);
+            }
+            let pause = if waiting { step } else { AT_REST };
+            look_at = look_at + pause;
+            if !waiting && deeds.is_empty() {
+                look_at = look_at.min(end).max(self.world.now);
+            }
+        }
+    }
+
+    /// Whether everybody knows everything. If not in time, a law is broken.
+    fn known(&mut self, look: &Look, within: Option<Duration>, measure: &mut Measure) -> bool {
+        let all = look.members == look.running && look.links == look.running;
+        let behind = if all { measure.all_exact(&self.world).err() } else { look.behind };
+        let Some(behind) = behind else { return true };
+        if let Some(within) = within.filter(|within| measure.waited(self.world.now) >= *within) {
+            let truth = self.world.truth();
+            self.world.broken(format!(
+                "not known by all within {within:?}: of {} nodes {} show who is there and {} have had \
+                 every link; {}",
+                look.running,
+                look.members,
+                look.links,
+                measure.lacks(&self.world, behind, &truth)
+            ));
+        }
+        false
+    }
+
+    fn tell(&mut self, number: usize, name: &str, look: &Look) {
+        let glance = Glance {
+            phase: (number + 1, self.scenario.phases.len()),
+            name,
+            running: look.running,
+            know: look.members.min(look.links),
+            at: self.world.now.since(self.begin),
+            events: self.world.counts.events,
+        };
+        (self.watch)(&glance);
+    }
+
+    /// At the end of a phase all is well: from now on nobody may be called failed who is not.
+    fn settled(&mut self) {
+        self.world.law_timers();
+        let split = (0..self.joined).any(|host| self.world.net.side(host) != 0);
+        if !split {
+            self.world.laws.healthy = self.running().into_iter().collect();
+        }
+    }
+
+    fn report(
+        &self,
+        name: String,
+        (traffic, counts, start): (Traffic, Counts, Time),
+        spreads: Option<(crate::measure::Spread, crate::measure::Spread)>,
+        measure: Measure,
+    ) -> PhaseReport {
+        let world = &self.world;
+        let truth = world.truth();
+        PhaseReport::new(
+            name,
+            (seconds(start.since(self.begin)), seconds(world.now.since(start))),
+            spreads,
+            &truth,
+            &traffic::since(&world.traffic, &traffic),
+            (world.counts.dials - counts.dials, world.counts.announcements - counts.announcements),
+            measure.points,
+        )
+    }
+}
