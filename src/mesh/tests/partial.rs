@@ -153,7 +153,7 @@ impl Net {
                         Gossip::Graft(_) => ("grafts", 1),
                         Gossip::Prune => ("prunes", 1),
                         Gossip::Cast(_) => ("casts", 1),
-                        Gossip::CallMe { .. } => ("calls", 1),
+                        Gossip::Route(_) => ("routes", 1),
                     };
                     let bytes = postcard::to_stdvec(&gossip).expect("encodes").len();
                     self.bytes += bytes;

@@ -56,7 +56,7 @@ impl Net {
         for ((a, b), rtt_us) in net.links.clone() {
             for (one, other, dir) in [(a, b, Direction::Out), (b, a, Direction::In)] {
                 let card = card(other, 1);
-                let up = Event::LinkUp { peer: id(other), dir, rtt_us, card };
+                let up = Event::LinkUp { peer: id(other), dir, rtt_us, addr: addr(other), card };
                 net.handle(id(one), up);
             }
         }
@@ -478,7 +478,13 @@ fn each_link_has_a_budget_for_its_own_for_others_and_for_answers() {
     let carried = flood(&mut net, 1, probe(3, &[4, 1]));
     assert!((64 + 159..=64 + 160).contains(&carried), "{carried} in 10 s");
     // A link made anew does not fill them.
-    let up = Event::LinkUp { peer: id(1), dir: Direction::In, rtt_us: 1, card: card(1, 1) };
+    let up = Event::LinkUp {
+        peer: id(1),
+        dir: Direction::In,
+        rtt_us: 1,
+        addr: addr(1),
+        card: card(1, 1),
+    };
     net.handle(id(2), up);
     assert_eq!(sent(&net.hostile(2, 1, probe(3, &[4, 1]))), 0);
     assert_eq!(sent(&net.hostile(2, 4, probe(3, &[4]))), 1, "another one's is its own");

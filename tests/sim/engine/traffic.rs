@@ -1,7 +1,7 @@
 //! How much crosses the links: messages and bytes, by what they are for.
 
-use kith::mesh::gossip::{Beat, Gossip};
-use kith::mesh::record::Signed;
+use kith::mesh::gossip::{Beat, Gossip, Name};
+use kith::mesh::record::{self, Signed};
 use kith::wire::HEADER_BYTES;
 
 use super::pipe::Item;
@@ -19,20 +19,23 @@ pub enum Kind {
     Comparing,
     /// Shouts and periodic pings.
     Casts,
-    /// Everything else that neighbours say about others.
-    Calls,
+    /// What lazy links carry instead of records, and what is asked for because of them.
+    Names,
+    /// What is passed on to a node that is no neighbour.
+    Routed,
     /// The last word on a link.
     Goodbye,
 }
 
 /// All kinds and their names, in the order of the report.
-pub const KINDS: [(Kind, &str); 7] = [
+pub const KINDS: [(Kind, &str); 8] = [
     (Kind::Handshake, "handshakes"),
     (Kind::Heartbeat, "heartbeats"),
     (Kind::Records, "records"),
     (Kind::Comparing, "comparing"),
     (Kind::Casts, "casts"),
-    (Kind::Calls, "calls"),
+    (Kind::Names, "names"),
+    (Kind::Routed, "routed"),
     (Kind::Goodbye, "goodbyes"),
 ];
 
@@ -80,7 +83,10 @@ pub fn weigh(item: &Item) -> (Kind, u64) {
         Item::AcceptorHello(card) => (Kind::Handshake, frame(HELLO_BYTES + signed(card.signed()))),
         Item::Ready => (Kind::Handshake, frame(0)),
         Item::Beat(beat) => (Kind::Heartbeat, frame(beat_bytes(beat))),
-        Item::Bye(_) => (Kind::Goodbye, frame(2)),
+        Item::Bye(_, cards) => {
+            let cards: u64 = cards.iter().map(|card| signed(card.signed())).sum();
+            (Kind::Goodbye, frame(2 + cards))
+        }
         Item::Gossip(gossip) => {
             let (kind, bytes) = gossip_bytes(gossip);
             (kind, frame(bytes))
@@ -119,7 +125,19 @@ fn gossip_bytes(gossip: &Gossip) -> (Kind, u64) {
         Gossip::Digest(_) | Gossip::Versions { .. } | Gossip::Want(_) => {
             (Kind::Comparing, encoded(gossip))
         }
-        Gossip::CallMe { .. } => (Kind::Calls, encoded(gossip)),
+        Gossip::Push(pushed) => {
+            let cast = pushed.iter().all(|p| p.signed.kind == record::Kind::Cast);
+            let bodies: u64 = pushed.iter().map(|p| 1 + signed(&p.signed)).sum();
+            let kind = if cast { Kind::Casts } else { Kind::Records };
+            (kind, 1 + number(pushed.len() as u64) + bodies)
+        }
+        Gossip::IHave(names) | Gossip::Graft(names) => {
+            let name = |n: &Name| 9 + number(n.ver.epoch) + number(n.ver.seq);
+            (Kind::Names, 1 + number(names.len() as u64) + names.iter().map(name).sum::<u64>())
+        }
+        Gossip::Prune => (Kind::Names, 1),
+        Gossip::Evened(_) => (Kind::Comparing, encoded(gossip)),
+        Gossip::Route(_) => (Kind::Routed, encoded(gossip)),
     }
 }
 
