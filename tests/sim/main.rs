@@ -7,6 +7,7 @@ mod callback;
 mod engine;
 mod failing;
 mod joining;
+mod partial;
 mod routing;
 mod run;
 

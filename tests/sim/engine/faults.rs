@@ -1,5 +1,6 @@
 //! What is done to the hosts and the network.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use kith::mesh::book::Book;
@@ -21,6 +22,13 @@ impl World {
         self.hosts[host].boot(now, &format!("n{host}"), seed, &self.policies, checked);
         self.laws.started(host, now);
         self.act(host, Act::Peers(peers::Event::Start));
+    }
+
+    /// Gives a host that does not run another address.
+    pub fn move_host(&mut self, host: usize, addr: SocketAddr) {
+        self.by_addr.remove(&self.hosts[host].addr);
+        self.by_addr.insert(addr, host);
+        self.hosts[host].addr = addr;
     }
 
     /// kill -9: every connection is reset.

@@ -138,6 +138,14 @@ impl World {
         if kept > 1 {
             self.broken(format!("n{host} holds {kept} links to {}", self.name(&peer)));
         }
+        let plan = &self.hosts[host].plan;
+        let (links, partial) = (process.links.len(), process.topology.is_partial());
+        let most = if partial { Some(plan.conns_max) } else { plan.full_max() };
+        if let Some(most) = most.map(usize::from)
+            && links > most
+        {
+            self.broken(format!("n{host} has {links} links, {most} are the most"));
+        }
         if process.links.len() > self.laws.links_max {
             let most = self.laws.links_max;
             self.broken(format!("n{host} has {} links, {most} are the most", process.links.len()));
