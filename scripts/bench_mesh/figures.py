@@ -5,9 +5,10 @@ import statistics
 # What it is recorded as, title, what it is divided by, decimals.
 ROWS = [
     ("join", "join, s", 1000, 3),
-    ("join_known", "  of these: nodes, not links", 1000, 3),
+    ("join_known", "  nodes only, not links", 1000, 3),
+    ("join_seen", "  the newcomer, by all", 1000, 3),
     ("cold_start", "cold start, s", 1000, 3),
-    ("cold_start_known", "  of these: nodes, not links", 1000, 3),
+    ("cold_start_known", "  nodes only, not links", 1000, 3),
     ("cold_cpu_ms", "cold start, CPU s per node", 1000, 3),
     ("crash", "crash known by all, s", 1000, 3),
     ("silent_death", "silent death known, s", 1000, 3),

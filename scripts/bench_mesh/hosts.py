@@ -15,11 +15,10 @@ def run(*words, text=None):
     subprocess.run([str(word) for word in words], check=True, input=text, text=True, stdout=subprocess.DEVNULL)
 
 
-def enter(path):
-    """Moves this thread into the network namespace of that file."""
-    with open(path) as namespace:
-        if libc.setns(namespace.fileno(), CLONE_NEWNET):
-            raise OSError(ctypes.get_errno(), f"cannot enter {path}")
+def enter(namespace):
+    """Moves this thread into the network namespace of that open file."""
+    if libc.setns(namespace.fileno(), CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), f"cannot enter {namespace.name}")
 
 
 class Loopback:
@@ -43,6 +42,7 @@ class Bridge:
 
     def make(self, size):
         self.size = size
+        self.outside = open("/proc/self/ns/net")
         run("mount", "-t", "tmpfs", "none", "/run")  # only this process and its children see it
         run("ip", "link", "add", "bridge", "type", "bridge")
         run("ip", "link", "set", "bridge", "up")
@@ -67,11 +67,12 @@ class Bridge:
     @contextlib.contextmanager
     def entered(self, number):
         """For what this thread opens meanwhile."""
-        enter(f"/run/netns/n{number}")
+        with open(f"/run/netns/n{number}") as namespace:
+            enter(namespace)
         try:
             yield
         finally:
-            enter("/proc/1/ns/net")
+            enter(self.outside)
 
     def split(self):
         """Each host drops what comes from the other half, as a cut cable between two switches would."""

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from rounds import say
+from rounds import now_ms, say
 
 PORTS = range(20001, 30000)  # of meshes, and of nothing else here
 EVERY_S = 0.5
@@ -77,10 +77,10 @@ def limit(round_):
             round_.kill(dice.choice(list(round_.children)[1:]))
             round_.start(newcomer)
             time.sleep(CHURN_S)
+        begin = now_ms()
         for number in dice.sample(list(round_.children)[1:], round_.size // 2):
             round_.kill(number)
-        begin = time.time()
-        round_.measure_full("half", int(begin * 1000))
+        round_.measure_full("half", begin)
     finally:
         watch.end()
     if not watch.limit:

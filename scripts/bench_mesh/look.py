@@ -45,13 +45,13 @@ def graph(shown):
 # What is waited for. Each takes a look of one daemon and gives the times that count, or None if it does not hold there.
 
 
-def full(names, newcomers):
-    """It sees exactly these alive, the newcomers since the first time; and all it shows since the second."""
+def full(names):
+    """It sees exactly these alive since the first time, and all it shows since the second."""
 
     def holds(look):
         if look.alive() != names or not look.whole:
             return None
-        known = look.since(newcomers)
+        known = look.since(names)
         return known, max(look.changed_ms, known)
 
     return holds

@@ -79,8 +79,8 @@ class Round:
             latest = tuple(map(max, latest, times))
         return latest, links
 
-    def measure_full(self, what, begin, newcomers=None):
-        known, all_of_it = self.wait(what, begin, look.full(self.names(), newcomers or self.names()))
+    def measure_full(self, what, begin):
+        known, all_of_it = self.wait(what, begin, look.full(self.names()))
         self.record(what, all_of_it - begin)
         if isinstance(self.system, Kith):
             self.record(f"{what}_known", known - begin)
@@ -141,10 +141,9 @@ class Round:
         self.record("crash", known - begin)
 
         time.sleep(SETTLE_S)
-        newcomer = self.size + trial
         begin = now_ms()
-        self.start(newcomer)
-        self.measure_full("join", begin, {f"n{newcomer}"})
+        self.start(self.size + trial)
+        self.measure_full("join", begin)
 
         time.sleep(SETTLE_S)
         victim = self.pick(trial + 1)

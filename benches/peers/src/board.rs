@@ -72,14 +72,17 @@ impl Board {
         }
     }
 
-    /// Since when each of `by` sees each of `of` so, if that is true of all.
+    /// Since when each of `by` sees each of `of` so, if that is true of all. Who never met one of them sees it gone.
     pub fn since(&self, by: &[usize], of: &[usize], alive: bool) -> Option<Instant> {
         let notes = self.notes();
         let pairs = by.iter().flat_map(|by| of.iter().map(move |of| (*by, *of)));
         let mut last = None;
         for pair in pairs.filter(|(by, of)| by != of) {
-            let seen = notes.seen.get(&pair).filter(|seen| seen.alive == alive)?;
-            last = last.max(Some(seen.since));
+            match notes.seen.get(&pair) {
+                Some(seen) if seen.alive == alive => last = last.max(Some(seen.since)),
+                None if !alive => {}
+                _ => return None,
+            }
         }
         last
     }

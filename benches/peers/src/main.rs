@@ -195,8 +195,10 @@ impl Cluster {
         self.measure("crash", begin, &self.numbers(), &[victim], false).await;
 
         tokio::time::sleep(SETTLE).await;
+        let (others, newcomer) = (self.numbers(), self.wanted.size + trial);
         let begin = Instant::now();
-        self.start(self.wanted.size + trial).await?;
+        self.start(newcomer).await?;
+        self.measure("join_seen", begin, &others, &[newcomer], true).await;
         self.measure_full("join", begin).await;
 
         tokio::time::sleep(SETTLE).await;
