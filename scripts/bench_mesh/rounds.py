@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hosts
@@ -26,6 +27,7 @@ class Round:
         self.args, self.size, self.out, self.called = args, size, out, system
         self.hosts = hosts.Bridge() if args.what == "split" else hosts.Loopback()
         self.hosts.make(size)
+        self.askers = ThreadPoolExecutor(4)
         self.children = {}  # those that run, by number
         kinds = {"kith": Kith, "serf": Serf}
         self.system = kinds[system](Path(home), self.hosts, args.set) if system in kinds else None
@@ -55,29 +57,42 @@ class Round:
         """The latest of the times for which it holds with each that runs but one, and the links all agree upon."""
         order = [number for number in self.children if number != besides]
         # Polling costs processor time that the daemons want, and the times are in what they show.
-        time.sleep(len(order) / 250)
+        pause = max(0.25, len(order) / 200)
+        time.sleep(pause)
         while True:
-            times, links = self.sweep(order, holds)
+            times, lack = self.sweep(order, holds)
             if times:
                 return times
             if now_ms() - begin > LIMIT_S * 1000:
-                say(f"{self.called}, N={self.size}: {what} did not come in {LIMIT_S} s; at n{order[0]}: {links}")
+                say(f"{self.called}, N={self.size}: {what} did not come in {LIMIT_S} s; at n{order[0]}: {lack}")
                 return begin + LIMIT_S * 1000, begin + LIMIT_S * 1000
-            time.sleep(max(0.25, len(order) / 250))
+            time.sleep(pause)
 
     def sweep(self, order, holds):
-        latest, links = (0, 0), None
-        for at, number in enumerate(order):
-            seen = self.system.look(number)
+        """The times, or what is not so with the first of these; who it is will be asked first the next time."""
+        latest, first = (0, 0), None
+        for number, seen in zip(list(order), self.looks(order)):
             times = seen and holds(seen)
-            agreed = seen and (links is None or seen.links == links)
-            if not times or not agreed:
-                order.insert(0, order.pop(at))  # the first to be asked next time
-                missing = sorted(self.names() - seen.alive(), key=len)[:5] if seen else "no answer"
-                return None, f"not alive {missing}" if times is None else "other links than elsewhere"
-            links = seen.links
+            first = first or seen
+            if not times or seen.links != first.links:
+                order.remove(number)
+                order.insert(0, number)
+                return None, self.lack(seen, first, times)
             latest = tuple(map(max, latest, times))
-        return latest, links
+        return latest, None
+
+    def looks(self, order):
+        """All at nearly the same moment, but only once the first one holds."""
+        yield self.system.look(order[0])
+        yield from self.askers.map(self.system.look, order[1:])
+
+    def lack(self, seen, first, times):
+        if not seen:
+            return "no answer"
+        if times:
+            return f"{len(seen.links - first.links)} links that n1 or another does not show"
+        dead = sorted(self.names() - seen.alive())
+        return f"not alive: {dead[:5]}" if dead else "links not confirmed or not measured, or one alive that should not be"
 
     def measure_full(self, what, begin):
         known, all_of_it = self.wait(what, begin, look.full(self.names()))
