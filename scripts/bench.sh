@@ -40,7 +40,8 @@ false, for each N (default 50), one round of kith and serf (--only for foca and 
 how often any daemon called one of the others failed, unreachable or left, and one of the five.
 
 limit, for each N (default 200), kith alone: a cold start, one daemon killed and another started every 2 s (60 s long),
-then half of all killed; every half second each daemon is asked how many links it has, and ss how many sockets.
+then half of all killed; every half second each daemon is asked how many links it has, and ss how many connections
+are established (links, and handshakes under way). In mode auto a daemon that sees at most 32 nodes may link with all.
 END
 }
 

@@ -35,8 +35,8 @@ ROWS = [
     ("answers", "  answers of nodes", 1, 0),
     ("links_max", "links of one node, most", 1, 0),
     ("links_over", "  answers over the limit", 1, 0),
+    ("over_s", "  longest time over it, s", 1, 1),
     ("sockets_max", "sockets of one node, most", 1, 0),
-    ("sockets_over", "  counts over the limit", 1, 0),
     ("half", "half killed: all agree, s", 1000, 3),
     ("load", "machine load", 1, 1),
 ]

@@ -11,7 +11,10 @@ from rounds import now_ms, say
 PORTS = range(20001, 30000)  # of meshes, and of nothing else here
 EVERY_S = 0.5
 CHURN_S = 2
-SETTING = "network.topology.max_conns"
+AFTER_S = 10  # links are still being made
+# In mode auto, while a node sees no more than so many nodes it may have a link with each.
+FULL_UP_TO = 32
+FULL_LIMIT = 32
 
 
 def sockets():
@@ -30,9 +33,10 @@ class Watch:
     """Looks at all daemons of a round again and again."""
 
     def __init__(self, round_):
-        self.round, self.limit = round_, round_.args.limit
+        self.round, self.limit, self.full_limit = round_, round_.args.limit, round_.args.limit
         self.looks = self.answers = 0
-        self.most = self.most_sockets = self.over = self.sockets_over = 0
+        self.most = self.most_sockets = self.over = 0
+        self.over_since, self.longest_s = {}, 0
         self.ended, self.thread = threading.Event(), threading.Thread(target=self.run)
         self.thread.start()
 
@@ -42,23 +46,34 @@ class Watch:
             self.once()
             self.ended.wait(max(0, EVERY_S - (time.monotonic() - begin)))
 
+    def learn(self):
+        """From the first daemon, as soon as it answers."""
+        self.limit = self.round.system.setting(1, "network.topology.max_conns")
+        auto = self.round.system.setting(1, "network.topology.mode") == "auto"
+        self.full_limit = max(self.limit or 0, FULL_LIMIT) if auto else self.limit
+
     def once(self):
         self.looks += 1
-        self.limit = self.limit or self.round.system.setting(1, SETTING)
         if not self.limit:
-            return  # the first has not answered yet, and so nobody is linked
-        for pid, count in sockets().items():
-            self.most_sockets = max(self.most_sockets, count)
-            self.sockets_over += count > self.limit
+            self.learn()
+        if not self.limit:
+            return
+        self.most_sockets = max(self.most_sockets, max(sockets().values(), default=0))
         for number in list(self.round.children):
             status = self.round.system.status(number)
-            if not status:
-                continue  # it starts or ends
-            self.answers += 1
-            self.most = max(self.most, status["links"])
-            if status["links"] > self.limit:
-                self.over += 1
-                say(f"n{number} has {status['links']} links, and may have {self.limit}")
+            if status:  # else it starts or ends
+                self.judge(number, status["links"], status["nodes_alive"])
+
+    def judge(self, number, links, alive):
+        self.answers += 1
+        self.most = max(self.most, links)
+        if links <= (self.limit if alive > FULL_UP_TO else self.full_limit):
+            self.over_since.pop(number, None)
+            return
+        self.over += 1
+        since = self.over_since.setdefault(number, time.monotonic())
+        self.longest_s = max(self.longest_s, time.monotonic() - since)
+        say(f"n{number} has {links} links, sees {alive} nodes, and may have {self.limit} links")
 
     def end(self):
         self.ended.set()
@@ -81,15 +96,16 @@ def limit(round_):
         for number in dice.sample(list(round_.children)[1:], round_.size // 2):
             round_.kill(number)
         round_.measure_full("half", begin)
+        time.sleep(AFTER_S)
     finally:
         watch.end()
     if not watch.limit:
-        raise SystemExit(f"bench: the daemons have no {SETTING}: say what to hold them to with --limit")
+        raise SystemExit("bench: the daemons have no limit: say what to hold them to with --limit")
     record = round_.record
     record("limit", watch.limit)
     record("looks", watch.looks)
     record("answers", watch.answers)
     record("links_max", watch.most)
     record("links_over", watch.over)
+    record("over_s", watch.longest_s)
     record("sockets_max", watch.most_sockets)
-    record("sockets_over", watch.sockets_over)
