@@ -51,7 +51,7 @@ def arguments():
     add("--set", action="append", default=[])
     add("--limit", type=number)
     add("--phases", default="quiet,busy")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     able, usual, sizes, rounds = WHAT[args.what]
     args.systems = args.only.split(",") if args.only else list(usual)
     args.sizes = args.sizes or sizes
