@@ -53,14 +53,14 @@ class Round:
 
     # ---- waiting ----
 
-    def wait(self, what, begin, holds, besides=None):
-        """The latest of the times for which it holds with each that runs but one, and the links all agree upon."""
+    def wait(self, what, begin, holds, besides=None, agree=False):
+        """The latest of the times since when it holds with each that runs but one; all show the same links if they must."""
         order = [number for number in self.children if number != besides]
         # Polling costs processor time that the daemons want, and the times are in what they show.
         pause = max(0.25, len(order) / 200)
         time.sleep(pause)
         while True:
-            times, lack = self.sweep(order, holds)
+            times, lack = self.sweep(order, holds, agree)
             if times:
                 return times
             if now_ms() - begin > LIMIT_S * 1000:
@@ -68,13 +68,13 @@ class Round:
                 return begin + LIMIT_S * 1000, begin + LIMIT_S * 1000
             time.sleep(pause)
 
-    def sweep(self, order, holds):
+    def sweep(self, order, holds, agree):
         """The times, or what is not so with the first of these; who it is will be asked first the next time."""
         latest, first = (0, 0), None
         for number, seen in zip(list(order), self.looks(order)):
             times = seen and holds(seen)
             first = first or seen
-            if not times or seen.links != first.links:
+            if not times or agree and seen.links != first.links:
                 order.remove(number)
                 order.insert(0, number)
                 return None, self.lack(seen, first, times)
@@ -95,7 +95,7 @@ class Round:
         return f"not alive: {dead[:5]}" if dead else "links not confirmed or not measured, or one alive that should not be"
 
     def measure_full(self, what, begin):
-        known, all_of_it = self.wait(what, begin, look.full(self.names()))
+        known, all_of_it = self.wait(what, begin, look.full(self.names()), agree=True)
         self.record(what, all_of_it - begin)
         if isinstance(self.system, Kith):
             self.record(f"{what}_known", known - begin)
