@@ -246,8 +246,8 @@ impl Cluster {
         }
         tokio::time::sleep(SETTLE).await;
         println!("false_healthy {}", self.board.falls(&healthy) - before.0);
-        println!("false_stopped {}", self.board.falls(&stuttering) - before.1);
-        println!("false_gone {}", healthy.len() - self.healthy_seen(&healthy));
+        println!("false_shaky {}", self.board.falls(&stuttering) - before.1);
+        println!("false_not_alive {}", healthy.len() - self.healthy_seen(&healthy));
         Ok(())
     }
 
