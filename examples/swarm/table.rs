@@ -77,6 +77,11 @@ fn one(run: &RunReport) -> String {
     text += &aligned(&rows);
     text += "\nsent by one node\n";
     text += &aligned(&traffic_rows(&run.phases));
+    let rows = tree_rows(&run.phases);
+    if rows.len() > 1 {
+        text += "\nnews over the tree\n";
+        text += &aligned(&rows);
+    }
     text += "\nnodes by their number of links, 0 and up\n";
     let degrees = run.phases.iter().map(|phase| {
         let counts = phase.degrees.iter().map(ToString::to_string);
@@ -123,6 +128,35 @@ fn traffic_rows(phases: &[PhaseReport]) -> Vec<Vec<String>> {
             format!("{:.1}", phase.announcements_per_node),
         ];
         row.extend(phase.traffic.iter().map(|said| size(said.bytes_per_node as u64)));
+        rows.push(row);
+    }
+    rows
+}
+
+/// One row for each phase in which something was pushed.
+fn tree_rows(phases: &[PhaseReport]) -> Vec<Vec<String>> {
+    let head = [
+        "PHASE",
+        "redundancy",
+        "hops",
+        "grafts/node",
+        "shout heard: p50",
+        "p99",
+        "max",
+        "last hop",
+    ];
+    let mut rows = vec![words(&head)];
+    for phase in phases {
+        let (Some(redundancy), Some(hops)) = (phase.redundancy, phase.hops_mean) else { continue };
+        let mut row = vec![
+            escape(&phase.name),
+            format!("{redundancy:.2}"),
+            format!("{hops:.1}"),
+            format!("{:.1}", phase.grafts_per_node),
+        ];
+        row.extend(spread_cells(phase.shouts.as_ref().map(|shouts| shouts.heard_ms)));
+        let last = phase.shouts.as_ref().map(|shouts| shouts.last_hop.to_string());
+        row.push(last.unwrap_or_else(|| "-".into()));
         rows.push(row);
     }
     rows

@@ -16,6 +16,7 @@ use super::laws::Laws;
 use super::net::{Net, Weather};
 use super::pipe::{Due, PipeId, Pipes, ToProcess};
 use super::queue::Queue;
+use super::shouts::Shouts;
 use super::traffic::Traffic;
 
 /// One step of a turn: an event for one core, or something to tell the connection of a peer.
@@ -67,8 +68,12 @@ pub struct World {
     pub laws: Laws,
     pub notices: Vec<(usize, String)>,
     pub casts: BTreeMap<(usize, String), u32>,
+<<<<<<< HEAD
     /// What became of probes, by their tickets.
     pub traced: BTreeMap<u64, Result<Walk, Lost>>,
+=======
+    pub shouts: Shouts,
+>>>>>>> 21d8f95 (wip)
     /// Pairs whose TCP connects are refused by something between them, in both directions.
     pub never: BTreeSet<(usize, usize)>,
     /// Nobody is asked to pass on that somebody should dial back.
@@ -100,7 +105,11 @@ impl World {
             laws: Laws::new(hosts),
             notices: Vec::new(),
             casts: BTreeMap::new(),
+<<<<<<< HEAD
             traced: BTreeMap::new(),
+=======
+            shouts: Shouts::default(),
+>>>>>>> 21d8f95 (wip)
             never: BTreeSet::new(),
             mute_calls: false,
             queue: Queue::new(),
