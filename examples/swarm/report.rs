@@ -172,10 +172,10 @@ fn short(number: f64) -> f64 {
 impl PhaseReport {
     /// Puts the figures of a phase together.
     pub fn new(figures: Figures) -> PhaseReport {
-        let Figures { traffic, truth, tree, .. } = &figures;
+        let Figures { name, truth, traffic, tree, curve, .. } = figures;
         let nodes = truth.running();
         let per_node = |n: u64| short(n as f64 / nodes.max(1) as f64);
-        let said = KINDS.iter().zip(traffic).map(|((_, kind), tally)| Said {
+        let said = KINDS.iter().zip(&traffic).map(|((_, kind), tally)| Said {
             kind,
             messages_per_node: per_node(tally.messages),
             bytes_per_node: per_node(tally.bytes),
@@ -184,7 +184,7 @@ impl PhaseReport {
         let pushed = |n: u64| (tree.firsts > 0).then(|| short(n as f64 / tree.firsts as f64));
         let heard_ms = Spread::of(figures.heard);
         PhaseReport {
-            name: figures.name,
+            name,
             began_s: figures.began_s,
             took_s: figures.took_s,
             nodes,
@@ -202,7 +202,7 @@ impl PhaseReport {
             hops_mean: pushed(tree.hops),
             grafts_per_node: per_node(tree.grafts),
             shouts: figures.last_hop.map(|last_hop| Shouted { heard_ms, last_hop }),
-            curve: figures.curve,
+            curve,
         }
     }
 
