@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use kith::text::{escape, size};
+use kith::text::{escape, escape_to, size};
 
 use crate::measure::Spread;
 use crate::report::{PhaseReport, Report, RunReport, Three};
+
+/// Most columns of a sentence.
+const SENTENCE_COLUMNS_MAX: usize = 400;
 
 /// What a run cost on this machine. Not in the JSON: no two runs cost the same.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +29,7 @@ pub fn whole(report: &Report, cost: &Cost) -> String {
         escape(&report.scenario),
         report.nodes,
         report.loss_percent,
-        escape(&report.about)
+        escape_to(&report.about, SENTENCE_COLUMNS_MAX)
     );
     match &report.runs[..] {
         [run] => text += &one(run),
@@ -44,7 +47,7 @@ pub fn whole(report: &Report, cost: &Cost) -> String {
     }
     text += &format!("\n{}\n", costs(cost));
     for (seed, law) in report.broken() {
-        text += &format!("seed {seed}: {}\n", escape(law));
+        text += &format!("seed {seed}: {}\n", escape_to(law, SENTENCE_COLUMNS_MAX));
     }
     text
 }

@@ -166,7 +166,8 @@ mod tests {
             Arc::new(Signed { kind: RecordKind::Links, key: [3; 32], body, sig })
         };
         let records = List::first_of([record(10), record(127), record(128), record(20_000)]);
-        let name = |seq| Name { id: [9; 8], kind: RecordKind::Card, ver: Ver { epoch: 1 << 40, seq } };
+        let name =
+            |seq| Name { id: [9; 8], kind: RecordKind::Card, ver: Ver { epoch: 1 << 40, seq } };
         let pushed = [10, 300].map(|bytes| Pushed { hops: 200, signed: record(bytes) });
         let said = [
             Gossip::Records(records),

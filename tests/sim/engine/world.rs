@@ -68,12 +68,9 @@ pub struct World {
     pub laws: Laws,
     pub notices: Vec<(usize, String)>,
     pub casts: BTreeMap<(usize, String), u32>,
-<<<<<<< HEAD
     /// What became of probes, by their tickets.
     pub traced: BTreeMap<u64, Result<Walk, Lost>>,
-=======
     pub shouts: Shouts,
->>>>>>> 21d8f95 (wip)
     /// Pairs whose TCP connects are refused by something between them, in both directions.
     pub never: BTreeSet<(usize, usize)>,
     /// Nobody is asked to pass on that somebody should dial back.
@@ -105,11 +102,8 @@ impl World {
             laws: Laws::new(hosts),
             notices: Vec::new(),
             casts: BTreeMap::new(),
-<<<<<<< HEAD
             traced: BTreeMap::new(),
-=======
             shouts: Shouts::default(),
->>>>>>> 21d8f95 (wip)
             never: BTreeSet::new(),
             mute_calls: false,
             queue: Queue::new(),
