@@ -285,7 +285,8 @@ fn a_newcomer_has_all_of_a_large_network_within_seconds() {
         first.graph.insert(Time(0), Record::sign(Body::Card(card), &hashed));
         first.graph.insert(Time(0), Record::sign(Body::Links(state), &hashed));
     }
-    // The first one is linked with some of them.
+    // The first one is linked with some of them, which are not there to hear it.
+    net.by_id.extend(far.iter().map(|id| (*id, 0)));
     for id in &far[..8] {
         let card = net.cores[0].graph.card(id).cloned().expect("just taken");
         let up = Event::LinkUp { peer: *id, dir: Direction::In, rtt_us: 1, addr: addr(1), card };
@@ -298,7 +299,6 @@ fn a_newcomer_has_all_of_a_large_network_within_seconds() {
     assert_eq!(net.cores[0].graph.live_count(), others + 1);
 
     net.link(1, 0, Duration::from_millis(25));
-    net.by_id.extend(far.iter().map(|id| (*id, 0)));
     let begun = net.now;
     while net.cores[1].graph.live_count() < others + 2
         && net.now.since(begun) < Duration::from_secs(10)
