@@ -81,6 +81,7 @@ struct Woods {
     on_its_way: BinaryHeap<OnItsWay>,
     said: BTreeMap<u64, Gossip>,
     count: u64,
+    seq: u64,
     payloads: usize,
     controls: usize,
     last: (Time, u8),
@@ -110,6 +111,7 @@ impl Woods {
             on_its_way: BinaryHeap::new(),
             said: BTreeMap::new(),
             count: 0,
+            seq: 0,
             payloads: 0,
             controls: 0,
             last: (Time(0), 0),
@@ -242,7 +244,9 @@ struct Figures {
 fn broadcasts(woods: &mut Woods, many: u64, skip: u64, dice: &mut Dice) -> Figures {
     let nodes = woods.ids.len();
     let mut sum = Figures::default();
-    for seq in 1..=many {
+    for nth in 1..=many {
+        woods.seq += 1;
+        let seq = woods.seq;
         woods.now = woods.now + Duration::from_secs(2);
         let begun = woods.now;
         let before = (woods.payloads, woods.controls, woods.counts().grafts);
@@ -251,7 +255,7 @@ fn broadcasts(woods: &mut Woods, many: u64, skip: u64, dice: &mut Dice) -> Figur
         let name = woods.say(author, seq);
         woods.run();
         assert!(woods.everybody_has(&name), "broadcast {seq}");
-        if seq > skip {
+        if nth > skip {
             let others = (nodes - 1) as f64;
             let (payloads, controls) = (woods.payloads - before.0, woods.controls - before.1);
             sum.redundancy += payloads as f64 / others - 1.0;
