@@ -554,3 +554,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn while_links_come_and_go_little_goes_twice() {
+    let mut net = Net::settled(60, 8, 11);
+    let mut dice = Dice::new(5);
+    let sum = |net: &Net| {
+        let mut all = [0; 4];
+        for counts in net.cores.iter().map(Topology::tree_counts) {
+            all[0] += counts.firsts;
+            all[1] += counts.duplicates;
+            all[2] += counts.grafts;
+            all[3] += counts.prunes;
+        }
+        all
+    };
+    let before = sum(&net);
+    for _ in 0..200 {
+        let nth = usize::try_from(dice.below(net.late.len() as u64)).expect("small");
+        let (a, b) = *net.late.keys().nth(nth).expect("below");
+        net.unlink(a, b);
+        let to = usize::try_from(dice.below(60)).expect("small");
+        if to != a && !net.late.contains_key(&(a.min(to), a.max(to))) {
+            net.link(a, to, Duration::from_micros(10_000 + dice.below(40_000)));
+        }
+        net.run(Duration::from_millis(100));
+    }
+    let [firsts, duplicates, grafts, prunes] = std::array::from_fn(|i| sum(&net)[i] - before[i]);
+    println!(
+        "20 s of churn: {firsts} firsts, {duplicates} duplicates, {grafts} grafts, {prunes} prunes"
+    );
+    net.run(Duration::from_secs(10));
+    assert_eq!(net.different(), 0);
+    assert!(duplicates * 2 < firsts, "{duplicates} of {firsts}");
+}
