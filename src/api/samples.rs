@@ -8,7 +8,6 @@ use crate::mail::LetterId;
 use crate::mail::rows::{Conversation, InLetter, OutLetter, State as LetterState};
 use crate::mesh::NodeId;
 use crate::mesh::record::Direction;
-use crate::mesh::route::Hop;
 use crate::mesh::view::{LinkView, NodeView, State, View};
 use crate::pieces::FileId;
 use crate::pieces::rows::{Bottleneck, FileRow, Phase, SourceRow, TransferRow};
@@ -95,8 +94,7 @@ pub fn linked() -> PeerRow {
 
 /// How a probe got to carol and back.
 pub fn walk() -> Walk {
-    let hop = |node: u8, rtt_us: u32| Hop { node: id(node), rtt_us };
-    Walk { hops: vec![hop(2, 330), hop(3, 45_100)], rtt_us: 45_900 }
+    Walk { hops: vec![(id(2), 330), (id(3), 45_100)], rtt_us: 45_430 }
 }
 
 /// A file id made of a seed byte.

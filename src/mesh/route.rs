@@ -36,9 +36,10 @@ const CALL_COST: u32 = 4;
 pub struct Hop {
     /// Which.
     pub node: NodeId,
-    /// Round-trip time of the link over which the message came to it, as it measured it last, microseconds;
-    /// 0 if it did not, or where the message began.
-    pub rtt_us: u32,
+    /// On the way out its own clock, when it passed the message on, microseconds; on the way back how long it
+    /// then was until the answer came by. Nobody has to remember anything for that. 0 where the message began,
+    /// where it was turned round, and where the answer did not come by.
+    pub us: u64,
 }
 
 /// A way that was gone.
@@ -82,8 +83,9 @@ pub enum Word {
 /// How a probe found its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walk {
-    /// The nodes it passed, ourselves left out and whom it was for last: as many as there are links.
-    pub hops: Vec<Hop>,
+    /// The nodes it passed, ourselves left out and whom it was for last, each with how long it took over the
+    /// link to it and back, microseconds; 0 if nobody knows.
+    pub hops: Vec<(NodeId, u32)>,
     /// From its start to its return, microseconds.
     pub rtt_us: u64,
 }
@@ -114,21 +116,20 @@ pub(super) struct OnLink {
     back: Budget,
     /// What we begin ourselves: the same as the neighbour takes.
     ours: Budget,
-    /// The newest round trip, microseconds; 0 if there is none.
-    pub(super) rtt_us: u32,
 }
 
-impl OnLink {
-    pub(super) fn new(rtt_us: u32) -> OnLink {
+impl Default for OnLink {
+    fn default() -> OnLink {
         OnLink {
             own: Budget::new(16, 4),
             carried: Budget::new(64, 16),
             back: Budget::new(80, 20),
             ours: Budget::new(16, 4),
-            rtt_us,
         }
     }
+}
 
+impl OnLink {
     /// Whether so much more is taken from the neighbour.
     fn takes(&mut self, now: Time, routed: &Routed) -> bool {
         match routed {
@@ -240,7 +241,7 @@ impl Topology {
         if !link.routes.ours.take(now, word.cost()) {
             return Err(Lost::TooMany);
         }
-        let way = List::first_of([Hop { node: self.me, rtt_us: 0 }]);
+        let way = List::first_of([Hop { node: self.me, us: 0 }]);
         let routed = Routed::Out { to, way, word };
         out.push(Effect::Send { peer: first, gossip: Gossip::Route(routed) });
         Ok(first)
@@ -279,12 +280,9 @@ impl Topology {
         out: &mut Vec<Effect>,
     ) {
         let Some(link) = self.links.get_mut(&peer) else { return };
-        let rtt_us = link.routes.rtt_us;
         let taken = link.routes.takes(now, &routed)
             && match routed {
-                Routed::Out { to, way, word } => {
-                    self.carry(now, peer, to, (&way, rtt_us), word, out)
-                }
+                Routed::Out { to, way, word } => self.carry(now, peer, to, &way, word, out),
                 Routed::Back { number, way, arrived } => {
                     self.bring_back(now, peer, number, way, arrived, out)
                 }
@@ -300,7 +298,7 @@ impl Topology {
         now: Time,
         peer: NodeId,
         to: NodeId,
-        (way, rtt_us): (&Way, u32),
+        way: &Way,
         word: Word,
         out: &mut Vec<Effect>,
     ) -> bool {
@@ -309,9 +307,9 @@ impl Topology {
         if last.node != peer || been(self.me) || been(to) || way.len() >= WAY_MAX {
             return false;
         }
-        let here = Hop { node: self.me, rtt_us };
-        let gone: Way = List::first_of(way.iter().copied().chain([here]));
         let arrived = to == self.me;
+        let us = if arrived { 0 } else { now.0 };
+        let gone: Way = List::first_of(way.iter().copied().chain([Hop { node: self.me, us }]));
         if let Word::CallMe(card) = &word {
             let Some(record) = self.open_call(first.node, card) else { return false };
             if arrived {
@@ -354,10 +352,13 @@ impl Topology {
             return self.end_probe(now, number, &way, arrived, out);
         }
         // The same the other way round. If nobody is linked with us, the question is asked again.
-        let before = way[..ours].iter().rev().find(|hop| self.links.contains_key(&hop.node));
-        if let Some(hop) = before {
-            let peer = hop.node;
-            let routed = Routed::Back { number, way, arrived };
+        let before = way[..ours].iter().rposition(|hop| self.links.contains_key(&hop.node));
+        if let Some(before) = before {
+            let peer = way[before].node;
+            let mut way = way.into_vec();
+            way[ours].us = now.0.saturating_sub(way[ours].us).max(1);
+            way[before + 1..ours].iter_mut().for_each(|hop| hop.us = 0);
+            let routed = Routed::Back { number, way: List::first_of(way), arrived };
             out.push(Effect::Send { peer, gossip: Gossip::Route(routed) });
         }
         true
@@ -390,7 +391,7 @@ impl Topology {
         let probe = self.probes.open.remove(at);
         let sent = probe.tries.iter().find(|t| begun(t)).map_or(now, |t| t.at);
         let rtt_us = u64::try_from(now.since(sent).as_micros()).unwrap_or(u64::MAX);
-        let walk = Walk { hops: way[1..].to_vec(), rtt_us };
+        let walk = Walk { hops: each_link(way, rtt_us), rtt_us };
         out.push(Effect::Traced { ticket: probe.ticket, outcome: Ok(walk) });
         true
     }
@@ -415,4 +416,18 @@ impl Topology {
             }
         }
     }
+}
+
+/// What a message took over each link of its way and back, by how long it was away from each node.
+fn each_link(way: &[Hop], rtt_us: u64) -> Vec<(NodeId, u32)> {
+    let away = |i: usize| match i {
+        0 => Some(rtt_us),
+        i if i + 1 == way.len() => Some(0),
+        i => Some(way[i].us).filter(|us| *us != 0),
+    };
+    let link = |i: usize| {
+        let took = away(i - 1)?.saturating_sub(away(i)?).max(1);
+        Some(u32::try_from(took).unwrap_or(u32::MAX))
+    };
+    (1..way.len()).map(|i| (way[i].node, link(i).unwrap_or(0))).collect()
 }

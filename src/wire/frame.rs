@@ -342,7 +342,7 @@ mod tests {
         let Signed { key, sig, .. } = signed(Kind::Card);
         let body = Blob::new(vec![1, 2, 3]).expect("fits");
         let lone_card = SignedCard { key, body, sig };
-        let way = List::first_of([Hop { node: id, rtt_us: 7 }; 3]);
+        let way = List::first_of([Hop { node: id, us: 7 }; 3]);
         let gossip = [
             Gossip::Records(List::first_of([Arc::new(signed(Kind::Links))])),
             Gossip::Digest(List::first_of([u64::MAX; BUCKETS])),

@@ -277,8 +277,7 @@ pub struct Walk {
 pub struct Step {
     /// Which.
     pub id: HexId,
-    /// Round-trip time of the link over which it came, as this node measured it last, microseconds; 0 if it did
-    /// not.
+    /// How long it took over the link to this node and back, microseconds; 0 if nobody knows.
     pub rtt_us: u32,
 }
 
@@ -289,7 +288,7 @@ impl From<Result<messages::Walk, messages::Refused>> for Walk {
                 hops: walk
                     .hops
                     .iter()
-                    .map(|h| Step { id: HexId(h.node), rtt_us: h.rtt_us })
+                    .map(|(id, rtt_us)| Step { id: HexId(*id), rtt_us: *rtt_us })
                     .collect(),
                 rtt_us: Some(walk.rtt_us),
                 problem: None,

@@ -116,7 +116,7 @@ fn a_path_shows_what_was_measured_beside_what_the_graph_says() {
     way.walk = Some(Ok(samples::walk()).into());
     insta::assert_snapshot!(shown(&way), @r#"
     alice (11111111) -> bob (22222222) -> carol (33333333)
-    2 hops, 45.90 ms measured, 45.32 ms by the graph
+    2 hops, 45.43 ms measured, 45.32 ms by the graph
 
     TO                RTT ms  GRAPH ms
     bob (22222222)      0.33      0.32
@@ -138,7 +138,7 @@ fn a_path_shows_what_was_measured_beside_what_the_graph_says() {
     way.walk = Some(Ok(samples::walk()).into());
     insta::assert_snapshot!(shown(&way), @r#"
     alice (11111111) -> bob (22222222) -> carol (33333333)
-    2 hops, 45.90 ms measured
+    2 hops, 45.43 ms measured
     by the graph: alice (11111111) -> carol (33333333), 0.09 ms
 
     TO                RTT ms  GRAPH ms

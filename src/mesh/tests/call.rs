@@ -58,7 +58,7 @@ fn say(
     card: SignedCard,
 ) -> Vec<Effect> {
     let peer = id(*way.last().expect("somebody brings it"));
-    let way = List::first_of(way.iter().map(|n| Hop { node: id(*n), rtt_us: 0 }));
+    let way = List::first_of(way.iter().map(|n| Hop { node: id(*n), us: 0 }));
     let routed = Routed::Out { to: id(target), way, word: Word::CallMe(card) };
     let mut out = Vec::new();
     topology.handle(now, Event::FromPeer { peer, gossip: Gossip::Route(routed) }, &mut out);
@@ -105,7 +105,7 @@ fn a_call_goes_through_a_neighbour_of_both_and_the_next_one_through_another() {
             panic!("{routed:?}")
         };
         assert_eq!((*to, NodeId::of_key(&card.key)), (id(2), id(1)));
-        assert_eq!(way[..], [Hop { node: id(1), rtt_us: 0 }]);
+        assert_eq!(way[..], [Hop { node: id(1), us: 0 }]);
         assert!(Arc::new(card.clone().into_signed()).open(&node(1)).is_ok());
         *peer
     };
@@ -164,8 +164,8 @@ fn a_neighbour_passes_a_call_on_as_it_is() {
     let [Effect::Send { peer, gossip: Gossip::Route(routed) }] = &out[..] else {
         panic!("{out:?}")
     };
-    let hop = |n, rtt_us| Hop { node: id(n), rtt_us };
-    let way = List::first_of([hop(1, 0), hop(3, 1)]);
+    let hop = |n, us| Hop { node: id(n), us };
+    let way = List::first_of([hop(1, 0), hop(3, later(0).0)]);
     let passed_on = Routed::Out { to: id(2), way, word: Word::CallMe(newer) };
     assert_eq!((*peer, routed), (id(2), &passed_on));
     // And so does one that is neither the caller's neighbour nor the target's.
@@ -180,7 +180,7 @@ fn a_neighbour_passes_on_nothing_forged_nor_for_others_nor_where_no_way_leads() 
     let mut refused = |what: &str, way: &[u8], target, card| {
         // Each time the budget is full again.
         let out = say(&mut topology, later(100_000), way, target, card);
-        topology.links.values_mut().for_each(|l| l.routes = OnLink::new(1));
+        topology.links.values_mut().for_each(|l| l.routes = OnLink::default());
         assert!(passed(&out).is_empty() && heeded(&out).is_empty(), "{what}: {out:?}");
     };
     refused("a forged card", &[1], 2, forged(1));

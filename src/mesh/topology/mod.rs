@@ -282,7 +282,6 @@ impl Topology {
     fn measured(&mut self, now: Time, peer: NodeId, rtt_us: u32) {
         self.tree.measured(&peer, rtt_us);
         let Some(link) = self.links.get_mut(&peer) else { return };
-        link.routes.rtt_us = rtt_us;
         let first = link.rtt_us == 0;
         let moved = link.rtt_us.abs_diff(rtt_us) > link.rtt_us / 5 * 2;
         let old = link.told_at.is_none_or(|at| now.since(at) >= RTT_AGAIN);
@@ -328,10 +327,9 @@ impl Topology {
         // Dialling again does not buy a peer a new burst.
         let before =
             self.links.remove(&peer).map(|l| (l.budget, l.strangers, l.sync.given, l.routes));
-        let (budget, strangers, given, mut routes) = before.unwrap_or_else(|| {
-            (self.budget(), self.strange_budget(), self.budget(), OnLink::new(rtt_us))
+        let (budget, strangers, given, routes) = before.unwrap_or_else(|| {
+            (self.budget(), self.strange_budget(), self.budget(), OnLink::default())
         });
-        routes.rtt_us = rtt_us;
         let sync = Sync::new(given);
         let link =
             Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, strangers, sync, routes };
