@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use kith::mesh::NodeId;
 use kith::mesh::peers::{Command, Event};
 use kith::mesh::record::Direction;
 use kith::mesh::shape::{Mode, Plan, SAME_PREFIX};
@@ -38,6 +39,18 @@ fn all_know_all(w: &World) -> Result<(), String> {
         if lacks == 0 { Ok(()) } else { Err(format!("{lacks} do not know {what}")) }
     };
     who("who is there", &|host| w.knows_members(host, &truth))?;
+    for host in &running {
+        let told = w.hosts[*host].process.as_ref().and_then(|p| {
+            p.topology.graph().link_state(&w.hosts[*host].id)?.links().map(|s| s.links.to_vec())
+        });
+        let told = told.into_iter().flatten().map(|l| (l.peer, l.dir));
+        let of = |l: (NodeId, Direction)| format!("{} {:?}", w.name(&l.0), l.1);
+        let told: BTreeSet<String> = told.map(of).collect();
+        let held: BTreeSet<String> = truth.links[*host].iter().copied().map(of).collect();
+        if told != held {
+            return Err(format!("n{host} tells of {told:?} and holds {held:?}"));
+        }
+    }
     who("all links", &|host| w.knows_links(host, &truth, &mut 0, Duration::ZERO))?;
     match truth.components() {
         1 => Ok(()),

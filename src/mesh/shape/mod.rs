@@ -84,6 +84,17 @@ fn of_pair(a: &NodeId, b: &NodeId) -> u64 {
     u64::from_le_bytes(digest[..8].try_into().expect("SHA-256 gives 32 bytes"))
 }
 
+/// What a node to link with should be like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// It offers room.
+    Room,
+    /// Of some that offer room the one with the fewest links.
+    Needy,
+    /// It would not refuse.
+    Any,
+}
+
 /// Links counted by prefix.
 #[derive(Default)]
 struct Prefixes(BTreeMap<[u8; 6], usize>);
@@ -211,10 +222,10 @@ impl Topology {
         for _ in 0..(2 * want).min(SEEK_MAX) {
             let found = match self.shape.dice.below(8) {
                 0 | 1 => near.pop().filter(|id| !taken.contains(id)),
-                2 => self.draw(&live, &taken, &prefixes, true),
+                2 => self.draw(&live, &taken, &prefixes, Wish::Needy),
                 _ => None,
             };
-            let found = found.or_else(|| self.draw(&live, &taken, &prefixes, false));
+            let found = found.or_else(|| self.draw(&live, &taken, &prefixes, Wish::Room));
             let Some(id) = found else { break };
             taken.insert(id);
             if let Some(card) = self.graph.card(&id) {
@@ -223,21 +234,22 @@ impl Topology {
             }
         }
         if advice.seek.is_empty() && advice.want > 0 {
-            // Nobody of another network: a company may have only the one.
-            let found = self.draw(&live, &taken, &Prefixes::default(), false);
+            // Nobody has room to offer, or nobody is of another network: a company may have only the one.
+            let found = self
+                .draw(&live, &taken, &prefixes, Wish::Any)
+                .or_else(|| self.draw(&live, &taken, &Prefixes::default(), Wish::Any));
             advice.seek.extend(found.and_then(|id| self.graph.card(&id)).cloned());
         }
         advice.want = want;
     }
 
-    /// One of the living that has room and is of a network we are not linked with enough; `needy`: of some the
-    /// one with the fewest links.
+    /// One of the living that fits the wish and is of a network we are not linked with enough.
     fn draw(
         &mut self,
         live: &[NodeId],
         taken: &BTreeSet<NodeId>,
         prefixes: &Prefixes,
-        needy: bool,
+        wish: Wish,
     ) -> Option<NodeId> {
         let mut best: Option<(usize, NodeId)> = None;
         let all = live.len() <= DRAWS;
@@ -250,8 +262,8 @@ impl Topology {
                 usize::try_from(self.shape.dice.below(live.len() as u64)).unwrap_or(0)
             };
             let id = live[at];
-            let Some(degree) = self.suits(&id, taken, prefixes) else { continue };
-            if !needy {
+            let Some(degree) = self.suits(&id, taken, prefixes, wish) else { continue };
+            if wish != Wish::Needy {
                 return Some(id);
             }
             if best.is_none_or(|(fewest, _)| degree < fewest) {
@@ -262,11 +274,20 @@ impl Topology {
     }
 
     /// How many links a node has that we could link with; none if it does not suit.
-    fn suits(&self, id: &NodeId, taken: &BTreeSet<NodeId>, prefixes: &Prefixes) -> Option<usize> {
+    fn suits(
+        &self,
+        id: &NodeId,
+        taken: &BTreeSet<NodeId>,
+        prefixes: &Prefixes,
+        wish: Wish,
+    ) -> Option<usize> {
         let card = self.graph.card(id).and_then(Record::card)?;
         let state = self.graph.link_state(id).and_then(Record::links)?;
         let stays = card.leaving_ms.is_none() && !card.addrs.is_empty();
-        let open = state.slots_free > 0 && !prefixes.is_full(card.addrs.first());
+        // Beside what it offers it lets some in, up to its limit.
+        let room = state.slots_free > 0
+            || wish == Wish::Any && state.links.len() < usize::from(state.degree_max);
+        let open = room && !prefixes.is_full(card.addrs.first());
         (stays && open && !taken.contains(id)).then_some(state.links.len())
     }
 
@@ -284,8 +305,8 @@ impl Topology {
         for (rtt_us, id) in links.into_iter().take(BEST) {
             let state = self.graph.link_state(&id).and_then(Record::links);
             let entries = state.iter().flat_map(|s| s.links.iter()).filter(|l| l.rtt_us > 0);
-            let fresh =
-                entries.filter(|l| self.suits(&l.peer, taken, &Prefixes::default()).is_some());
+            let fresh = entries
+                .filter(|l| self.suits(&l.peer, taken, &Prefixes::default(), Wish::Room).is_some());
             near.extend(fresh.map(|l| (rtt_us.saturating_add(l.rtt_us), l.peer)));
         }
         near.sort_unstable_by(|a, b| b.cmp(a));
@@ -380,7 +401,9 @@ impl Topology {
         let mut taken = BTreeSet::from([self.me]);
         let mut room = Vec::new();
         while room.len() < ROOM_MAX {
-            let Some(id) = self.draw(&live, &taken, &Prefixes::default(), false) else { break };
+            let Some(id) = self.draw(&live, &taken, &Prefixes::default(), Wish::Room) else {
+                break;
+            };
             taken.insert(id);
             room.extend(self.graph.card(&id).cloned());
         }
