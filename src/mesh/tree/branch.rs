@@ -54,7 +54,7 @@ pub(super) struct Branch {
 impl Branch {
     pub(super) fn new() -> Branch {
         Branch {
-            eager: true,
+            eager: false,
             of_tree: false,
             rtt: Duration::ZERO,
             pushes: BTreeMap::new(),
@@ -72,8 +72,8 @@ impl Branch {
 
     /// Another link to the same node.
     pub(super) fn anew(self) -> Branch {
-        let Branch { names_taken, grafts_made, answers, .. } = self;
-        Branch { names_taken, grafts_made, answers, ..Branch::new() }
+        let Branch { eager, of_tree, names_taken, grafts_made, answers, .. } = self;
+        Branch { eager, of_tree, names_taken, grafts_made, answers, ..Branch::new() }
     }
 
     /// How long to wait before something is asked for, and for the answer.

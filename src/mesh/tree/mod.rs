@@ -73,12 +73,14 @@ pub(in crate::mesh) struct Tree {
 }
 
 impl Tree {
-    /// A link is up. It is eager until it brings what is known.
+    /// A link is up. Who has no other wants to be told all over it; for all others it is lazy, until it turns out
+    /// to be of use: where many links come up, news would go over each of them.
     pub(super) fn link_up(&mut self, peer: NodeId, rtt_us: u32) {
-        // Dialling again buys no new shares.
+        // Dialling again buys no new shares, and is no reason to change the tree.
         let before = self.branches.remove(&peer);
         self.branches.insert(peer, before.map_or_else(Branch::new, Branch::anew));
         self.measured(&peer, rtt_us);
+        self.keep_one();
     }
 
     /// A link is gone.
