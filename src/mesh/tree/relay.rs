@@ -13,7 +13,7 @@ use crate::mesh::{NodeId, Time};
 const FORGED_COST: u32 = 64;
 /// The tree follows the graph after this long, and no sooner after the last time than this for each listed link:
 /// working it out takes a thousandth of that.
-const SPAN_AFTER: Duration = Duration::from_millis(100);
+const SPAN_AFTER: Duration = Duration::from_millis(300);
 const SPAN_PAUSE_PER_LINK: Duration = Duration::from_micros(50);
 
 /// What became of a record that came.
