@@ -205,7 +205,9 @@ impl Woods {
                 }
             }
             Gossip::Graft(names) => {
-                tree.grafted(&peer);
+                if names.is_empty() {
+                    tree.grafted(&peer);
+                }
                 let kept: Vec<Record> = names.iter().filter_map(|name| tree.kept(name)).collect();
                 for record in kept {
                     tree.answer(now, &record, &peer);
