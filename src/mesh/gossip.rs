@@ -117,7 +117,7 @@ pub enum Gossip {
     Push(List<Pushed, NAMED_MAX>),
     /// "I have these, and did not send them, because you should get them from somebody else."
     IHave(List<Name, NAMED_MAX>),
-    /// "They did not come. Send me these, and from now on whatever you hear." The list may be empty.
+    /// "They did not come. Send me these." Or, with an empty list: "From now on send me whatever you hear."
     Graft(List<Name, NAMED_MAX>),
     /// "I had that already. Only tell me names from now on."
     Prune,

@@ -465,6 +465,11 @@ fn strangers_that_nobody_is_linked_with_are_not_passed_on_without_end() {
     let now = Time::from_ms(1_000_000);
     let (mut core, peer) = (linked(3, now), NodeId::of_key(&key(1)));
     let mut out = Vec::new();
+    for n in 1..3 {
+        let peer = NodeId::of_key(&key(n));
+        let graft = Gossip::Graft(List::default());
+        core.handle(now, Event::FromPeer { peer, gossip: graft }, &mut out);
+    }
     for n in 10..5000 {
         let pushed = Pushed { hops: 1, signed: card_of(n).signed().clone() };
         let gossip = Gossip::Push(List::first_of([pushed]));

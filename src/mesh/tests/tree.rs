@@ -205,7 +205,9 @@ impl Woods {
                 }
             }
             Gossip::Graft(names) => {
-                tree.grafted(&peer);
+                if names.is_empty() {
+                    tree.grafted(&peer);
+                }
                 let kept: Vec<Record> = names.iter().filter_map(|name| tree.kept(name)).collect();
                 for record in kept {
                     tree.answer(now, &record, &peer);
@@ -283,8 +285,8 @@ fn a_broadcast_reaches_all_with_hardly_anything_twice_and_soon() {
         let first = broadcasts(&mut woods, 4, 0, &mut Dice::new(8));
         let later = broadcasts(&mut woods, 24, 0, &mut Dice::new(9));
         println!("{nodes} nodes, the first four: {first:.2?}\n{nodes} nodes, 24 more: {later:.2?}");
-        // The first one goes over every link, and prunes nearly all that are not of the tree.
-        assert!(first.redundancy < 2.0, "{first:?}");
+        // At first some more links are eager than the tree has.
+        assert!(first.redundancy < 0.6, "{first:?}");
         assert!(later.redundancy < 0.15, "{later:?}");
         assert!(later.last_hop <= last_hop && later.last_ms <= last_ms, "{later:?}");
         assert_eq!(woods.counts().crowded, 0);
@@ -294,9 +296,9 @@ fn a_broadcast_reaches_all_with_hardly_anything_twice_and_soon() {
 #[test]
 fn without_a_graph_to_follow_a_tree_grows_as_well_and_only_longer() {
     let mut woods = Woods::new(100, 8, 2);
-    let first = broadcasts(&mut woods, 4, 0, &mut Dice::new(9));
+    broadcasts(&mut woods, 20, 0, &mut Dice::new(9));
     let later = broadcasts(&mut woods, 20, 0, &mut Dice::new(9));
-    assert!(first.redundancy > 1.0 && later.redundancy < 0.15, "{first:?} {later:?}");
+    assert!(later.redundancy < 0.5 && later.last_ms < 500.0, "{later:?}");
 }
 
 #[test]
@@ -385,6 +387,8 @@ fn beset() -> (Tree, NodeId, NodeId) {
     let mut tree = Tree::default();
     tree.link_up(friend, 20_000);
     tree.link_up(foe, 4_000_000_000);
+    tree.grafted(&foe);
+    assert_eq!(sent(&mut tree, Time(0)).len(), 1, "the first one is asked for all there is");
     (tree, friend, foe)
 }
 

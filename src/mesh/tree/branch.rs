@@ -37,8 +37,9 @@ pub(super) struct Branch {
     /// The slot after which the next frame begins, so that none waits for ever.
     pushed_to: Option<Name>,
     names: BTreeMap<Name, Ver>,
-    /// To be grafted; there may be no name in it.
-    ask: Option<BTreeSet<Name>>,
+    /// To be asked for.
+    ask: BTreeSet<Name>,
+    say_graft: bool,
     say_prune: bool,
     flushed_at: Option<Time>,
     /// When either end made it lazy.
@@ -54,13 +55,14 @@ pub(super) struct Branch {
 impl Branch {
     pub(super) fn new() -> Branch {
         Branch {
-            eager: true,
+            eager: false,
             of_tree: false,
             rtt: Duration::ZERO,
             pushes: BTreeMap::new(),
             pushed_to: None,
             names: BTreeMap::new(),
-            ask: None,
+            ask: BTreeSet::new(),
+            say_graft: false,
             say_prune: false,
             flushed_at: None,
             pruned_at: None,
@@ -72,8 +74,8 @@ impl Branch {
 
     /// Another link to the same node.
     pub(super) fn anew(self) -> Branch {
-        let Branch { names_taken, grafts_made, answers, .. } = self;
-        Branch { names_taken, grafts_made, answers, ..Branch::new() }
+        let Branch { eager, of_tree, names_taken, grafts_made, answers, .. } = self;
+        Branch { eager, of_tree, names_taken, grafts_made, answers, ..Branch::new() }
     }
 
     /// How long to wait before something is asked for, and for the answer.
@@ -125,7 +127,7 @@ impl Branch {
     pub(super) fn prune(&mut self, now: Time) {
         self.grow_lazy(now);
         self.say_prune = true;
-        self.ask = None;
+        self.say_graft = false;
     }
 
     /// It is lazy from now on: of what waits only the names go.
@@ -141,21 +143,21 @@ impl Branch {
     pub(super) fn grow_eager(&mut self) {
         self.eager = true;
         self.say_prune = false;
-        self.ask.get_or_insert_with(BTreeSet::new);
+        self.say_graft = true;
     }
 
-    /// We ask for something, and for all that comes after it.
-    pub(super) fn graft(&mut self, name: Name) {
-        self.grow_eager();
-        if let Some(names) = self.ask.as_mut().filter(|names| names.len() < NAMED_MAX) {
-            names.insert(name);
+    /// We ask for something.
+    pub(super) fn ask(&mut self, name: Name) {
+        if self.ask.len() < NAMED_MAX {
+            self.ask.insert(name);
         }
     }
 
     pub(super) fn next_flush(&self) -> Option<Time> {
         let nothing = self.pushes.is_empty()
             && self.names.is_empty()
-            && self.ask.is_none()
+            && self.ask.is_empty()
+            && !self.say_graft
             && !self.say_prune;
         (!nothing).then(|| self.flushed_at.map_or(Time(0), |at| at + GATHER))
     }
@@ -164,12 +166,15 @@ impl Branch {
     pub(super) fn flush(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) -> u64 {
         self.flushed_at = Some(now);
         let mut send = |gossip| out.push(Effect::Send { peer, gossip });
-        if let Some(names) = self.ask.take() {
-            send(Gossip::Graft(List::first_of(names)));
+        if self.say_graft {
+            send(Gossip::Graft(List::default()));
         } else if self.say_prune {
             send(Gossip::Prune);
         }
-        self.say_prune = false;
+        if !self.ask.is_empty() {
+            send(Gossip::Graft(List::first_of(std::mem::take(&mut self.ask))));
+        }
+        (self.say_graft, self.say_prune) = (false, false);
         for _ in 0..FRAMES_MAX {
             let batch = self.next_batch();
             if batch.is_empty() {

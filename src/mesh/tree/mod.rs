@@ -1,6 +1,6 @@
 //! Broadcasts over a tree (Plumtree: Leitão, Pereira, Rodrigues 2007). Over eager links news is pushed, over lazy
 //! ones only its name goes. A link that brings what came by another one already is pruned, which leaves a tree;
-//! a name whose news does not come is grafted, which repairs it.
+//! news that does not come after its name is asked for, and who must ask often grafts a link, which repairs it.
 //!
 //! Plumtree lets chance shape the tree. Here every node knows the whole graph and works out the same tree
 //! ([`crate::mesh::graph::Graph::spanning`]): its links are pruned last, and kept eager. So the tree is short, is there
@@ -8,6 +8,7 @@
 
 mod authors;
 mod branch;
+mod holes;
 mod missing;
 mod receipts;
 mod relay;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use self::authors::Authors;
 use self::branch::Branch;
+use self::holes::Holes;
 use self::missing::Missing;
 use self::receipts::Receipts;
 use super::gossip::{Name, Pushed};
@@ -65,6 +67,7 @@ pub(in crate::mesh) struct Tree {
     branches: BTreeMap<NodeId, Branch>,
     missing: Missing,
     receipts: Receipts,
+    holes: Holes,
     authors: Authors,
     casts: Vec<Record>,
     /// How long news has been coming behind its name lately: before that nothing is known to be missing.
@@ -73,12 +76,14 @@ pub(in crate::mesh) struct Tree {
 }
 
 impl Tree {
-    /// A link is up. It is eager until it brings what is known.
+    /// A link is up. Who has no other wants to be told all over it; for all others it is lazy, until it turns out
+    /// to be of use: where many links come up, news would go over each of them.
     pub(super) fn link_up(&mut self, peer: NodeId, rtt_us: u32) {
-        // Dialling again buys no new shares.
+        // Dialling again buys no new shares, and is no reason to change the tree.
         let before = self.branches.remove(&peer);
         self.branches.insert(peer, before.map_or_else(Branch::new, Branch::anew));
         self.measured(&peer, rtt_us);
+        self.keep_one();
     }
 
     /// A link is gone.
@@ -123,11 +128,9 @@ impl Tree {
         self.counts.hops += u64::from(hops);
         self.counts.hops_max = self.counts.hops_max.max(hops);
         self.receipts.note(now, record, hops, from);
+        self.holes.came(now);
         if let Some(lag) = self.missing.arrived(now, &Name::of(record)) {
             self.lag = lag.max(self.lag - self.lag / 64);
-        }
-        if let Some(branch) = self.branches.get_mut(from).filter(|b| !b.is_just_pruned(now)) {
-            branch.eager = true;
         }
     }
 
@@ -267,8 +270,12 @@ impl Tree {
                 branch.grafts_made.take(now, 1).then(|| branch.wait())
             });
             let Some((name, peer, wait)) = found else { continue };
+            let hole = self.holes.asked(now);
             if let Some(branch) = self.branches.get_mut(&peer) {
-                branch.graft(name);
+                branch.ask(name);
+                if hole && !branch.eager {
+                    branch.grow_eager();
+                }
                 self.counts.grafts += 1;
             }
             self.missing.wait_on(now + wait, name);

@@ -148,9 +148,11 @@ impl Topology {
         author.is_none_or(|id| !self.may_speak(&id) || self.casts.heard(&id, name.ver))
     }
 
-    /// A neighbour asks for what it only has the names of, and for all that follows.
+    /// A neighbour asks for what it only has the names of; or, without naming anything, for all that follows.
     pub(in crate::mesh) fn take_graft(&mut self, now: Time, peer: NodeId, names: &[Name]) {
-        self.tree.grafted(&peer);
+        if names.is_empty() {
+            self.tree.grafted(&peer);
+        }
         for name in names {
             let found = self.tree.kept(name).or_else(|| self.graph.named(name).cloned());
             if let Some(record) = found {
