@@ -47,7 +47,7 @@ pub struct Args {
 
 /// What stands below the flags in --help.
 pub const EXITS: &str = "\
-Scenarios: cold-start, join, churn, split, mass-failure, slow-links, nat, clock-skew, all.
+Scenarios: cold-start, join, churn, split, mass-failure, slow-links, nat, clock-skew, shout, all.
 Exit status: 0 all laws hold, 1 one was broken or a file could not be written, 2 usage or scenario.
 Example: cargo run --release --example swarm -- --nodes 10000 --seed 7 --loss 1% --json swarm.json";
 

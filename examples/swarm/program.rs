@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use kith::text::escape;
+use kith::text::escape_to;
 
 use crate::args::Args;
 use crate::plot;
@@ -18,6 +18,8 @@ use crate::table::{self, Cost};
 const FAILED: u8 = 1;
 /// The command line or the scenario is wrong.
 const USAGE: u8 = 2;
+/// Most columns of one line of an error.
+const COLUMNS_MAX: usize = 600;
 
 /// Does what the flags say; the exit status.
 pub fn go(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
@@ -77,9 +79,9 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 
 /// What, and below it why and what to do. Where nobody reads it, nothing is lost: the exit status says it, too.
 fn complain<'a>(err: &mut dyn Write, what: &str, why: impl IntoIterator<Item = &'a str>) {
-    let _ = writeln!(err, "swarm: {}", escape(what));
+    let _ = writeln!(err, "swarm: {}", escape_to(what, COLUMNS_MAX));
     for line in why {
-        let _ = writeln!(err, "  {}", escape(line));
+        let _ = writeln!(err, "  {}", escape_to(line, COLUMNS_MAX));
     }
 }
 

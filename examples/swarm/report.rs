@@ -1,10 +1,12 @@
 //! What a run has shown, as it stands in the JSON: no wall time and no memory, so that two runs of one seed say
 //! the same byte for byte.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::engine::traffic::{KINDS, Traffic};
-use crate::engine::truth::Truth;
+use crate::engine::truth::{Pushes, Truth};
 use crate::measure::{Point, Spread};
 use crate::scenario::Scenario;
 
@@ -72,6 +74,51 @@ pub struct PhaseReport {
     pub dials_per_node: f64,
     /// How often one node told its own links, on average.
     pub announcements_per_node: f64,
+    /// News that came by two ways, for each that came first; none where nothing was pushed.
+    pub redundancy: Option<f64>,
+    /// Links over which news came, on average.
+    pub hops_mean: Option<f64>,
+    /// News that one node had to ask for, on average.
+    pub grafts_per_node: f64,
+    /// What became of the shouts, if there were some.
+    pub shouts: Option<Shouted>,
+    /// Who knew the truth when.
+    pub curve: Vec<Point>,
+}
+
+/// What became of shouts that all have heard.
+#[derive(Debug, Serialize)]
+pub struct Shouted {
+    /// How long after it each has heard each, milliseconds.
+    pub heard_ms: Spread,
+    /// The most links over which one came.
+    pub last_hop: u8,
+}
+
+/// What was seen and counted in a phase.
+pub struct Figures {
+    /// Its name.
+    pub name: String,
+    /// When it began, and how long it took.
+    pub began_s: f64,
+    /// See above.
+    pub took_s: f64,
+    /// Who showed who is there when, and who had every link when; if that was waited for.
+    pub spreads: Option<(Spread, Spread)>,
+    /// The network at its end.
+    pub truth: Truth,
+    /// What was sent.
+    pub traffic: Traffic,
+    /// By all nodes.
+    pub dials: u64,
+    /// By all nodes.
+    pub announcements: u64,
+    /// What came over the tree.
+    pub tree: Pushes,
+    /// How long after each shout each node has heard it.
+    pub heard: Vec<Duration>,
+    /// The most links over which a shout came, if there was one.
+    pub last_hop: Option<u8>,
     /// Who knew the truth when.
     pub curve: Vec<Point>,
 }
@@ -124,38 +171,37 @@ fn short(number: f64) -> f64 {
 
 impl PhaseReport {
     /// Puts the figures of a phase together.
-    pub fn new(
-        name: String,
-        (began_s, took_s): (f64, f64),
-        spreads: Option<(Spread, Spread)>,
-        truth: &Truth,
-        traffic: &Traffic,
-        (dials, announcements): (u64, u64),
-        curve: Vec<Point>,
-    ) -> PhaseReport {
+    pub fn new(figures: Figures) -> PhaseReport {
+        let Figures { name, truth, traffic, tree, curve, .. } = figures;
         let nodes = truth.running();
         let per_node = |n: u64| short(n as f64 / nodes.max(1) as f64);
-        let said = KINDS.iter().zip(traffic).map(|((_, kind), tally)| Said {
+        let said = KINDS.iter().zip(&traffic).map(|((_, kind), tally)| Said {
             kind,
             messages_per_node: per_node(tally.messages),
             bytes_per_node: per_node(tally.bytes),
         });
-        let bytes: u64 = traffic.iter().map(|tally| tally.bytes).sum();
+        let bytes = per_node(traffic.iter().map(|tally| tally.bytes).sum());
+        let pushed = |n: u64| (tree.firsts > 0).then(|| short(n as f64 / tree.firsts as f64));
+        let heard_ms = Spread::of(figures.heard);
         PhaseReport {
             name,
-            began_s,
-            took_s,
+            began_s: figures.began_s,
+            took_s: figures.took_s,
             nodes,
-            members_ms: spreads.map(|(members, _)| members),
-            links_ms: spreads.map(|(_, links)| links),
+            members_ms: figures.spreads.map(|(members, _)| members),
+            links_ms: figures.spreads.map(|(_, links)| links),
             components: truth.components(),
             degrees: truth.degrees(),
             traffic: said.collect(),
             messages_per_node: per_node(traffic.iter().map(|tally| tally.messages).sum()),
-            bytes_per_node: per_node(bytes),
-            bytes_per_node_second: short(per_node(bytes) / took_s.max(0.001)),
-            dials_per_node: per_node(dials),
-            announcements_per_node: per_node(announcements),
+            bytes_per_node: bytes,
+            bytes_per_node_second: short(bytes / figures.took_s.max(0.001)),
+            dials_per_node: per_node(figures.dials),
+            announcements_per_node: per_node(figures.announcements),
+            redundancy: pushed(tree.duplicates),
+            hops_mean: pushed(tree.hops),
+            grafts_per_node: per_node(tree.grafts),
+            shouts: figures.last_hop.map(|last_hop| Shouted { heard_ms, last_hop }),
             curve,
         }
     }
@@ -186,7 +232,7 @@ impl Report {
     /// Puts the runs together.
     pub fn new(name: &str, scenario: &Scenario, runs: Vec<RunReport>) -> Report {
         let [low, high] = scenario.network.delay;
-        let ms = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let over_seeds = match runs.len() {
             0 | 1 => Vec::new(),
             _ => (0..scenario.phases.len()).filter_map(|i| SeedSpread::of(&runs, i)).collect(),

@@ -5,14 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use kith::mesh::Time;
+use kith::mesh::shape::{Mode, Plan};
 
 use crate::engine::host::Skew;
 use crate::engine::net::Weather;
 use crate::engine::traffic::{self, Traffic};
+use crate::engine::truth::Pushes;
 use crate::engine::world::{Broken, Counts, World};
-use crate::measure::{Look, Measure, seconds};
-use crate::report::{PhaseReport, RunReport};
-use crate::scenario::{Phase, Scenario, Span, Step};
+use crate::measure::{Look, Measure, Spread, seconds};
+use crate::report::{Figures, PhaseReport, RunReport};
+use crate::scenario::{self, Phase, Scenario, Span, Step};
 
 /// Larger networks are looked at less often: a look at ten thousand graphs takes a second.
 const OFTEN: (usize, Duration) = (2_000, Duration::from_millis(50));
@@ -44,6 +46,8 @@ enum Deed {
     Churn(usize),
     /// All that are down start.
     StartRest,
+    /// Somebody says something to everyone.
+    Shout(usize),
 }
 
 struct Runner<'a> {
@@ -94,6 +98,15 @@ impl<'a> Runner<'a> {
         };
         let hosts = scenario.hosts();
         let mut world = World::new("swarm", seed, hosts, weather);
+        let mode = match network.mode {
+            scenario::Mode::Auto => Mode::Auto,
+            scenario::Mode::Full => Mode::Full,
+            scenario::Mode::Partial => Mode::Partial,
+        };
+        let plan = Plan { mode, degree: network.degree, conns_max: network.max_conns };
+        for host in &mut world.hosts {
+            host.plan = plan;
+        }
         world.replay = replay;
         let policies = &mut world.policies;
         policies.topology.period = None;
@@ -112,7 +125,13 @@ impl<'a> Runner<'a> {
     fn phase(&mut self, number: usize, phase: &Phase, reports: &mut Vec<PhaseReport>) {
         let name = phase.name();
         self.world.log(|| format!("phase {}: {name}", number + 1));
-        let before = (self.world.traffic, self.world.counts, self.world.now);
+        let before = Before {
+            traffic: self.world.traffic,
+            counts: self.world.counts,
+            tree: self.world.tree_counts(),
+            at: self.world.now,
+        };
+        self.world.shouts.clear();
         let (deeds, within, lasting) = self.begin(&phase.step);
         let mut measure = Measure::new(&self.world);
         let known = within.is_some();
@@ -185,6 +204,12 @@ impl<'a> Runner<'a> {
                     self.world.hosts[host].skew = self.skew(off, drift_ppm);
                 }
             }
+            Step::Shout { count, every, within: limit } => {
+                let now = self.world.now;
+                let at = |i: usize| now + every.0 * u32::try_from(i).unwrap_or(u32::MAX);
+                deeds.extend((0..count).map(|i| (at(i), Deed::Shout(i))));
+                within = Some(limit.0);
+            }
             Step::Rest { lasting: span } => lasting = span.0,
         }
         (deeds, within, lasting)
@@ -252,6 +277,11 @@ impl<'a> Runner<'a> {
                     }
                 }
             }
+            Deed::Shout(number) => {
+                let running = self.running();
+                let host = *self.world.dice_pick(&running);
+                self.world.shout(host, &format!("shout {number}"));
+            }
             Deed::StartRest => {
                 for host in self.down() {
                     self.world.start(host);
@@ -310,19 +340,38 @@ impl<'a> Runner<'a> {
     fn known(&mut self, look: &Look, within: Option<Duration>, measure: &mut Measure) -> bool {
         let all = look.members == look.running && look.links == look.running;
         let behind = if all { measure.all_exact(&self.world).err() } else { look.behind };
-        let Some(behind) = behind else { return true };
+        let unheard = self.unheard(look.running);
+        if behind.is_none() && unheard.is_none() {
+            return true;
+        }
         if let Some(within) = within.filter(|within| measure.waited(self.world.now) >= *within) {
             let truth = self.world.truth();
+            let lacks = behind.map(|host| measure.lacks(&self.world, host, &truth));
             self.world.broken(format!(
                 "not known by all within {within:?}: of {} nodes {} show who is there and {} have had \
                  every link; {}",
                 look.running,
                 look.members,
                 look.links,
-                measure.lacks(&self.world, behind, &truth)
+                lacks.or(unheard).unwrap_or_default()
             ));
         }
         false
+    }
+
+    /// A shout that somebody has not heard yet. Whoever hears one twice breaks a law.
+    fn unheard(&self, running: usize) -> Option<String> {
+        let others = running.saturating_sub(1);
+        for (text, shout) in self.world.shouts.all() {
+            let heard = shout.heard.len();
+            if heard > others {
+                self.world.broken(format!("{text:?} was heard {heard} times by {others}"));
+            }
+            if heard < others {
+                return Some(format!("{text:?} was heard by {heard} of {others}"));
+            }
+        }
+        None
     }
 
     fn tell(&mut self, number: usize, name: &str, look: &Look) {
@@ -349,20 +398,33 @@ impl<'a> Runner<'a> {
     fn report(
         &self,
         name: String,
-        (traffic, counts, start): (Traffic, Counts, Time),
-        spreads: Option<(crate::measure::Spread, crate::measure::Spread)>,
+        before: Before,
+        spreads: Option<(Spread, Spread)>,
         measure: Measure,
     ) -> PhaseReport {
         let world = &self.world;
-        let truth = world.truth();
-        PhaseReport::new(
+        let (counts, tree) = (world.counts, world.tree_counts());
+        PhaseReport::new(Figures {
             name,
-            (seconds(start.since(self.begin)), seconds(world.now.since(start))),
+            began_s: seconds(before.at.since(self.begin)),
+            took_s: seconds(world.now.since(before.at)),
             spreads,
-            &truth,
-            &traffic::since(&world.traffic, &traffic),
-            (world.counts.dials - counts.dials, world.counts.announcements - counts.announcements),
-            measure.points,
-        )
+            truth: world.truth(),
+            traffic: traffic::since(&world.traffic, &before.traffic),
+            dials: counts.dials - before.counts.dials,
+            announcements: counts.announcements - before.counts.announcements,
+            tree: tree.since(&before.tree),
+            heard: world.shouts.all().flat_map(|(_, shout)| shout.heard.clone()).collect(),
+            last_hop: world.shouts.all().map(|(_, shout)| shout.hops_max).max(),
+            curve: measure.points,
+        })
     }
+}
+
+/// What was counted when a phase began.
+struct Before {
+    traffic: Traffic,
+    counts: Counts,
+    tree: Pushes,
+    at: Time,
 }

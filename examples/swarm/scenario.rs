@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 /// Scenarios that come with the program, by name.
-pub const KNOWN: [(&str, &str); 9] = [
+pub const KNOWN: [(&str, &str); 10] = [
     ("cold-start", include_str!("scenarios/cold-start.toml")),
     ("join", include_str!("scenarios/join.toml")),
     ("churn", include_str!("scenarios/churn.toml")),
@@ -16,6 +16,7 @@ pub const KNOWN: [(&str, &str); 9] = [
     ("slow-links", include_str!("scenarios/slow-links.toml")),
     ("nat", include_str!("scenarios/nat.toml")),
     ("clock-skew", include_str!("scenarios/clock-skew.toml")),
+    ("shout", include_str!("scenarios/shout.toml")),
     ("all", include_str!("scenarios/all.toml")),
 ];
 
@@ -25,6 +26,8 @@ pub const NODES: (usize, usize) = (2, 50_000);
 const PHASES_MAX: usize = 64;
 /// Longest time a phase may take.
 const SPAN_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Most shouts of a phase.
+const SHOUTS_MAX: usize = 10_000;
 
 /// A length of time: `250ms`, `30s`, `10m`, `1h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -126,12 +129,37 @@ pub struct Network {
     pub jitter: Share,
     /// How many segments are lost.
     pub loss: Share,
+    /// Who links with whom, as `network.topology.mode` of a daemon.
+    pub mode: Mode,
+    /// Links a node of a partial network aims for.
+    pub degree: u16,
+    /// Most links of a node there.
+    pub max_conns: u16,
+}
+
+/// Who links with whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Full in a small network, partial in a large one.
+    Auto,
+    /// Everyone with everyone.
+    Full,
+    /// Each with some.
+    Partial,
 }
 
 impl Default for Network {
     fn default() -> Network {
         let ms = |ms| Span(Duration::from_millis(ms));
-        Network { delay: [ms(10), ms(50)], jitter: Share(100), loss: Share(0) }
+        Network {
+            delay: [ms(10), ms(50)],
+            jitter: Share(100),
+            loss: Share(0),
+            mode: Mode::Auto,
+            degree: 8,
+            max_conns: 16,
+        }
     }
 }
 
@@ -168,6 +196,8 @@ pub enum Step {
     Nat { share: Share },
     /// Clocks are up to so much ahead or behind, and count up to so many of a million too many or too few.
     ClockSkew { share: Share, off: Span, drift_ppm: u32 },
+    /// Nodes chosen by chance shout, one after the other; everybody hears each shout once.
+    Shout { count: usize, every: Span, within: Span },
     /// Nothing is done for so long.
     Rest { lasting: Span },
 }
@@ -191,6 +221,7 @@ impl Step {
             Step::SlowLinks { .. } => "slow-links",
             Step::Nat { .. } => "nat",
             Step::ClockSkew { .. } => "clock-skew",
+            Step::Shout { .. } => "shout",
             Step::Rest { .. } => "rest",
         }
     }
@@ -237,6 +268,13 @@ impl Scenario {
         if self.network.loss.0 > 500 {
             return Err("a loss of more than 50% leaves no network".into());
         }
+        let Network { degree, max_conns, .. } = self.network;
+        if degree < 4 || degree > 64 || max_conns < degree + degree / 2 || max_conns > 128 {
+            return Err(format!(
+                "degree = {degree}, max_conns = {max_conns}; degree is 4 to 64, max_conns at least one and a \
+                 half times as many and at most 128"
+            ));
+        }
         let mut started = false;
         let mut cut = false;
         for (i, phase) in self.phases.iter().enumerate() {
@@ -262,6 +300,10 @@ impl Scenario {
                 Step::Churn { every, .. } if every.0.is_zero() => {
                     return wrong("every: longer than 0ms");
                 }
+                Step::Shout { count, .. } if *count == 0 || *count > SHOUTS_MAX => {
+                    return wrong("count: 1 is the fewest, and 10000 the most");
+                }
+                Step::Shout { .. } if cut => return wrong("the network is split; heal it first"),
                 Step::Join { .. } if cut => return wrong("nobody joins a split network; heal it"),
                 _ => {}
             }

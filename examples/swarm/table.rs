@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use kith::text::{escape, size};
+use kith::text::{escape, escape_to, size};
 
 use crate::measure::Spread;
 use crate::report::{PhaseReport, Report, RunReport, Three};
+
+/// Most columns of a sentence.
+const SENTENCE_COLUMNS_MAX: usize = 400;
 
 /// What a run cost on this machine. Not in the JSON: no two runs cost the same.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,7 +29,7 @@ pub fn whole(report: &Report, cost: &Cost) -> String {
         escape(&report.scenario),
         report.nodes,
         report.loss_percent,
-        escape(&report.about)
+        escape_to(&report.about, SENTENCE_COLUMNS_MAX)
     );
     match &report.runs[..] {
         [run] => text += &one(run),
@@ -44,7 +47,7 @@ pub fn whole(report: &Report, cost: &Cost) -> String {
     }
     text += &format!("\n{}\n", costs(cost));
     for (seed, law) in report.broken() {
-        text += &format!("seed {seed}: {}\n", escape(law));
+        text += &format!("seed {seed}: {}\n", escape_to(law, SENTENCE_COLUMNS_MAX));
     }
     text
 }
@@ -77,6 +80,11 @@ fn one(run: &RunReport) -> String {
     text += &aligned(&rows);
     text += "\nsent by one node\n";
     text += &aligned(&traffic_rows(&run.phases));
+    let rows = tree_rows(&run.phases);
+    if rows.len() > 1 {
+        text += "\nnews over the tree\n";
+        text += &aligned(&rows);
+    }
     text += "\nnodes by their number of links, 0 and up\n";
     let degrees = run.phases.iter().map(|phase| {
         let counts = phase.degrees.iter().map(ToString::to_string);
@@ -123,6 +131,35 @@ fn traffic_rows(phases: &[PhaseReport]) -> Vec<Vec<String>> {
             format!("{:.1}", phase.announcements_per_node),
         ];
         row.extend(phase.traffic.iter().map(|said| size(said.bytes_per_node as u64)));
+        rows.push(row);
+    }
+    rows
+}
+
+/// One row for each phase in which something was pushed.
+fn tree_rows(phases: &[PhaseReport]) -> Vec<Vec<String>> {
+    let head = [
+        "PHASE",
+        "redundancy",
+        "hops",
+        "grafts/node",
+        "shout heard: p50",
+        "p99",
+        "max",
+        "last hop",
+    ];
+    let mut rows = vec![words(&head)];
+    for phase in phases {
+        let (Some(redundancy), Some(hops)) = (phase.redundancy, phase.hops_mean) else { continue };
+        let mut row = vec![
+            escape(&phase.name),
+            format!("{redundancy:.2}"),
+            format!("{hops:.1}"),
+            format!("{:.1}", phase.grafts_per_node),
+        ];
+        row.extend(spread_cells(phase.shouts.as_ref().map(|shouts| shouts.heard_ms)));
+        let last = phase.shouts.as_ref().map(|shouts| shouts.last_hop.to_string());
+        row.push(last.unwrap_or_else(|| "-".into()));
         rows.push(row);
     }
     rows

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use kith::mesh::route::Lost;
+use kith::mesh::shape::{Mode, Plan};
 use kith::mesh::topology;
 
 use crate::STEP;
+use crate::engine::host::FULL;
 use crate::engine::net::Weather;
 use crate::engine::world::{Act, World};
 use crate::run::seeds;
@@ -107,4 +109,54 @@ fn every_probe_ends_while_hosts_come_and_go_and_arrives_as_long_as_a_way_is_left
     }
     println!("{arrived} probes arrived, {lost} were lost");
     assert!(lost == 0, "{lost} of {} probes were lost", arrived + lost);
+}
+
+#[test]
+fn in_a_partial_mesh_everybody_is_reached_also_while_a_third_is_killed() {
+    let (mut longest, mut arrived, mut lost) = (0, 0u32, 0u32);
+    for seed in seeds(80) {
+        let hosts = 60;
+        let mut w =
+            World::new("in_a_partial_mesh_everybody_is_reached", seed, hosts, Weather::default());
+        w.hosts.iter_mut().for_each(|h| h.plan = Plan { mode: Mode::Partial, ..FULL });
+        w.start_all(Duration::from_secs(2), 3);
+        w.run_for(Duration::from_secs(30));
+        let ask = |w: &mut World, ticket: u64, among: u64| {
+            let from = w.dice.below(among) as usize;
+            let to = (from + 1 + w.dice.below(among - 1) as usize) % among as usize;
+            probe(w, ticket, from, to);
+        };
+        // At rest; then as the last third dies one by one, and everybody seeks new links; then at rest again.
+        for ticket in 0..40 {
+            ask(&mut w, ticket, hosts as u64);
+            w.run_for(Duration::from_millis(100));
+        }
+        for victim in 40..hosts {
+            w.crash(victim);
+            ask(&mut w, 1_000 + victim as u64, 40);
+            w.run_for(Duration::from_millis(50));
+        }
+        w.run_for(Duration::from_secs(30));
+        for ticket in 2_000..2_040 {
+            ask(&mut w, ticket, 40);
+            w.run_for(Duration::from_millis(100));
+        }
+        w.run_for(Duration::from_secs(4));
+        if w.traced.len() != 40 + 20 + 40 {
+            w.broken(format!("{} of 100 probes ended", w.traced.len()));
+        }
+        for (ticket, outcome) in &w.traced {
+            match outcome {
+                Ok(walk) => longest = walk.hops.len().max(longest),
+                Err(why) if !(1_000..2_000).contains(ticket) => {
+                    w.broken(format!("probe {ticket} in a network at rest: {why:?}"))
+                }
+                Err(_) => lost += 1,
+            }
+            arrived += u32::from(outcome.is_ok());
+        }
+    }
+    println!("{arrived} probes arrived, {lost} were lost, the longest way had {longest} links");
+    assert!(lost * 50 <= arrived, "{lost} lost, {arrived} arrived");
+    assert!((3..=9).contains(&longest), "{longest} links");
 }

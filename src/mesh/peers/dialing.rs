@@ -347,16 +347,20 @@ impl Peers {
         (self.policy.dialing_max * 3 / 4).max(1)
     }
 
-    pub(super) fn may_dial(&mut self, now: Time) -> bool {
+    /// As many dials are under way as may be, or as could become links.
+    fn dials_are_full(&self) -> bool {
         let under_way = self.dials_under_way();
         let room = !self.partial || self.counts().0 + under_way < self.conns_max();
-        room && under_way < self.policy.dialing_max && self.dials.take(now, 1)
+        !room || under_way >= self.policy.dialing_max
+    }
+
+    pub(super) fn may_dial(&mut self, now: Time) -> bool {
+        !self.dials_are_full() && self.dials.take(now, 1)
     }
 
     pub(super) fn next_due(&self) -> Option<Time> {
         let limbo = self.members.values().filter_map(|m| m.limbo).min();
-        let full = self.dials_under_way() >= self.policy.dialing_max;
-        let dial = if full || self.leaving {
+        let dial = if self.dials_are_full() || self.leaving {
             // The end of a dial under way comes as an event.
             None
         } else {

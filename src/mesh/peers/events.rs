@@ -157,7 +157,7 @@ pub enum Event {
         /// Where it may be dialled, if nothing better is known; at most 8 are used.
         addrs: Vec<SocketAddr>,
     },
-    /// A node that could not dial us asks, through a neighbour of both, that we dial it.
+    /// A node that could not dial us has us asked, through other nodes, to dial it.
     Called {
         /// Its newest verified card.
         card: Record,

@@ -23,7 +23,7 @@ impl Peers {
 
     /// Whether one more link finds room. Who comes in leaves room for those we dial ourselves, and where there
     /// are links enough not too many of one network are let in.
-    pub(super) fn has_room(&self, dir: Direction, addr: &SocketAddr) -> bool {
+    pub(super) fn has_room(&self, id: &NodeId, dir: Direction, addr: &SocketAddr) -> bool {
         let (mut links, mut outgoing, mut same) = (0, 0, 0);
         let network = prefix(addr);
         for up in self.members.values().filter_map(|m| m.up.as_ref()) {
@@ -31,13 +31,17 @@ impl Peers {
             outgoing += usize::from(up.dir == Direction::Out);
             same += usize::from(network.is_some() && prefix(&up.addr) == network);
         }
+        let incoming = links - outgoing;
+        // One that broke a moment ago and is dialled again is a link still.
+        let broken = self.members.iter().filter(|(other, m)| *other != id && m.limbo.is_some());
+        links += broken.count();
         let plan = &self.policy.plan;
         if dir == Direction::Out {
             return links < self.conns_max();
         }
         let kept = if self.partial { plan.outgoing_min().saturating_sub(outgoing) } else { 0 };
         let crowded = self.partial && links >= plan.wanted() && same >= SAME_PREFIX;
-        links - outgoing < self.policy.incoming_max && links + kept < self.conns_max() && !crowded
+        incoming < self.policy.incoming_max && links + kept < self.conns_max() && !crowded
     }
 
     /// Whether we dial this node again and again, whatever the shape of the network.

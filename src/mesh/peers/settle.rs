@@ -109,7 +109,7 @@ impl Peers {
             }
         })?;
         let me = self.home.me;
-        let full = !self.has_room(dir, &addr);
+        let full = !self.has_room(&id, dir, &addr);
         let Some(member) = self.member(now, id) else { return Err(Bye::Full) };
         if asked {
             member.held = false;

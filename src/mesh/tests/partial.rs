@@ -1,15 +1,18 @@
 //! A few dozen topologies with links that stay, in virtual time: what the tree and the comparisons do together.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
+
+use proptest::prelude::*;
 
 use super::tree::{key, random_links};
 use super::*;
 use crate::mesh::dice::Dice;
-use crate::mesh::gossip::{Gossip, NAMED_MAX};
+use crate::mesh::gossip::{BucketSet, Gossip, Name, Pushed, Versions};
 use crate::mesh::graph::Limits;
+use crate::mesh::record::{Cast, Kind};
 use crate::mesh::topology::{Effect, Event, Identity, Policy, Topology};
 use crate::mesh::{Core, Time};
 
@@ -285,7 +288,8 @@ fn a_newcomer_has_all_of_a_large_network_within_seconds() {
         first.graph.insert(Time(0), Record::sign(Body::Card(card), &hashed));
         first.graph.insert(Time(0), Record::sign(Body::Links(state), &hashed));
     }
-    // The first one is linked with some of them.
+    // The first one is linked with some of them, which are not there to hear it.
+    net.by_id.extend(far.iter().map(|id| (*id, 0)));
     for id in &far[..8] {
         let card = net.cores[0].graph.card(id).cloned().expect("just taken");
         let up = Event::LinkUp { peer: *id, dir: Direction::In, rtt_us: 1, addr: addr(1), card };
@@ -298,7 +302,6 @@ fn a_newcomer_has_all_of_a_large_network_within_seconds() {
     assert_eq!(net.cores[0].graph.live_count(), others + 1);
 
     net.link(1, 0, Duration::from_millis(25));
-    net.by_id.extend(far.iter().map(|id| (*id, 0)));
     let begun = net.now;
     while net.cores[1].graph.live_count() < others + 2
         && net.now.since(begun) < Duration::from_secs(10)
@@ -309,4 +312,279 @@ fn a_newcomer_has_all_of_a_large_network_within_seconds() {
     assert!(net.now.since(begun) < Duration::from_secs(3));
     assert!(net.sent["records"] < 2 * others + 16, "each once");
     assert!(net.largest < 64 * 1024);
+}
+
+#[test]
+fn what_is_lost_on_the_way_is_evened_out() {
+    for loss in [10, 100] {
+        let mut net = Net::settled(25, 6, 5);
+        net.loss = loss;
+        net.sent.clear();
+        for seq in 0..40u8 {
+            let n = usize::from(seq) % 25;
+            net.tell(n, Event::Reachable { addrs: vec![addr(seq)] });
+            net.run(Duration::from_millis(300));
+        }
+        net.run(Duration::from_secs(20));
+        println!("{loss} of 1000 lost: {:?}", net.sent);
+        assert_eq!(net.different(), 0, "{loss} of a thousand lost");
+    }
+}
+
+#[test]
+fn a_node_whose_links_all_go_is_missed_by_all_and_the_rest_go_on() {
+    let mut net = Net::settled(30, 6, 6);
+    for peer in net.neighbours(4) {
+        net.unlink(4, peer);
+    }
+    net.run(Duration::from_secs(3));
+    let others = (0..30).filter(|n| *n != 4);
+    assert!(others.clone().all(|n| !net.cores[n].graph.is_alive(&net.ids[4])), "gone for all");
+    net.shout(0, "still there");
+    net.run(Duration::from_secs(2));
+    let heard = others.filter(|n| net.heard.contains_key(&(*n, "still there".to_owned())));
+    assert_eq!(heard.count(), 28);
+    // What it hears when it is back is all of it.
+    net.link(4, 9, Duration::from_millis(30));
+    net.run(Duration::from_secs(10));
+    assert_eq!(net.different(), 0);
+}
+
+#[test]
+fn where_two_networks_meet_both_know_all_at_once() {
+    let mut net = Net::new(40, 7);
+    for (part, first) in [(0u64, 0), (1, 20)] {
+        for ((a, b), late) in random_links(20, 6, &mut Dice::new(part)) {
+            net.link(first + a, first + b, late);
+        }
+    }
+    net.run(Duration::from_secs(20));
+    assert!(net.cores.iter().all(|core| core.graph.live_count() == 20));
+    net.link(3, 33, Duration::from_millis(30));
+    net.run(Duration::from_millis(1500));
+    let few = net.cores.iter().filter(|core| core.graph.live_count() < 40).count();
+    assert_eq!(few, 0, "no comparison for each link of the way");
+}
+
+#[test]
+fn while_some_are_partial_already_nothing_is_lost_for_long() {
+    let mut net = Net::settled(24, 6, 8);
+    for (n, core) in net.cores.iter_mut().enumerate() {
+        core.shape.partial = n % 2 == 0;
+    }
+    for n in 0..24 {
+        net.tell(n, Event::Reachable { addrs: vec![addr(77)] });
+    }
+    net.run(Duration::from_secs(1));
+    for core in &mut net.cores {
+        core.shape.partial = true;
+    }
+    net.run(Duration::from_secs(8));
+    assert_eq!(net.different(), 0);
+}
+
+#[test]
+fn comparisons_go_on_where_something_always_changes_and_do_not_become_the_traffic() {
+    let mut net = Net::settled(25, 6, 9);
+    net.sent.clear();
+    // One loses what is pushed for a while.
+    let poor = 11;
+    let of_poor = |(a, b): &(usize, usize)| *a == poor || *b == poor;
+    let links: Vec<((usize, usize), Duration)> =
+        net.late.iter().filter(|(ends, _)| of_poor(ends)).map(|(e, l)| (*e, *l)).collect();
+    net.late.retain(|ends, _| !of_poor(ends));
+    net.tell(2, Event::Reachable { addrs: vec![addr(200)] });
+    net.run(Duration::from_secs(2));
+    net.late.extend(links);
+    let moved = net.cores[2].card().ver();
+    let knows = |net: &Net| net.cores[poor].graph.card(&net.ids[2]).map(Record::ver) == Some(moved);
+    assert!(!knows(&net));
+    // Some node changes every 150 ms: no root is ever settled for long.
+    for step in 0..200usize {
+        let (n, to) = (3 + step % 5, u8::try_from(step).expect("below 200"));
+        net.tell(n, Event::Reachable { addrs: vec![addr(to)] });
+        net.run(Duration::from_millis(150));
+    }
+    println!("a storm of 30 s: {:?}", net.sent);
+    assert!(knows(&net), "within 30 s");
+    assert!(net.sent["versions"] * 4 < net.sent["pushed"], "{:?}", net.sent);
+    assert!(net.sent.get("digests").is_none_or(|digests| *digests < 25 * 8), "{:?}", net.sent);
+}
+
+#[test]
+fn what_a_link_may_bring_grows_with_the_network_and_what_is_forged_costs_its_bringer() {
+    let mut net = Net::settled(20, 6, 10);
+    let core = &mut net.cores[0];
+    let now = net.now + Duration::from_secs(3600);
+    assert_eq!(core.records_per_second(), 50 + 10);
+    core.shape.partial = false;
+    assert_eq!(core.records_per_second(), 50, "where each speaks for itself");
+    core.shape.partial = true;
+
+    let peer = *core.links.keys().next().expect("linked");
+    let burst = 2 * 4096;
+    let forged = |n: usize| {
+        let mut signed = (**cast(n).signed()).clone();
+        signed.key[0] ^= 1;
+        Pushed { hops: 1, signed: Arc::new(signed) }
+    };
+    let before = core.dropped_records;
+    for n in 0..200 {
+        let gossip = Gossip::Push(List::first_of([forged(n)]));
+        core.handle(now, Event::FromPeer { peer, gossip }, &mut Vec::new());
+    }
+    assert_eq!(core.dropped_records - before, 200);
+    let budget = &mut core.links.get_mut(&peer).expect("linked").budget;
+    assert!(!budget.take(now, burst / 64), "after {} of them nothing is checked", burst / 65);
+}
+
+fn cast(n: usize) -> Record {
+    let (id, ver) = (NodeId::of_key(&key(n)), Ver { epoch: 1, seq: 1000 });
+    let text = Text::new("x").expect("short");
+    Record::sign(Body::Cast(Cast { id, ver, shout: true, text }), &Hashed(key(n)))
+}
+
+fn card_of(n: usize) -> Record {
+    let card = Card { key: key(n), ..plain_card(1, Ver { epoch: 1, seq: 1 }) };
+    Record::sign(Body::Card(card), &Hashed(key(n)))
+}
+
+/// A node that is linked with those before `end`.
+fn linked(end: usize, now: Time) -> Topology {
+    let mut core = core(0, 64);
+    for n in 1..end {
+        let (peer, dir, card) = (NodeId::of_key(&key(n)), Direction::In, card_of(n));
+        let up = Event::LinkUp { peer, dir, rtt_us: 1, addr: addr(1), card };
+        core.handle(now, up, &mut Vec::new());
+    }
+    core
+}
+
+#[test]
+fn strangers_that_nobody_is_linked_with_are_not_passed_on_without_end() {
+    let now = Time::from_ms(1_000_000);
+    let (mut core, peer) = (linked(3, now), NodeId::of_key(&key(1)));
+    let mut out = Vec::new();
+    for n in 10..5000 {
+        let pushed = Pushed { hops: 1, signed: card_of(n).signed().clone() };
+        let gossip = Gossip::Push(List::first_of([pushed]));
+        core.handle(now, Event::FromPeer { peer, gossip }, &mut out);
+    }
+    for ms in 0..1000 {
+        core.wake(now + Duration::from_millis(ms), &mut out);
+    }
+    let news = |e: &Effect| match e {
+        Effect::Send { gossip: Gossip::Push(pushed), .. } => pushed.len(),
+        _ => 0,
+    };
+    let passed: usize = out.iter().map(news).sum();
+    assert!((64..=128 + 16).contains(&passed), "{passed}: twice the nodes that the graph holds");
+}
+
+fn any_gossip() -> impl Strategy<Value = Gossip> {
+    let kind = prop_oneof![Just(Kind::Card), Just(Kind::Links), Just(Kind::Cast)];
+    let ver = (0..4u64, 0..4u64).prop_map(|(epoch, seq)| Ver { epoch, seq });
+    let prefix = (0..6usize).prop_map(|n| NodeId::of_key(&key(n)).prefix());
+    let name = (prefix, kind, ver).prop_map(|(id, kind, ver)| Name { id, kind, ver });
+    let names = prop::collection::vec(name, 0..20);
+    let pushed = (0..6usize, any::<u8>(), any::<bool>()).prop_map(|(n, hops, forged)| {
+        let mut signed = (**cast(n).signed()).clone();
+        signed.key[31] ^= u8::from(forged);
+        Pushed { hops, signed: Arc::new(signed) }
+    });
+    let buckets = prop::collection::vec(any::<u8>(), 0..20).prop_map(|all| {
+        let mut set = BucketSet::default();
+        all.into_iter().for_each(|i| set.insert(i));
+        set
+    });
+    let versions = (0..6usize, 0..9u64).prop_map(|(n, seq)| {
+        let ver = Ver { epoch: 1, seq };
+        Versions { id: NodeId::of_key(&key(n)), card: ver, links: ver }
+    });
+    let have = prop::collection::vec(versions, 0..9);
+    prop_oneof![
+        names.clone().prop_map(|names| Gossip::IHave(List::first_of(names))),
+        names.prop_map(|names| Gossip::Graft(List::first_of(names))),
+        prop::collection::vec(pushed, 0..9).prop_map(|all| Gossip::Push(List::first_of(all))),
+        Just(Gossip::Prune),
+        buckets.clone().prop_map(Gossip::Evened),
+        prop::collection::vec(any::<u64>(), 0..256)
+            .prop_map(|all| Gossip::Digest(List::first_of(all))),
+        (buckets, have)
+            .prop_map(|(buckets, have)| Gossip::Versions { buckets, have: List::first_of(have) }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_neighbours_say_nothing_panics_and_no_frame_is_too_long(
+        said in prop::collection::vec((1..4usize, any_gossip(), 0..2000u64), 0..60),
+    ) {
+        let mut now = Time::from_ms(1000);
+        let mut core = linked(4, now);
+        let mut out = Vec::new();
+        for (n, gossip, ms) in said {
+            now = now + Duration::from_millis(ms);
+            let peer = NodeId::of_key(&key(n));
+            core.handle(now, Event::FromPeer { peer, gossip }, &mut out);
+            while core.next_wake().is_some_and(|at| at <= now) {
+                core.wake(now, &mut out);
+            }
+            for effect in out.drain(..) {
+                if let Effect::Send { gossip, .. } = effect {
+                    prop_assert!(postcard::to_stdvec(&gossip).expect("encodes").len() < 60_000);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_are_gossip_that_panics(
+        bytes in prop::collection::vec(any::<u8>(), 0..400),
+        kind in 0..12u8,
+    ) {
+        let (peer, now) = (NodeId::of_key(&key(1)), Time::from_ms(1000));
+        let mut core = linked(2, now);
+        let bytes = [&[kind], &bytes[..]].concat();
+        if let Ok((gossip, _)) = postcard::take_from_bytes::<Gossip>(&bytes) {
+            core.handle(now, Event::FromPeer { peer, gossip }, &mut Vec::new());
+            core.wake(now + Duration::from_secs(1), &mut Vec::new());
+        }
+    }
+}
+
+#[test]
+fn while_links_come_and_go_little_goes_twice() {
+    let mut net = Net::settled(60, 8, 11);
+    let mut dice = Dice::new(5);
+    let sum = |net: &Net| {
+        let mut all = [0; 4];
+        for counts in net.cores.iter().map(Topology::tree_counts) {
+            all[0] += counts.firsts;
+            all[1] += counts.duplicates;
+            all[2] += counts.grafts;
+            all[3] += counts.prunes;
+        }
+        all
+    };
+    let before = sum(&net);
+    for _ in 0..200 {
+        let nth = usize::try_from(dice.below(net.late.len() as u64)).expect("small");
+        let (a, b) = *net.late.keys().nth(nth).expect("below");
+        net.unlink(a, b);
+        let to = usize::try_from(dice.below(60)).expect("small");
+        if to != a && !net.late.contains_key(&(a.min(to), a.max(to))) {
+            net.link(a, to, Duration::from_micros(10_000 + dice.below(40_000)));
+        }
+        net.run(Duration::from_millis(100));
+    }
+    let [firsts, duplicates, grafts, prunes] = std::array::from_fn(|i| sum(&net)[i] - before[i]);
+    println!(
+        "20 s of churn: {firsts} firsts, {duplicates} duplicates, {grafts} grafts, {prunes} prunes"
+    );
+    net.run(Duration::from_secs(10));
+    assert_eq!(net.different(), 0);
+    assert!(duplicates * 2 < firsts, "{duplicates} of {firsts}");
 }

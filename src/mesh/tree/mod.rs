@@ -288,9 +288,23 @@ impl Tree {
         self.counts
     }
 
-    /// Whether news is pushed over this link.
     #[cfg(test)]
     pub(super) fn is_eager(&self, peer: &NodeId) -> bool {
         self.branches.get(peer).is_some_and(|b| b.eager)
+    }
+
+    #[cfg(test)]
+    pub(super) fn eager(&self) -> usize {
+        self.branches.values().filter(|b| b.eager).count()
+    }
+
+    #[cfg(test)]
+    pub(super) fn missing(&self) -> usize {
+        self.missing.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn authors(&self) -> usize {
+        self.authors.len()
     }
 }

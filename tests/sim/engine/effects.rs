@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use kith::mesh::gossip::{Beat, Gossip};
+use kith::mesh::record::{Kind, Signed};
 use kith::mesh::route::{Routed, Word};
 use kith::mesh::{NodeId, peers, pulse, topology};
 
@@ -107,6 +108,7 @@ impl World {
                 Effect::Heard(said) => {
                     self.counts.casts += 1;
                     if said.shout {
+                        self.shouts.heard(self.now, &said);
                         *self.casts.entry((host, said.text)).or_default() += 1;
                     }
                 }
@@ -193,6 +195,12 @@ impl World {
     }
 }
 
+/// Whether this tells the sender's own links anew.
 fn is_own(gossip: &Gossip, key: &[u8; 32]) -> bool {
-    matches!(gossip, Gossip::Records(records) if records.len() <= 2 && records.iter().all(|r| r.key == *key))
+    let own = |signed: &Signed| signed.key == *key && signed.kind != Kind::Cast;
+    match gossip {
+        Gossip::Records(records) => records.len() <= 2 && records.iter().all(|r| own(r)),
+        Gossip::Push(pushed) => pushed.iter().any(|p| p.hops <= 1 && own(&p.signed)),
+        _ => false,
+    }
 }

@@ -132,6 +132,7 @@ impl World {
     }
 
     pub fn shout(&mut self, host: usize, text: &str) {
+        self.shouts.said(self.now, text);
         let text = Text::new(text).expect("short");
         self.act(host, Act::Topology(topology::Event::Shout { text }));
     }

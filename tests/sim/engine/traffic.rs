@@ -150,8 +150,9 @@ fn encoded(gossip: &Gossip) -> u64 {
 mod tests {
     use std::sync::Arc;
 
-    use kith::mesh::NodeId;
+    use kith::mesh::gossip::Pushed;
     use kith::mesh::record::Kind as RecordKind;
+    use kith::mesh::{NodeId, Ver};
     use kith::wire::bounded::{Blob, List};
     use kith::wire::{Frame, encode};
 
@@ -165,8 +166,14 @@ mod tests {
             Arc::new(Signed { kind: RecordKind::Links, key: [3; 32], body, sig })
         };
         let records = List::first_of([record(10), record(127), record(128), record(20_000)]);
+        let name =
+            |seq| Name { id: [9; 8], kind: RecordKind::Card, ver: Ver { epoch: 1 << 40, seq } };
+        let pushed = [10, 300].map(|bytes| Pushed { hops: 200, signed: record(bytes) });
         let said = [
             Gossip::Records(records),
+            Gossip::Push(List::first_of(pushed)),
+            Gossip::IHave(List::first_of([name(1), name(300)])),
+            Gossip::Prune,
             Gossip::Cast(record(300)),
             Gossip::Digest(List::first_of((0..256).map(|i| i << (i % 60)))),
         ];

@@ -24,7 +24,45 @@ pub struct Truth {
 /// Most sides of a split.
 const SIDES: usize = 256;
 
+/// News that came over the tree, of all hosts since they started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pushes {
+    /// Came for the first time.
+    pub firsts: u64,
+    /// Had come before.
+    pub duplicates: u64,
+    /// Links over which the former came, added up.
+    pub hops: u64,
+    /// Was asked for because only its name came.
+    pub grafts: u64,
+}
+
+impl Pushes {
+    /// What was added to `before`. Whoever crashed meanwhile took its counts along.
+    pub fn since(&self, before: &Pushes) -> Pushes {
+        Pushes {
+            firsts: self.firsts.saturating_sub(before.firsts),
+            duplicates: self.duplicates.saturating_sub(before.duplicates),
+            hops: self.hops.saturating_sub(before.hops),
+            grafts: self.grafts.saturating_sub(before.grafts),
+        }
+    }
+}
+
 impl World {
+    /// What the hosts that run have counted of the tree.
+    pub fn tree_counts(&self) -> Pushes {
+        let mut sum = Pushes::default();
+        for process in self.hosts.iter().filter_map(|host| host.process.as_ref()) {
+            let counts = process.topology.tree_counts();
+            sum.firsts += counts.firsts;
+            sum.duplicates += counts.duplicates;
+            sum.hops += counts.hops;
+            sum.grafts += counts.grafts;
+        }
+        sum
+    }
+
     /// Looks at everything as it is now.
     pub fn truth(&self) -> Truth {
         let hosts = self.hosts.len();

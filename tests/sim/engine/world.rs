@@ -16,6 +16,7 @@ use super::laws::Laws;
 use super::net::{Net, Weather};
 use super::pipe::{Due, PipeId, Pipes, ToProcess};
 use super::queue::Queue;
+use super::shouts::Shouts;
 use super::traffic::Traffic;
 
 /// One step of a turn: an event for one core, or something to tell the connection of a peer.
@@ -69,6 +70,7 @@ pub struct World {
     pub casts: BTreeMap<(usize, String), u32>,
     /// What became of probes, by their tickets.
     pub traced: BTreeMap<u64, Result<Walk, Lost>>,
+    pub shouts: Shouts,
     /// Pairs whose TCP connects are refused by something between them, in both directions.
     pub never: BTreeSet<(usize, usize)>,
     /// Nobody is asked to pass on that somebody should dial back.
@@ -101,6 +103,7 @@ impl World {
             notices: Vec::new(),
             casts: BTreeMap::new(),
             traced: BTreeMap::new(),
+            shouts: Shouts::default(),
             never: BTreeSet::new(),
             mute_calls: false,
             queue: Queue::new(),

@@ -3,26 +3,23 @@
 //! The graph is here, so here is decided whom to seek and which links there are too many of; the registry
 //! ([`super::peers`]) knows what is being dialled and keeps the limits.
 
+mod plan;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use plan::{FULL_UP_TO, PARTIAL_ABOVE};
+pub use plan::{Mode, Plan, SAME_PREFIX, prefix};
+
 use super::dice::Dice;
 use super::record::{Card, Direction, Record};
-use super::topology::{Effect, Topology};
+use super::topology::{Effect, Link, Topology};
 use super::view::State;
 use super::{NodeId, Time};
 
-/// Live nodes up to which, in mode auto, everyone links with everyone again.
-const FULL_UP_TO: usize = 24;
-/// Live nodes above which, in mode auto, nobody does any more. In between all stays as it is.
-const PARTIAL_ABOVE: usize = 32;
-/// Most links of a node then: with all others of so large a network.
-const FULL_CONNS_MAX: u16 = 32;
-/// Links with nodes of one /24 or /48 that are enough.
-pub const SAME_PREFIX: usize = 2;
 /// Time between two looks at our links, while there are enough and while there are too few.
 const LOOK: Duration = Duration::from_secs(1);
 const LOOK_SOON: Duration = Duration::from_millis(200);
@@ -35,50 +32,6 @@ const ROOM_MAX: usize = 32;
 const DRAWS: usize = 64;
 /// Links with the shortest round trips that are kept, and whose other ends' neighbours may be near, too.
 const BEST: usize = 2;
-
-/// Who links with whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Full in a small network, partial in a large one.
-    Auto,
-    /// Everyone with everyone.
-    Full,
-    /// Each with some.
-    Partial,
-}
-
-/// The settings for it.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// Who links with whom.
-    pub mode: Mode,
-    /// Links a node of a partial mesh aims for.
-    pub degree: u16,
-    /// Most links of a node of a partial mesh.
-    pub conns_max: u16,
-}
-
-impl Plan {
-    /// Links to aim for.
-    pub fn wanted(&self) -> usize {
-        usize::from(self.degree)
-    }
-
-    /// Links that we dial ourselves, at least: who only waited for others could be surrounded by them.
-    pub fn outgoing_min(&self) -> usize {
-        usize::from(self.degree / 2)
-    }
-
-    /// Most links where everyone links with everyone, if there is a limit: in mode auto such a network is small.
-    pub fn full_max(&self) -> Option<u16> {
-        (self.mode == Mode::Auto).then_some(self.conns_max.max(FULL_CONNS_MAX))
-    }
-
-    /// Links above which some are given up.
-    pub fn most(&self) -> usize {
-        usize::from(self.degree + self.degree / 2).min(usize::from(self.conns_max))
-    }
-}
 
 /// What the registry should do about our links.
 #[derive(Clone, Debug, Default)]
@@ -119,27 +72,6 @@ impl Shape {
     pub(super) fn new(plan: &Plan, me: &NodeId, epoch: u64) -> Shape {
         let partial = plan.mode == Mode::Partial;
         Shape { partial, look_at: Time(0), dice: Dice::new(me.head() ^ epoch.rotate_left(32)) }
-    }
-}
-
-/// The network an address is of, /24 or /48; none if it is no matter how many links lead there: this machine,
-/// or a private network.
-pub fn prefix(addr: &SocketAddr) -> Option<[u8; 6]> {
-    match addr.ip().to_canonical() {
-        IpAddr::V4(ip) if ip.is_loopback() || ip.is_private() || ip.is_link_local() => None,
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            Some([0, 0, 0, a, b, c])
-        }
-        IpAddr::V6(ip)
-            if ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() =>
-        {
-            None
-        }
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, e, f, ..] = ip.octets();
-            Some([a, b, c, d, e, f])
-        }
     }
 }
 
@@ -417,13 +349,22 @@ impl Topology {
             let outgoing = self.links.iter().filter(|(_, l)| l.dir == Direction::Out);
             kept.extend(outgoing.map(|(id, _)| *id));
         }
-        let degree = |id: &NodeId| {
-            self.graph.link_state(id).and_then(Record::links).map_or(0, |s| s.links.len())
+        let listed = |id: &NodeId| {
+            let state = self.graph.link_state(id).and_then(Record::links);
+            state.map_or(&[][..], |state| &state.links)
         };
-        let mut free: Vec<NodeId> =
-            self.links.keys().filter(|id| !kept.contains(id)).copied().collect();
+        let dialled_by =
+            |id: &NodeId| listed(id).iter().filter(|l| l.dir == Direction::Out).count();
+        // Who dialled us and has no link of its own to spare would only dial somebody else.
+        let needed = |id: &NodeId, link: &Link| {
+            let their_own = link.dir == Direction::In && dialled_by(id) <= plan.outgoing_min();
+            !crowded.contains(id) && (their_own || listed(id).len() <= plan.wanted())
+        };
+        let links = self.links.iter();
+        let free = links.filter(|(id, link)| !kept.contains(id) && !needed(id, link));
+        let mut free: Vec<NodeId> = free.map(|(id, _)| *id).collect();
         // Who has few links needs this one more.
-        free.sort_by_key(|id| (!crowded.contains(id), std::cmp::Reverse(degree(id))));
+        free.sort_by_key(|id| (!crowded.contains(id), std::cmp::Reverse(listed(id).len())));
         let mine: Vec<NodeId> = self.links.keys().copied().collect();
         free.retain(|id| !self.graph.is_bridge(id, &mine));
         free.truncate(2 * TRIM_MAX);
