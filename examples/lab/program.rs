@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use kith::text::escape;
+use kith::text::escape_to;
 
 use crate::args::Args;
 use crate::machine::enough_descriptors;
@@ -14,6 +14,9 @@ const FAILED: u8 = 1;
 /// The command line asks for what this machine has not.
 const USAGE: u8 = 2;
 
+/// Longest line of what is told.
+const COLUMNS_MAX: usize = 256;
+
 /// Does what the flags say; the exit status.
 pub fn go(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     // The joiners, too.
@@ -23,7 +26,7 @@ pub fn go(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     }
     let mut tell = |line: &str| {
         // Where nobody reads it, nothing is lost.
-        let _ = if args.quiet { Ok(()) } else { writeln!(err, "{}", escape(line)) };
+        let _ = if args.quiet { Ok(()) } else { writeln!(err, "{}", escape_to(line, COLUMNS_MAX)) };
     };
     let told = run::run(args, &mut tell)
         .and_then(|report| tell_report(args, &report, out).map(|()| report));
@@ -58,6 +61,6 @@ fn complain(err: &mut dyn Write, text: &str) {
     for (number, line) in text.lines().enumerate() {
         let lead = if number == 0 { "lab: " } else { "  " };
         // Where nobody reads it, the exit status says it, too.
-        let _ = writeln!(err, "{lead}{}", escape(line));
+        let _ = writeln!(err, "{lead}{}", escape_to(line, COLUMNS_MAX));
     }
 }
