@@ -41,6 +41,9 @@ pub struct Args {
     /// Write the report as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// What the nodes log, on standard error: off, warn, kith::mesh=debug and the like
+    #[arg(long, value_name = "LEVELS", default_value = "off", value_parser = levels)]
+    pub log: String,
     /// Print no table and show no progress
     #[arg(long)]
     pub quiet: bool,
@@ -63,6 +66,10 @@ pub enum Shape {
 
 fn number(least: i64, most: i64) -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(least..=most)
+}
+
+fn levels(text: &str) -> Result<String, String> {
+    kith::logs::check(text).map(|()| text.to_owned())
 }
 
 impl Args {

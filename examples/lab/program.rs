@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use kith::logs::Format;
 use kith::text::escape_to;
 
 use crate::args::Args;
@@ -24,6 +25,7 @@ pub fn go(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         complain(err, &why);
         return USAGE;
     }
+    kith::logs::set(&args.log, Format::Text);
     let mut tell = |line: &str| {
         // Where nobody reads it, nothing is lost.
         let _ = if args.quiet { Ok(()) } else { writeln!(err, "{}", escape_to(line, COLUMNS_MAX)) };
