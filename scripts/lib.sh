@@ -58,9 +58,9 @@ fi
 
 alive() { [[ -n ${1:-} ]] && kill -0 "$1" 2>/dev/null; }
 
-# Stop the children with these pids: ask, wait up to 5 s, then force.
+# Stop the children with these pids: ask, wait up to 5 s and a little for each, then force.
 stop_pids() {
-    local pid deadline=$((SECONDS + 5))
+    local pid deadline=$((SECONDS + 5 + $# / 10))
     for pid in "$@"; do kill "$pid" 2>/dev/null || true; done
     for pid in "$@"; do
         while alive "$pid" && ((SECONDS < deadline)); do sleep 0.02; done
@@ -108,6 +108,9 @@ flat_graph() {
                                 rtt = "" }' | sort
 }
 
+# The same of what the API answers, which is all in one line.
+flat_answer() { sed -E '1,/^\r?$/d; s/([{,[])"/\1\n  "/g; s/":/": /g' | flat_graph; }
+
 # ---- nodes by name: state and logs under $home/profiles/NAME, notes under $temp ----
 
 declare -A pid=() control=() log_begin=()
@@ -126,9 +129,11 @@ start() {
     pid[$1]=$!
 }
 
+READY_S=20
+
 # Wait until the node answers /readyz; false if it died first.
 wait_ready() {
-    local file=$home/profiles/$1/control.addr deadline=$((SECONDS + 20))
+    local file=$home/profiles/$1/control.addr deadline=$((SECONDS + READY_S))
     while alive "${pid[$1]}" && ((SECONDS < deadline)); do
         # An older file is the address of an earlier run.
         if [[ $file -nt $temp/$1.started ]]; then
@@ -144,4 +149,9 @@ ask() { # NAME VERB...
     local name=$1
     shift
     (cd "$home" && "$NODE" -c config -p "$name" "$@")
+}
+
+# The graph as the node sees it, flat; nothing if it does not answer. Starts no node: two hundred take seconds.
+flat_graph_of() { # NAME
+    http_get "${control[$1]}" /api/v1/graph "$(<"$home/profiles/$1/control.token")" | flat_answer
 }

@@ -13,8 +13,9 @@ On a terminal: a b c d e stop that node and start it again, g shows the graph, t
 o the addresses of their pages, l switches the logs on and off, q (or Ctrl-C) stops all.
 
   --for SECONDS  no keys: run that long, print the graph as every node sees it, and exit 0 only if
-                 all see the same one with every node alive and every link confirmed.
-                 Without a terminal this is the default, with 10 seconds
+                 all see the same one with every node alive and every link confirmed: one between
+                 any two nodes, or from 33 nodes on no more at each than network.topology.max_conns.
+                 Without a terminal this is the default, with 10 seconds, and more for many nodes
   --nodes N      N nodes in a temporary directory: the five and more, or fewer
   --fresh        the five in a temporary directory too: new identities, nothing kept
 END
@@ -31,7 +32,17 @@ while (($#)); do
     esac
     shift
 done
-[[ -t 0 && -t 1 ]] || seconds=${seconds:-10}
+
+FULL_UP_TO=32 # nodes; in a larger network not everyone links with everyone
+SHOWN=20      # nodes; of more than so many, only what they have in common is printed
+AT_ONCE=8     # nodes that start at the same time, and that are asked at the same time
+LOOKS=5       # in a large network a link may just be changed for a better one while the graphs are read
+
+many=''
+((count > SHOWN)) && many=1
+((count > FULL_UP_TO)) || LOOKS=1
+[[ -t 0 && -t 1 ]] || seconds=${seconds:-$((10 + (count > FULL_UP_TO ? 20 + count / 4 : 0)))}
+((READY_S += count / 5))
 
 names=() followers=()
 temp=$(mktemp -d)
@@ -53,15 +64,26 @@ make_profiles() {
     mkdir -p "$temp/profiles" "$temp/config"
     cp -R "$ROOT/config/network" "$temp/config/"
     cp "$ROOT"/profiles/*.json "$temp/profiles/"
-    local i
+    local i targets
+    targets=$(seeds)
     for ((i = 6; i <= count; i++)); do
         cat >"$temp/config/network/n$i.toml" <<END
 label = "n$i"
 [network.controller]
 listen = { addr = "::1", port = 0 }
-target = { connect = ["[::1]:8090"] }
+target = { connect = [$targets] }
 END
     done
+}
+
+# The addresses of the five, as far as they run: one alone would have no room for a hundred that come at once.
+seeds() {
+    local name port list=''
+    for name in "${PROFILES[@]:0:count}"; do
+        port=$(sed -n 's/^port = //p' "$ROOT/config/network/$name.toml")
+        list+="${list:+, }\"[::1]:$port\""
+    done
+    say "$list"
 }
 
 show_death() {
@@ -73,9 +95,10 @@ show_death() {
 }
 
 table() {
-    local name status
+    local name status few=$count
+    [[ -z $many ]] || few=5
     printf '%-8s  %-8s  %-14s  %-16s  %s\n' LABEL ID 'MESH ADDRESS' CONTROL PID
-    for name in "${names[@]}"; do
+    for name in "${names[@]:0:few}"; do
         if ! alive "${pid[$name]:-}"; then
             printf '%-8s  stopped\n' "$name"
             continue
@@ -85,6 +108,7 @@ table() {
             "$(sed -n 's/^  "id": "\(.*\)",/\1/p' <<<"$status")" \
             "$(sed -n '/"listen"/{n;s/[ ",]//g;p}' <<<"$status")" "${control[$name]}" "${pid[$name]}"
     done
+    [[ -z $many ]] || say "and $((count - few)) more, n6 to n$count, in $home/profiles"
 }
 
 # Each address lets one browser in, once.
@@ -98,36 +122,113 @@ pages() {
     say ''
 }
 
-# Every node's graph in a file of its own; then the verdict, as exit status.
-judge() {
-    local name first=${names[0]} ok=0 agreed=0 changed alive_n confirmed
-    local pairs=$((count * (count - 1) / 2))
-    say ''
+# Every node's graph in files of its own: NAME.flat, and NAME.same with only what must be the same everywhere. Who
+# does not run or does not answer has an empty one.
+read_graphs() {
+    local name started=0 readers=()
     for name in "${names[@]}"; do
-        ask "$name" graph --json | flat_graph >"$temp/$name.flat" || : >"$temp/$name.flat"
-        alive_n=$(grep -c '^node .* alive ' "$temp/$name.flat") || true
-        confirmed=$(grep -cE '^link .* confirmed [0-9]+$' "$temp/$name.flat") || true
-        changed=$(awk '$1 == "changed" { print $2 }' "$temp/$name.flat")
-        ((changed > agreed)) && agreed=$changed
-        say "$name sees $alive_n nodes alive and $confirmed links with their round-trip time"
-        ((alive_n == count && confirmed == pairs)) || ok=1
-        # Who is there and who is linked must be the same everywhere; round trips differ by a little.
-        sed -E '/^changed/d; /^link/s/ [0-9]+$//' "$temp/$name.flat" >"$temp/$name.same"
+        (
+            flat_graph_of "$name" >"$temp/$name.flat" || : >"$temp/$name.flat"
+            # Who is there and who is linked must be the same everywhere; round trips differ by a little.
+            sed -E '/^changed/d; /^link/s/ [0-9]*$//' "$temp/$name.flat" >"$temp/$name.same"
+        ) &
+        readers+=("$!")
+        ((++started % AT_ONCE)) && continue
+        wait "${readers[@]}" || true
+        readers=()
+    done
+    ((${#readers[@]} == 0)) || wait "${readers[@]}" || true
+}
+
+# From a flat graph: how many nodes are alive, how many links are confirmed with their round trip, how many are
+# not, and the most links of one node.
+counts() {
+    awk '$1 == "node" && $3 == "alive" { alive++ }
+        $1 == "link" && $4 == "confirmed" && $5 > 0 { links++; most = max(max(most, ++of[$2]), ++of[$3]) }
+        $1 == "link" && !($4 == "confirmed" && $5 > 0) { open++ }
+        function max(a, b) { return a > b ? a : b }
+        END { print alive + 0, links + 0, open + 0, most + 0 }' "$1"
+}
+
+# Whether all graphs that were read are what they should be, as exit status. Fills agreed and lines.
+compare() {
+    local name first=${names[0]} ok=0 changed alive_n links open most
+    local pairs=$((count * (count - 1) / 2))
+    agreed=0 lines=()
+    for name in "${names[@]}"; do
+        read -r alive_n links open most < <(counts "$temp/$name.flat")
+        changed=$(sed -n 's/^changed //p' "$temp/$name.flat")
+        ((${changed:-0} > agreed)) && agreed=$changed
+        lines+=("$name sees $alive_n nodes alive and $links links with their round-trip time")
+        ((alive_n == count && open == 0)) || ok=1
+        if ((count > FULL_UP_TO)); then ((most <= limit)) || ok=1; else ((links == pairs)) || ok=1; fi
         cmp -s "$temp/$first.same" "$temp/$name.same" || ok=1
     done
+    return $ok
+}
+
+# One line for each node, or for all who see as many.
+tell_lines() {
+    if [[ -z $many ]]; then
+        printf '%s\n' "${lines[@]}"
+    else
+        printf '%s\n' "${lines[@]#* sees }" | sort | uniq -c | sort -rn | head -n "$SHOWN" |
+            sed -E 's/^ *1 /1 node sees /; s/^ *([0-9]+) ([0-9]+ nodes)/\1 nodes see \2/'
+    fi
+}
+
+# The verdict, as exit status.
+judge() {
+    local name first=${names[0]} ok=0 look agreed=0 lines=() limit want
+    limit=$(sed -n 's/^max_conns = //p' "$ROOT/config/network/default.toml")
+    say ''
+    for ((look = 1; look <= LOOKS; look++)); do
+        ok=0
+        read_graphs
+        compare || ok=1
+        ((ok == 0)) && break
+        ((look == LOOKS)) || sleep 2
+    done
+    tell_lines
     say ''
     if ((ok == 0)); then
-        ask "$first" graph
+        if [[ -z $many ]]; then ask "$first" graph; else tell_degrees "$temp/$first.flat"; fi
         say ''
         say "All $count nodes see this graph, since $((agreed - last_start)) ms after the last one was started."
     else
-        for name in "${names[@]}"; do
-            say "The graph of $name:"
-            ask "$name" graph || true
-        done
-        say "The graphs are not what they should be: $count nodes alive, $pairs links confirmed, all the same."
+        if [[ -z $many ]]; then
+            for name in "${names[@]}"; do
+                say "The graph of $name:"
+                ask "$name" graph || true
+            done
+        else
+            tell_differences
+        fi
+        want="$((count * (count - 1) / 2)) links confirmed"
+        ((count > FULL_UP_TO)) && want="every link confirmed and at most $limit at a node"
+        say "The graphs are not what they should be: $count nodes alive, $want, all the same."
     fi
     return $ok
+}
+
+# How many nodes of a flat graph have how many links.
+tell_degrees() {
+    say 'LINKS  NODES'
+    awk '$1 == "node" { of[$2] += 0 }
+        $1 == "link" { of[$2]++; of[$3]++ }
+        END { for (id in of) having[of[id]]++
+              for (links in having) printf "%5d  %5d\n", links, having[links] }' "$1" | sort -n
+}
+
+# Where the graphs of a few differ from that of the first one.
+tell_differences() {
+    local name told=0 first=${names[0]}
+    for name in "${names[@]:1}"; do
+        cmp -s "$temp/$first.same" "$temp/$name.same" && continue
+        ((++told <= 3)) || break
+        say "What $first (<) or $name (>) sees, and the other does not:"
+        diff "$temp/$first.same" "$temp/$name.same" | grep '^[<>]' | head -n 6 || true
+    done
 }
 
 toggle() {
@@ -194,6 +295,8 @@ key_loop() {
         case $key in
         [abcde]) for name in "${names[@]}"; do [[ $name == "$key"* ]] && toggle "$name"; done ;;
         g)
+            # Nobody can read a graph of two hundred; how many see the same one, and its links, can be read.
+            [[ -z $many ]] || { LOOKS=1 judge || true; continue; }
             for name in "${!pid[@]}"; do
                 say "as $name sees it:"
                 ask "$name" graph || true
@@ -213,16 +316,22 @@ build
 names=("${PROFILES[@]:0:count}")
 for ((i = 6; i <= count; i++)); do names+=("n$i"); done
 
-for name in "${names[@]}"; do
-    last_start=$(now_ms)
-    start "$name"
-done
 failed=''
-for name in "${names[@]}"; do
-    wait_ready "$name" && continue
-    failed=1
-    if alive "${pid[$name]}"; then warn "$name is not ready after 20 s"; else show_death "$name"; fi
+# A few at once: two hundred that start together would only wait for one another.
+for ((i = 0; i < count; i += AT_ONCE)); do
+    for name in "${names[@]:i:AT_ONCE}"; do
+        last_start=$(now_ms)
+        start "$name"
+    done
+    for name in "${names[@]:i:AT_ONCE}"; do
+        wait_ready "$name" && continue
+        failed=1
+        if alive "${pid[$name]}"; then warn "$name is not ready after $READY_S s"; else show_death "$name"; fi
+    done
+    [[ -z $failed ]] || break
+    [[ -z $many || ! -t 1 ]] || printf '\r%d of %d started' "$((i + AT_ONCE > count ? count : i + AT_ONCE))" "$count"
 done
+[[ -z $many || ! -t 1 ]] || printf '\r\e[K'
 [[ -z $failed ]] || die "not all nodes started, so the others are stopped too"
 table
 

@@ -208,7 +208,7 @@ fn the_pure_rooms_touch_nothing_of_the_world() {
 
 #[test]
 fn actors_know_messages_and_not_one_another() {
-    let wiring = ["supervisor", "generation", "mod"];
+    let wiring = ["supervisor", "generation", "mesh", "mod"];
     let common = [
         "boot", "lifeline", "messages", "policy", "post", "services", "signals", "turn", "notices",
         "voice",

@@ -10,30 +10,29 @@ use super::connection;
 use super::courier::{self, Courier};
 use super::disk::Disk;
 use super::exchange::{self, Exchange};
-use super::heartbeat::{self, Heartbeat};
 use super::letterbox::Letterbox;
 use super::lifeline::Lifeline;
+use super::mesh::{Around, Mesh, MeshPlans};
 use super::messages::{
     Arrived, Child, Close, Closed, ConfigWanted, Configure, Exited, Goodbye, MailView, Open,
     PiecesView, Reload, Shutdown, Sighted, Stop,
 };
 use super::policy;
 use super::post::{deliver, to};
-use super::registry::{self, Registry};
+use super::registry::Registry;
 use super::sealers::Sealers;
 use super::services::Services;
 use super::shelf::Shelf;
-use super::topology::{self, Topology};
+use super::topology::Topology;
 use super::turn::Turn;
 use super::voice::Voice;
 use crate::mail::courier as mail;
 use crate::mail::rows::Recalled;
 use crate::mail::work::RealSealer;
 use crate::mesh::book::Book;
-use crate::mesh::peers::{Home, Peers};
-use crate::mesh::pulse::Pulse;
+use crate::mesh::peers::Home;
 use crate::mesh::record::Crypto;
-use crate::mesh::topology::{Identity, Topology as TopologyCore};
+use crate::mesh::topology::Identity;
 use crate::mesh::view::View;
 use crate::net::session::Shared;
 use crate::pieces::exchange as pieces;
@@ -110,9 +109,7 @@ pub struct Above {
 
 /// The actors of one generation. They live as long as their addresses here.
 pub struct Generation {
-    pub(super) registry: Addr<Registry>,
-    pub(super) heartbeat: Addr<Heartbeat>,
-    pub(super) topology: Addr<Topology>,
+    pub(super) mesh: Mesh,
     pub(super) disk: Addr<Disk>,
     pub(super) exchange: Addr<Exchange>,
     pub(super) courier: Addr<Courier>,
@@ -132,68 +129,44 @@ impl Generation {
     pub fn build(plans: Plans<'_>, above: &Above, disk: &Arbiter) -> Generation {
         let Plans { generation, settings, shared, crypto, .. } = plans;
         let lifeline = |child| Lifeline::new(above.exited.clone(), child, generation);
-        let registry_ctx = Context::<Registry>::new();
-        let heartbeat_ctx = Context::<Heartbeat>::new();
-        let topology_ctx = Context::<Topology>::new();
         let exchange_ctx = Context::<Exchange>::new();
         let courier_ctx = Context::<Courier>::new();
-        let (registry, heartbeat, topology) =
-            (registry_ctx.address(), heartbeat_ctx.address(), topology_ctx.address());
         let (exchange, courier) = (exchange_ctx.address(), courier_ctx.address());
         let (me, start_ms) = (plans.home.me, plans.home.start_ms);
         let disk = {
             let (book_db, lifeline) = (plans.book_db, lifeline(Child::Disk));
             Disk::start_in_arbiter(&disk.handle(), |_| Disk::new(book_db, lifeline))
         };
-
-        let core = TopologyCore::new(plans.identity, policy::topology(settings), crypto.clone());
-        let card = core.card();
-        let ports = topology::Ports {
-            graph: [to(&heartbeat), to(&exchange), to(&courier)],
-            nodes: to(&registry),
-            shape: to(&registry),
-            dropped: to(&heartbeat),
-            card: to(&registry),
-            epoch: to(&registry),
-            called: to(&registry),
-            view: plans.view,
-            voice: plans.voice,
-            shared: shared.clone(),
-        };
-        topology_ctx.run(Topology::new(Turn::new(core, &shared), ports, lifeline(Child::Topology)));
-
-        let core = Pulse::new(policy::pulse(settings), plans.seed ^ 1);
-        let ports = heartbeat::Ports {
-            silent: to(&registry),
-            note: to(&registry),
-            health: to(&registry),
-            measured: [to(&registry), to(&topology), to(&exchange)],
-        };
-        heartbeat_ctx.run(Heartbeat::new(
-            Turn::new(core, &shared),
-            ports,
-            lifeline(Child::Heartbeat),
-        ));
-
         let mut recalled = plans.recalled;
         recalled.acquaintances.extend(plans.book.entries.keys());
-        let core = Peers::new(plans.home, policy::peers(settings), plans.book, plans.seed);
-        let ports = registry::Ports {
+
+        let mesh = MeshPlans {
+            generation,
+            settings,
+            book: plans.book,
+            home: plans.home,
+            identity: plans.identity,
+            crypto: crypto.clone(),
+            shared: shared.clone(),
+            view: plans.view,
+            voice: plans.voice,
+            seed: plans.seed,
+        };
+        let around = Around {
             open: above.open.clone(),
             close: above.close.clone(),
-            links: [to(&heartbeat), to(&topology), to(&exchange), to(&courier)],
-            reachable: to(&topology),
-            learned: to(&topology),
-            call_back: to(&topology),
+            exited: above.exited.clone(),
             save: to(&disk),
+            graph: [to(&exchange), to(&courier)],
+            links: [to(&exchange), to(&courier)],
+            measured: to(&exchange),
+            packets: to(&courier),
+            mail: to(&courier),
+            pieces: to(&exchange),
+            wholes: to(&exchange),
+            sent: to(&exchange),
         };
-        registry_ctx.run(Registry::new(
-            Turn::new(core, &shared),
-            ports,
-            card,
-            policy::save_every(settings),
-            lifeline(Child::Registry),
-        ));
+        let mesh = Mesh::build(mesh, around);
 
         let shelves = |threads| {
             let (store, exited) = (plans.store.clone(), above.exited.clone());
@@ -207,8 +180,8 @@ impl Generation {
             pieces::Exchange::new(home, policy::pieces(settings), plans.seed ^ 2, crypto.clone());
         let ports = exchange::Ports {
             shelves: wire_shelves(&quick, &sync, &long),
-            need_link: to(&registry),
-            note: to(&registry),
+            need_link: to(&mesh.registry),
+            note: to(&mesh.registry),
             view: plans.pieces,
         };
         let place =
@@ -238,8 +211,8 @@ impl Generation {
             letterbox: wire_letterboxes(&writer, &reader),
             wrap: to(&sealers),
             peel: to(&sealers),
-            need_link: to(&registry),
-            keys: to(&topology),
+            need_link: to(&mesh.registry),
+            keys: to(&mesh.topology),
             view: plans.mail,
         };
         courier_ctx.run(Courier::new(
@@ -250,17 +223,9 @@ impl Generation {
             lifeline(Child::Courier),
         ));
 
-        let ports = ports_of_links(
-            settings,
-            shared,
-            crypto,
-            (&registry, &heartbeat, &topology),
-            (&exchange, &courier),
-        );
+        let ports = mesh.ports_of_links(settings);
         Generation {
-            registry,
-            heartbeat,
-            topology,
+            mesh,
             disk,
             exchange,
             courier,
@@ -276,29 +241,29 @@ impl Generation {
 
     /// Where arriving connections go.
     pub fn arrivals(&self) -> actix::Recipient<Arrived> {
-        to(&self.registry)
+        self.mesh.arrivals()
     }
 
     /// Where what is seen on the local network goes.
     pub fn sightings(&self) -> actix::Recipient<Sighted> {
-        to(&self.registry)
+        to(&self.mesh.registry)
     }
 
     /// Who answers what a person asks.
     pub fn services(&self, above: &Above) -> Services {
         Services {
-            peers: to(&self.registry),
-            status: to(&self.registry),
-            why: to(&self.registry),
-            pins: to(&self.registry),
-            connect: to(&self.registry),
-            disconnect: to(&self.registry),
-            pin: to(&self.registry),
-            unpin_label: to(&self.registry),
-            ban: to(&self.registry),
-            probe: to(&self.heartbeat),
-            trace: to(&self.topology),
-            shout: to(&self.topology),
+            peers: to(&self.mesh.registry),
+            status: to(&self.mesh.registry),
+            why: to(&self.mesh.registry),
+            pins: to(&self.mesh.registry),
+            connect: to(&self.mesh.registry),
+            disconnect: to(&self.mesh.registry),
+            pin: to(&self.mesh.registry),
+            unpin_label: to(&self.mesh.registry),
+            ban: to(&self.mesh.registry),
+            probe: to(&self.mesh.heartbeat),
+            trace: to(&self.mesh.topology),
+            shout: to(&self.mesh.topology),
             share: to(&self.exchange),
             get_file: to(&self.exchange),
             stop_transfer: to(&self.exchange),
@@ -318,15 +283,10 @@ impl Generation {
 
     /// Puts new settings in force. Bounds of links count for new links.
     pub fn configure(&mut self, settings: &Arc<Settings>) {
-        deliver(&to(&self.registry), Configure(settings.clone()));
-        deliver(&to(&self.heartbeat), Configure(settings.clone()));
-        deliver(&to(&self.topology), Configure(settings.clone()));
+        self.mesh.configure(settings);
         deliver(&to(&self.exchange), Configure(settings.clone()));
         deliver(&to(&self.courier), Configure(settings.clone()));
-        let (shared, crypto) = (self.ports.shared.clone(), self.ports.crypto.clone());
-        let mesh = (&self.registry, &self.heartbeat, &self.topology);
-        let services = (&self.exchange, &self.courier);
-        self.ports = ports_of_links(settings, shared, crypto, mesh, services);
+        self.ports = self.mesh.ports_of_links(settings);
     }
 
     /// Tells the registry that a connection ended without saying so itself.
@@ -343,7 +303,7 @@ impl Generation {
 
     /// Who says goodbye.
     pub fn speakers(&self) -> (Addr<Registry>, Addr<Topology>) {
-        (self.registry.clone(), self.topology.clone())
+        (self.mesh.registry.clone(), self.mesh.topology.clone())
     }
 
     /// Where the book is kept; a message to it queues behind the last save.
@@ -353,42 +313,11 @@ impl Generation {
 
     /// Ends them all.
     pub fn stop(&self) {
-        deliver(&to(&self.registry), Stop);
-        deliver(&to(&self.heartbeat), Stop);
-        deliver(&to(&self.topology), Stop);
+        self.mesh.stop();
         deliver(&to(&self.exchange), Stop);
         deliver(&to(&self.courier), Stop);
         deliver(&to(&self.disk), Stop);
     }
-}
-
-/// What connections use, with the bounds that are in force now.
-fn ports_of_links(
-    settings: &Settings,
-    shared: Arc<Shared>,
-    crypto: Arc<dyn Crypto + Send + Sync>,
-    (registry, heartbeat, topology): (&Addr<Registry>, &Addr<Heartbeat>, &Addr<Topology>),
-    (exchange, courier): (&Addr<Exchange>, &Addr<Courier>),
-) -> Arc<connection::Ports> {
-    Arc::new(connection::Ports {
-        shared,
-        crypto,
-        handshaken: to(registry),
-        confirmed: to(registry),
-        closed: to(registry),
-        heard: to(heartbeat),
-        beats: to(heartbeat),
-        gossip: to(topology),
-        roots: to(topology),
-        packets: to(courier),
-        mail: to(courier),
-        pieces: to(exchange),
-        wholes: to(exchange),
-        sent: to(exchange),
-        handshake: settings.network.link.handshake_timeout.duration(),
-        stalled: settings.network.link.stalled_timeout.duration(),
-        lanes: policy::lanes(settings),
-    })
 }
 
 /// One thread for each processor, as far as that is of use to one daemon.

@@ -2,7 +2,7 @@
 //! messages. Actors never import one another, only [`messages`]; `supervisor` alone starts and wires them.
 
 pub mod boot;
-mod connection;
+pub mod connection;
 mod courier;
 mod discovery;
 mod disk;
@@ -11,7 +11,8 @@ mod generation;
 mod heartbeat;
 mod letterbox;
 mod lifeline;
-mod listener;
+pub mod listener;
+pub mod mesh;
 pub mod messages;
 mod notices;
 pub mod policy;

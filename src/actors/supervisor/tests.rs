@@ -63,9 +63,9 @@ impl Handler<FailChild> for Supervisor {
     fn handle(&mut self, FailChild(child): FailChild, _: &mut Context<Self>) {
         let actors = self.actors.as_ref().expect("between two generations there is nobody to fail");
         match child {
-            Child::Registry => post(&to(&actors.registry), Fail),
-            Child::Heartbeat => post(&to(&actors.heartbeat), Fail),
-            Child::Topology => post(&to(&actors.topology), Fail),
+            Child::Registry => post(&to(&actors.mesh.registry), Fail),
+            Child::Heartbeat => post(&to(&actors.mesh.heartbeat), Fail),
+            Child::Topology => post(&to(&actors.mesh.topology), Fail),
             Child::Disk => post(&to(&actors.disk), Fail),
             Child::Exchange => post(&to(&actors.exchange), Fail),
             Child::Shelf => post(&to(&actors.shelf), Fail),
