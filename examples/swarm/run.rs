@@ -28,10 +28,12 @@ pub struct Glance<'a> {
     pub phase: (usize, usize),
     /// Its name.
     pub name: &'a str,
-    /// Nodes that run, and how many of them know who is there and every link.
+    /// Nodes that run.
     pub running: usize,
-    /// See above.
-    pub know: usize,
+    /// How many of them show exactly those.
+    pub members: usize,
+    /// How many have had every link since the last change.
+    pub links: usize,
     /// Virtual time.
     pub at: Duration,
     /// Events so far.
@@ -379,7 +381,8 @@ impl<'a> Runner<'a> {
             phase: (number + 1, self.scenario.phases.len()),
             name,
             running: look.running,
-            know: look.members.min(look.links),
+            members: look.members,
+            links: look.links,
             at: self.world.now.since(self.begin),
             events: self.world.counts.events,
         };

@@ -40,6 +40,7 @@ impl World {
 
     fn end_process(&mut self, host: usize, last: Item) {
         let Some(process) = self.hosts[host].process.take() else { return };
+        self.counts.ended.add(&process.topology.tree_counts());
         let epoch = self.hosts[host].book.epoch;
         self.hosts[host].book = process.peers.book().clone();
         self.hosts[host].book.epoch = epoch.max(process.peers.book().epoch);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kith::mesh::NodeId;
 use kith::mesh::record::{Direction, Record};
+use kith::mesh::tree::TreeCounts;
 
 use super::laws::sign;
 use super::world::World;
@@ -38,27 +39,31 @@ pub struct Pushes {
 }
 
 impl Pushes {
-    /// What was added to `before`. Whoever crashed meanwhile took its counts along.
+    /// Adds what one host has counted.
+    pub fn add(&mut self, counts: &TreeCounts) {
+        self.firsts += counts.firsts;
+        self.duplicates += counts.duplicates;
+        self.hops += counts.hops;
+        self.grafts += counts.grafts;
+    }
+
+    /// What was added to `before`.
     pub fn since(&self, before: &Pushes) -> Pushes {
         Pushes {
-            firsts: self.firsts.saturating_sub(before.firsts),
-            duplicates: self.duplicates.saturating_sub(before.duplicates),
-            hops: self.hops.saturating_sub(before.hops),
-            grafts: self.grafts.saturating_sub(before.grafts),
+            firsts: self.firsts - before.firsts,
+            duplicates: self.duplicates - before.duplicates,
+            hops: self.hops - before.hops,
+            grafts: self.grafts - before.grafts,
         }
     }
 }
 
 impl World {
-    /// What the hosts that run have counted of the tree.
+    /// What all hosts have counted of the tree, those included that are no more.
     pub fn tree_counts(&self) -> Pushes {
-        let mut sum = Pushes::default();
+        let mut sum = self.counts.ended;
         for process in self.hosts.iter().filter_map(|host| host.process.as_ref()) {
-            let counts = process.topology.tree_counts();
-            sum.firsts += counts.firsts;
-            sum.duplicates += counts.duplicates;
-            sum.hops += counts.hops;
-            sum.grafts += counts.grafts;
+            sum.add(&process.topology.tree_counts());
         }
         sum
     }

@@ -18,6 +18,7 @@ use super::pipe::{Due, PipeId, Pipes, ToProcess};
 use super::queue::Queue;
 use super::shouts::Shouts;
 use super::traffic::Traffic;
+use super::truth::Pushes;
 
 /// One step of a turn: an event for one core, or something to tell the connection of a peer.
 pub enum Act {
@@ -36,6 +37,8 @@ pub const PULSE: usize = 2;
 #[derive(Default, Debug, Clone, Copy)]
 pub struct Counts {
     pub events: u64,
+    /// What came over the tree to processes that are no more.
+    pub ended: Pushes,
     pub dials: u64,
     pub announcements: u64,
     pub gossip: u64,
