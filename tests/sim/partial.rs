@@ -65,7 +65,8 @@ fn at_rest(w: &World) -> Result<(), String> {
     for host in running(w) {
         let links = truth.links[host].len();
         let out = truth.links[host].iter().filter(|(_, dir)| *dir == Direction::Out).count();
-        if !(PLAN.wanted()..=PLAN.most() + 1).contains(&links) || out < PLAN.outgoing_min() {
+        let most = usize::from(PLAN.conns_max);
+        if !(PLAN.wanted()..=most).contains(&links) || out < PLAN.outgoing_min() {
             return Err(format!("n{host} has {links} links, {out} of them dialled"));
         }
     }
