@@ -334,7 +334,8 @@ impl Topology {
         let link =
             Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, strangers, sync, routes };
         self.links.insert(peer, link);
-        self.tree.link_up(peer, rtt_us);
+        let used = self.is_partial();
+        self.tree.link_up(peer, rtt_us, used);
         self.touch(now);
         self.look_soon(now);
         self.begin_sync_on_link(now, peer, dir, out);
@@ -357,7 +358,8 @@ impl Core for Topology {
             }
             Event::LinkDown { peer } => {
                 if self.links.remove(&peer).is_some() {
-                    self.tree.link_down(&peer);
+                    let used = self.is_partial();
+                    self.tree.link_down(&peer, used);
                     self.touch(now);
                     self.look_soon(now);
                 }
