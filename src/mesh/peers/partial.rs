@@ -74,7 +74,11 @@ impl Peers {
                 }
             }
         }
-        self.partial = advice.partial;
+        if self.partial && !advice.partial {
+            self.partial = false;
+            // Everyone links with everyone again; those not known here come with the graph.
+            self.reconsider(now);
+        }
         self.give_up(now, &advice.trim, advice.surplus, out);
         if let Some(card) = &advice.heal {
             self.seek(now, card);

@@ -391,22 +391,7 @@ impl Core for Topology {
                 self.leaving = true;
                 self.announce(now, out);
             }
-            Event::Configure(policy) => {
-                self.graph.set_limits(policy.limits);
-                if policy.period != self.policy.period {
-                    self.ping_at = now + policy.period.unwrap_or(announce::PERIOD);
-                }
-                let bounds = |p: &Policy| (p.limits.nodes_max, p.records_per_second);
-                let moved = bounds(&policy) != bounds(&self.policy);
-                self.policy = policy;
-                if moved {
-                    let (budget, strangers) = (self.budget(), self.strange_budget());
-                    for link in self.links.values_mut() {
-                        (link.budget, link.sync.given) = (budget.clone(), budget.clone());
-                        link.strangers = strangers.clone();
-                    }
-                }
-            }
+            Event::Configure(policy) => self.configure(now, policy),
         }
         self.tree.flush(now, out);
     }
