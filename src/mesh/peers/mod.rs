@@ -97,6 +97,8 @@ struct Member {
     called_at: Option<Time>,
     /// When we last dialled because it had us asked to.
     heeded_at: Option<Time>,
+    /// Until when a service is taken to use the link.
+    used_until: Option<Time>,
     /// Until when it is not dialled only because more links are wanted.
     rests_until: Option<Time>,
 }
@@ -248,6 +250,7 @@ impl Member {
             need: None,
             called_at: None,
             heeded_at: None,
+            used_until: None,
             rests_until: None,
         }
     }

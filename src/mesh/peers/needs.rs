@@ -11,6 +11,8 @@ use crate::mesh::{NodeId, Time, trust};
 
 /// How long a service's word that it needs a link counts.
 const NEEDED_FOR: Duration = Duration::from_secs(10);
+/// How long a link that a service asked for is not given up because there are links enough.
+const USED_FOR: Duration = Duration::from_secs(10 * 60);
 /// Shortest time between two calls to one node, however often it is needed.
 const CALL_EVERY: Duration = Duration::from_secs(3);
 /// Shortest time between two dials that one node has us asked for.
@@ -62,6 +64,7 @@ impl Peers {
             addrs.truncate(ADDRS_MAX);
             member.addrs = addrs;
         }
+        member.used_until = Some(now + USED_FOR);
         if member.up.is_none() {
             // What is asked for again and again has failed before: no need to see the next dial hang first.
             let before = member.need.take().filter(|need| now.since(need.since) < NEEDED_FOR);

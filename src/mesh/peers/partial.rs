@@ -97,7 +97,8 @@ impl Peers {
     fn give_up(&mut self, now: Time, ids: &[NodeId], most: usize, out: &mut Vec<Effect>) {
         let mut closed = 0;
         for id in ids {
-            let free = self.members.get(id).is_some_and(|m| m.up.is_some() && m.need.is_none());
+            let used = |m: &super::Member| m.used_until.is_some_and(|until| now < until);
+            let free = self.members.get(id).is_some_and(|m| m.up.is_some() && !used(m));
             if closed < most && free && !self.book.trusted.contains(id) {
                 closed += 1;
                 self.count("links_surplus");

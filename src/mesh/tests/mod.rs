@@ -9,6 +9,7 @@ mod peers;
 mod pulse;
 mod record;
 mod route;
+mod shape;
 mod sync;
 mod tree;
 mod ways;

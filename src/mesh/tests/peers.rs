@@ -47,7 +47,7 @@ pub(super) fn comes_in(peers: &mut Peers, now: Time, who: Record) -> Vec<Effect>
     out
 }
 
-fn closed_with(effects: &[Effect]) -> Option<Bye> {
+pub(super) fn closed_with(effects: &[Effect]) -> Option<Bye> {
     effects.iter().find_map(|e| match e {
         Effect::Close { bye, .. } => Some(*bye),
         _ => None,
