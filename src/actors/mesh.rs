@@ -141,6 +141,7 @@ impl Mesh {
             reachable: to(&topology),
             learned: to(&topology),
             call_back: to(&topology),
+            who_is: to(&topology),
             save: around.save.clone(),
         };
         registry_ctx.run(Registry::new(

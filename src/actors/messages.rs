@@ -273,6 +273,12 @@ pub struct NodesChanged(pub Vec<NodeChange>);
 #[rtype(result = "()")]
 pub struct Advised(pub Box<Advice>);
 
+/// Topology: what is known of these nodes, with which the registry had nothing to do before? Bounded by the links
+/// and dials that bring them.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct WhoIs(pub Vec<NodeId>);
+
 /// PeerRegistry: our own card is now this; hellos carry it. Latest wins.
 #[derive(Message)]
 #[rtype(result = "()")]

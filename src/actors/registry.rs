@@ -16,7 +16,7 @@ use super::lifeline::Lifeline;
 use super::messages::{
     Advised, Arrived, CallBack, Called, CardChanged, Close, Closed, Configure, Confirmed,
     EpochChanged, Goodbye, Handshaken, Health, Learned, LinkChange, LinkChanged, Measured,
-    NodesChanged, Note, Open, Reachable, SaveBook, Sighted, Silent, Stop, Verdict,
+    NodesChanged, Note, Open, Reachable, SaveBook, Sighted, Silent, Stop, Verdict, WhoIs,
 };
 use super::notices::Notices;
 use super::policy;
@@ -51,6 +51,8 @@ pub struct Ports {
     pub learned: Recipient<Learned>,
     /// Topology.
     pub call_back: Recipient<CallBack>,
+    /// Topology.
+    pub who_is: Recipient<WhoIs>,
     /// Disk.
     pub save: Recipient<SaveBook>,
 }
@@ -218,6 +220,7 @@ impl Driver for Registry {
                 }
             }
             Effect::CallBack(peer) => post(&self.ports.call_back, CallBack(peer)),
+            Effect::WhoIs(ids) => deliver(&self.ports.who_is, WhoIs(ids)),
             Effect::Reachable(addrs) => deliver(&self.ports.reachable, Reachable(addrs)),
             Effect::Learned(record) => post(&self.ports.learned, Learned(record)),
             Effect::Remember { urgent } => {

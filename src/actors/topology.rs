@@ -11,7 +11,7 @@ use super::lifeline::Lifeline;
 use super::messages::{
     Advised, CallBack, Called, CardChanged, Configure, Dropped, EpochChanged, Goodbye, GossipFrom,
     GraphChanged, KeysChanged, Learned, LinkChange, LinkChanged, Measured, NodesChanged, Reachable,
-    Refused, RootDiffers, Shout, Stop, Trace, Walk,
+    Refused, RootDiffers, Shout, Stop, Trace, Walk, WhoIs,
 };
 use super::notices::Notices;
 use super::policy;
@@ -226,6 +226,14 @@ impl Handler<KeysChanged> for Topology {
             Err(error) => log::error!("our mail keys do not fit a card: {error}"),
         }
         self.tell_card();
+    }
+}
+
+impl Handler<WhoIs> for Topology {
+    type Result = ();
+
+    fn handle(&mut self, WhoIs(ids): WhoIs, ctx: &mut Context<Self>) {
+        self.handle_event("WhoIs", Event::WhoIs { ids }, ctx);
     }
 }
 

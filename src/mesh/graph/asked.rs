@@ -10,10 +10,13 @@ use crate::mesh::view::State;
 impl Graph {
     /// All nodes that are shown, as if each had just changed.
     pub fn all(&self) -> Vec<NodeChange> {
-        let shown = self.nodes.iter().filter(|(_, n)| n.met);
-        let change =
-            |id: &NodeId, n: &Known| NodeChange { id: *id, state: n.state, card: n.card.clone() };
-        shown.map(|(id, n)| change(id, n)).collect()
+        self.nodes.keys().filter_map(|id| self.change_of(id)).collect()
+    }
+
+    /// A node that is shown, as if it had just changed.
+    pub fn change_of(&self, id: &NodeId) -> Option<NodeChange> {
+        let known = self.nodes.get(id).filter(|n| n.met)?;
+        Some(NodeChange { id: *id, state: known.state, card: known.card.clone() })
     }
 
     /// Who is alive, in order.

@@ -71,7 +71,7 @@ impl Peers {
             } else {
                 self.dice.between(Duration::from_millis(50), Duration::from_millis(300))
             };
-            let base = self.policy.delay.0;
+            let (base, partial) = (self.policy.delay.0, self.partial);
             let seek = self.persists(&node.id);
             let member = match self.partial {
                 // Of thousands only those are remembered here that we have to do with.
@@ -81,6 +81,10 @@ impl Peers {
             let Some(member) = member else { continue };
             // A node may be heard of before its card is.
             let moved = node.card.as_ref().and_then(Record::card).is_some_and(|c| member.learn(c));
+            if alive && !member.alive && partial {
+                // What was planned while it was lost.
+                member.next_dial = None;
+            }
             if alive && (moved || !member.alive) {
                 member.left = false;
                 member.rebuffed = false;

@@ -246,6 +246,8 @@ pub enum Effect {
     },
     /// This node is needed and cannot be dialled: have a neighbour ask it to dial us.
     CallBack(NodeId),
+    /// What does the graph know of these? [`Event::Graph`] answers.
+    WhoIs(Vec<NodeId>),
     /// We can be dialled at these addresses.
     Reachable(Vec<SocketAddr>),
     /// A card came by another way than gossip.

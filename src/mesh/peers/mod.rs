@@ -139,6 +139,8 @@ pub struct Peers {
     leaving: bool,
     /// Not everyone links with everyone.
     partial: bool,
+    /// Members of whom the graph is to tell what it knows.
+    unheard_of: Vec<NodeId>,
     health: u32,
     counts: Counts,
 }
@@ -163,6 +165,7 @@ impl Peers {
             woken_at: None,
             leaving: false,
             partial: policy.plan.mode == Mode::Partial,
+            unheard_of: Vec::new(),
             health: 0,
             counts: Counts::default(),
             home,
@@ -214,6 +217,10 @@ impl Peers {
             }
             let delay = self.policy.delay.0;
             self.members.insert(id, Member::new(now, delay));
+            if self.partial {
+                // Of whom we had nothing to do with the graph told us nothing.
+                self.unheard_of.push(id);
+            }
         }
         self.members.get_mut(&id)
     }
@@ -312,6 +319,9 @@ impl Core for Peers {
         }
         self.dial_due(now, out);
         self.call_due(now, out);
+        if !self.unheard_of.is_empty() {
+            out.push(Effect::WhoIs(std::mem::take(&mut self.unheard_of)));
+        }
     }
 
     fn next_wake(&self) -> Option<Time> {

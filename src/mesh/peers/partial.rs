@@ -46,13 +46,20 @@ impl Peers {
 
     /// Whether we dial this node again and again, whatever the shape of the network.
     pub(super) fn persists(&self, id: &NodeId) -> bool {
-        let needed = self.members.get(id).is_some_and(|m| m.need.is_some());
-        !self.partial || needed || self.is_pinned(id)
+        let member = self.members.get(id);
+        let needed = member.is_some_and(|m| m.need.is_some());
+        // A seed among the living is one of many.
+        let lost_seed = self.is_seed(id) && !member.is_some_and(|m| m.alive);
+        !self.partial || needed || self.book.trusted.contains(id) || lost_seed
     }
 
     /// Pinned by hand, or at a configured address.
     pub(super) fn is_pinned(&self, id: &NodeId) -> bool {
-        self.book.trusted.contains(id) || self.seeds.iter().any(|s| s.id == Some(*id))
+        self.book.trusted.contains(id) || self.is_seed(id)
+    }
+
+    fn is_seed(&self, id: &NodeId) -> bool {
+        self.seeds.iter().any(|s| s.id == Some(*id))
     }
 
     /// What the graph says should become of our links.
@@ -67,7 +74,11 @@ impl Peers {
                 }
             }
         }
-        self.partial = advice.partial;
+        if self.partial && !advice.partial {
+            self.partial = false;
+            // Everyone links with everyone again; those not known here come with the graph.
+            self.reconsider(now);
+        }
         self.give_up(now, &advice.trim, advice.surplus, out);
         if let Some(card) = &advice.heal {
             self.seek(now, card);
@@ -91,7 +102,6 @@ impl Peers {
                 closed += 1;
                 self.count("links_surplus");
                 self.note(now, *id, "link given up: there are links enough");
-                self.rest(now, *id);
                 self.close_link(now, *id, Bye::Surplus, out);
             }
         }

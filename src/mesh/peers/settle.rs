@@ -151,7 +151,9 @@ impl Peers {
         {
             // That nobody more is let in keeps us from dialling nobody.
             member.rebuffed = bye != Bye::Full;
-            self.retry_later(now, id, LEFT_ALONE);
+            if member.rebuffed || !self.partial {
+                self.retry_later(now, id, LEFT_ALONE);
+            }
         }
         match bye {
             Bye::Myself => {

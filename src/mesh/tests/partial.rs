@@ -575,7 +575,7 @@ fn while_links_come_and_go_little_goes_twice() {
         all
     };
     let before = sum(&net);
-    for _ in 0..200 {
+    for _ in 0..100 {
         let nth = usize::try_from(dice.below(net.late.len() as u64)).expect("small");
         let (a, b) = *net.late.keys().nth(nth).expect("below");
         net.unlink(a, b);
@@ -587,9 +587,9 @@ fn while_links_come_and_go_little_goes_twice() {
     }
     let [firsts, duplicates, grafts, prunes] = std::array::from_fn(|i| sum(&net)[i] - before[i]);
     println!(
-        "20 s of churn: {firsts} firsts, {duplicates} duplicates, {grafts} grafts, {prunes} prunes"
+        "10 s of churn: {firsts} firsts, {duplicates} duplicates, {grafts} grafts, {prunes} prunes"
     );
     net.run(Duration::from_secs(10));
     assert_eq!(net.different(), 0);
-    assert!(duplicates * 2 < firsts, "{duplicates} of {firsts}");
+    assert!(duplicates * 4 < firsts, "{duplicates} of {firsts}");
 }

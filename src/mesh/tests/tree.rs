@@ -97,8 +97,8 @@ impl Woods {
         let mut trees: Vec<Tree> = (0..nodes).map(|_| Tree::default()).collect();
         for ((a, b), late) in &late {
             let rtt_us = 2 * u32::try_from(late.as_micros()).expect("short");
-            trees[*a].link_up(ids[*b], rtt_us);
-            trees[*b].link_up(ids[*a], rtt_us);
+            trees[*a].link_up(ids[*b], rtt_us, true);
+            trees[*b].link_up(ids[*a], rtt_us, true);
         }
         Woods {
             now: Time::from_ms(1000),
@@ -385,8 +385,8 @@ fn the_tree_of_the_graph_spans_it_and_both_ends_see_it_alike() {
 fn beset() -> (Tree, NodeId, NodeId) {
     let (friend, foe) = (id(1), id(2));
     let mut tree = Tree::default();
-    tree.link_up(friend, 20_000);
-    tree.link_up(foe, 4_000_000_000);
+    tree.link_up(friend, 20_000, true);
+    tree.link_up(foe, 4_000_000_000, true);
     tree.grafted(&foe);
     assert_eq!(sent(&mut tree, Time(0)).len(), 1, "the first one is asked for all there is");
     (tree, friend, foe)
@@ -522,11 +522,11 @@ proptest! {
             match what {
                 0 => {
                     up.insert(peer);
-                    tree.link_up(peer, u32::try_from(n).expect("small") * 100_000_000);
+                    tree.link_up(peer, u32::try_from(n).expect("small") * 100_000_000, true);
                 }
                 1 => {
                     up.remove(&peer);
-                    tree.link_down(&peer);
+                    tree.link_down(&peer, true);
                 }
                 2 => tree.push(&record, 255, Some(&peer)),
                 3 => tree.came(now, &record, 255, &peer),

@@ -80,6 +80,11 @@ pub enum Event {
         /// What, already bounded.
         text: Text<CAST_BYTES_MAX>,
     },
+    /// The registry asks what is known of these nodes; [`Effect::Changed`] answers.
+    WhoIs {
+        /// Whom it had nothing to do with before.
+        ids: Vec<NodeId>,
+    },
     /// Say goodbye: we are about to stop.
     Leave,
     /// New settings.

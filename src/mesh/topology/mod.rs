@@ -334,7 +334,8 @@ impl Topology {
         let link =
             Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, strangers, sync, routes };
         self.links.insert(peer, link);
-        self.tree.link_up(peer, rtt_us);
+        let used = self.is_partial();
+        self.tree.link_up(peer, rtt_us, used);
         self.touch(now);
         self.look_soon(now);
         self.begin_sync_on_link(now, peer, dir, out);
@@ -357,7 +358,8 @@ impl Core for Topology {
             }
             Event::LinkDown { peer } => {
                 if self.links.remove(&peer).is_some() {
-                    self.tree.link_down(&peer);
+                    let used = self.is_partial();
+                    self.tree.link_down(&peer, used);
                     self.touch(now);
                     self.look_soon(now);
                 }
@@ -381,26 +383,15 @@ impl Core for Topology {
             Event::CallBack { target } => self.call(now, target, out),
             Event::Trace { ticket, to } => self.trace(now, ticket, to, out),
             Event::Shout { text } => self.say(text, true, out),
+            Event::WhoIs { ids } => {
+                let known = ids.iter().filter_map(|id| self.graph.change_of(id)).collect();
+                out.push(Effect::Changed(known));
+            }
             Event::Leave => {
                 self.leaving = true;
                 self.announce(now, out);
             }
-            Event::Configure(policy) => {
-                self.graph.set_limits(policy.limits);
-                if policy.period != self.policy.period {
-                    self.ping_at = now + policy.period.unwrap_or(announce::PERIOD);
-                }
-                let bounds = |p: &Policy| (p.limits.nodes_max, p.records_per_second);
-                let moved = bounds(&policy) != bounds(&self.policy);
-                self.policy = policy;
-                if moved {
-                    let (budget, strangers) = (self.budget(), self.strange_budget());
-                    for link in self.links.values_mut() {
-                        (link.budget, link.sync.given) = (budget.clone(), budget.clone());
-                        link.strangers = strangers.clone();
-                    }
-                }
-            }
+            Event::Configure(policy) => self.configure(now, policy),
         }
         self.tree.flush(now, out);
     }

@@ -77,19 +77,23 @@ pub(in crate::mesh) struct Tree {
 
 impl Tree {
     /// A link is up. Who has no other wants to be told all over it; for all others it is lazy, until it turns out
-    /// to be of use: where many links come up, news would go over each of them.
-    pub(super) fn link_up(&mut self, peer: NodeId, rtt_us: u32) {
+    /// to be of use: where many links come up, news would go over each of them. (`used`: news goes over a tree here.)
+    pub(super) fn link_up(&mut self, peer: NodeId, rtt_us: u32, used: bool) {
         // Dialling again buys no new shares, and is no reason to change the tree.
         let before = self.branches.remove(&peer);
         self.branches.insert(peer, before.map_or_else(Branch::new, Branch::anew));
         self.measured(&peer, rtt_us);
-        self.keep_one();
+        if used {
+            self.keep_one();
+        }
     }
 
     /// A link is gone.
-    pub(super) fn link_down(&mut self, peer: &NodeId) {
+    pub(super) fn link_down(&mut self, peer: &NodeId, used: bool) {
         self.branches.remove(peer);
-        self.keep_one();
+        if used {
+            self.keep_one();
+        }
     }
 
     /// The round trip of a link was measured.
@@ -102,6 +106,7 @@ impl Tree {
     /// Sends news on: whole over eager links, by name over lazy ones. `hops` counts the link it goes over.
     pub(super) fn push(&mut self, record: &Record, hops: u8, from: Option<&NodeId>) {
         let name = Name::of(record);
+        self.keep_one();
         for (peer, branch) in &mut self.branches {
             if Some(peer) == from {
                 branch.has(&name);

@@ -54,6 +54,9 @@ impl World {
                     self.log(|| format!("n{host} has {name} called"));
                     todo.push_back(Act::Topology(topology::Event::CallBack { target }));
                 }
+                Effect::WhoIs(ids) => {
+                    todo.push_back(Act::Topology(topology::Event::WhoIs { ids }));
+                }
                 Effect::Reachable(addrs) => {
                     todo.push_back(Act::Topology(topology::Event::Reachable { addrs }));
                 }
