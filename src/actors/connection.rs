@@ -15,10 +15,10 @@ use super::messages::{
     PacketFrom, PieceFrom, RootDiffers, Verdict, WholeFrom,
 };
 use super::post::{deliver, post};
-use crate::mesh::ConnId;
 use crate::mesh::budget::Budget;
 use crate::mesh::peers::{Bye, Ended};
 use crate::mesh::record::{Crypto, Record};
+use crate::mesh::{ConnId, Time};
 use crate::net::lanes::{LaneLimits, Lanes, Link};
 use crate::net::session::{
     Clock, Incoming, LinkReader, LinkWriter, Origin, Session, Shared, establish,
@@ -27,6 +27,8 @@ use crate::wire::{ByeFrame, Frame};
 
 /// How long the last words of a broken link may take, and how long the other end's are waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How often news that comes in is told as a sign of life, at most.
+const SIGN_EVERY: Duration = Duration::from_millis(250);
 /// Heartbeats taken from a link at once, and in a second over time. An honest one brings a handful; a link
 /// that brings more is read more slowly, so that it cannot crowd the heartbeats of others out.
 const BEATS_BURST: u32 = 256;
@@ -236,6 +238,7 @@ impl Talk<'_> {
         let mut pieces = Budget::new(PIECES_BURST, PIECES_PER_SECOND);
         let mut mail = Budget::new(MAIL_BURST, MAIL_PER_SECOND);
         let mut unconfirmed = self.dialled;
+        let mut told = ports.shared.clock.now();
         loop {
             let next = match reader.next(&ports.shared, &self.link, &*ports.crypto).await {
                 Ok(next) => next,
@@ -268,10 +271,13 @@ impl Talk<'_> {
                 }
                 Incoming::Frame(Frame::Beat(beat)) => post(&ports.beats, BeatFrom { peer, beat }),
                 Incoming::Frame(Frame::Gossip(gossip)) => {
+                    self.sign_of_life(&mut told);
                     // Waiting here is the back-pressure: the peer's stream fills up behind it.
                     if ports.gossip.send(GossipFrom { peer, gossip }).await.is_err() {
                         return Ended::Ours;
                     }
+                    // Its heartbeats waited, too, unread: the silence was ours.
+                    self.sign_of_life(&mut told);
                 }
                 Incoming::Frame(Frame::Pieces(frame)) => {
                     if ports.pieces.send(PieceFrom { peer, conn, frame }).await.is_err() {
@@ -296,6 +302,16 @@ impl Talk<'_> {
                 }
                 Incoming::Frame(_) => return Ended::Broken("it greeted twice".into()),
             }
+        }
+    }
+
+    /// Tells that the peer lives, if that was not just told: news comes in, and heartbeats wait behind it.
+    fn sign_of_life(&self, told: &mut Time) {
+        let at = self.ports.shared.clock.now();
+        if at.since(*told) >= SIGN_EVERY {
+            *told = at;
+            let peer = self.link.peer;
+            post(&self.ports.heard, Heard { peer, at, rtt_us: None, beat: false });
         }
     }
 }

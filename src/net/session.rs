@@ -36,6 +36,8 @@ use crate::wire::{
 const NOTSENT_LOWAT: u32 = 64 * 1024;
 /// How long a closing link may still write what waits.
 pub(super) const FLUSH: Duration = Duration::from_secs(2);
+/// Cards of a goodbye that are looked at, at most: twice as many as are dialled at once.
+const CARDS_READ: usize = 8;
 /// How often blocks that come in are told as a sign of life, at most.
 const SIGN_EVERY: Duration = Duration::from_millis(250);
 
@@ -224,7 +226,7 @@ impl Session {
     pub async fn await_ready(&mut self, crypto: &(dyn Crypto + Send + Sync)) -> Result<(), Ended> {
         match self.reader.next().await? {
             Frame::Ready => Ok(()),
-            Frame::Bye(bye) => Err(said(bye, crypto)),
+            Frame::Bye(bye) => Err(said(bye, crypto, self.local.port().into())),
             _ => Err(Ended::Broken("it spoke before it was ready".into())),
         }
     }
@@ -314,7 +316,7 @@ impl LinkReader {
                 let rtt = at.0.checked_sub(sent_us).and_then(|us| u32::try_from(us).ok());
                 Ok(Incoming::Heard { at, rtt_us: rtt, differs: root != ours })
             }
-            Frame::Bye(bye) => Err(said(bye, crypto)),
+            Frame::Bye(bye) => Err(said(bye, crypto, at.0)),
             Frame::Hello(_) | Frame::Ready => Err(Ended::Broken("it greeted twice".into())),
             Frame::Pieces(PieceFrame::Nope { request, .. }) => {
                 link.wanted.end(request);
@@ -411,11 +413,17 @@ async fn say_bye<W: AsyncWrite + Unpin>(writer: &mut W, why: Bye) {
     }
 }
 
-/// What a goodbye means here; cards in it that do not verify are left out.
-fn said(bye: ByeFrame, crypto: &(dyn Crypto + Send + Sync)) -> Ended {
+/// What a goodbye means here. A few of its cards are read, since each costs a signature to check: from `turn` on,
+/// so that not all who are turned away at the same time read the same ones. Those that do not verify are left out.
+fn said(bye: ByeFrame, crypto: &(dyn Crypto + Send + Sync), turn: u64) -> Ended {
+    let mut cards = bye.cards.into_vec();
+    if let Some(turn) = turn.checked_rem(cards.len() as u64) {
+        cards.rotate_left(usize::try_from(turn).unwrap_or(0));
+    }
+    cards.truncate(CARDS_READ);
     let open =
         |signed: Signed| Arc::new(signed).open(crypto).ok().filter(|r: &Record| r.card().is_some());
-    Ended::Said(bye.why, bye.cards.into_vec().into_iter().filter_map(open).collect())
+    Ended::Said(bye.why, cards.into_iter().filter_map(open).collect())
 }
 
 /// Sets the socket up for short waits; our own end's address.
