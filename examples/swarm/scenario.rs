@@ -269,7 +269,8 @@ impl Scenario {
             return Err("a loss of more than 50% leaves no network".into());
         }
         let Network { degree, max_conns, .. } = self.network;
-        if degree < 4 || degree > 64 || max_conns < degree + degree / 2 || max_conns > 128 {
+        let conns = degree + degree / 2..=128;
+        if !(4..=64).contains(&degree) || !conns.contains(&max_conns) {
             return Err(format!(
                 "degree = {degree}, max_conns = {max_conns}; degree is 4 to 64, max_conns at least one and a \
                  half times as many and at most 128"
