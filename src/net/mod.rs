@@ -6,6 +6,7 @@
 pub mod buffers;
 mod counted;
 pub mod discovery;
+mod goodbye;
 pub mod lanes;
 pub mod proof;
 mod reader;

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use super::buffers::Buffer;
 use super::counted::Counted;
+use super::goodbye::{said, say_bye};
 use super::lanes::{Item, Lanes, Link};
 use super::proof::{Role, proof, proof_fits};
 use super::reader::{FrameReader, Head};
@@ -24,7 +25,7 @@ use super::tls::{Tls, identity_mismatch};
 use super::wanted::{Landing, Unasked};
 use crate::mesh::gossip::Beat;
 use crate::mesh::peers::{Bye, Ended};
-use crate::mesh::record::{Crypto, Record, Signed};
+use crate::mesh::record::{Crypto, Record};
 use crate::mesh::{NodeId, Time};
 use crate::pieces::frame::PieceFrame;
 use crate::wire::bounded::Text;
@@ -36,8 +37,6 @@ use crate::wire::{
 const NOTSENT_LOWAT: u32 = 64 * 1024;
 /// How long a closing link may still write what waits.
 pub(super) const FLUSH: Duration = Duration::from_secs(2);
-/// Cards of a goodbye that are looked at, at most: twice as many as are dialled at once.
-const CARDS_READ: usize = 8;
 /// How often blocks that come in are told as a sign of life, at most.
 const SIGN_EVERY: Duration = Duration::from_millis(250);
 
@@ -403,27 +402,6 @@ async fn write_both<W: AsyncWrite + Unpin>(
         }
     }
     writer.write_all(&bytes[written - head.len()..]).await
-}
-
-async fn say_bye<W: AsyncWrite + Unpin>(writer: &mut W, why: Bye) {
-    if let Ok(bytes) = encode(&Frame::Bye(ByeFrame { why, cards: Default::default() })) {
-        // The connection ends either way.
-        let _ = writer.write_all(&bytes).await;
-        let _ = writer.shutdown().await;
-    }
-}
-
-/// What a goodbye means here. A few of its cards are read, since each costs a signature to check: from `turn` on,
-/// so that not all who are turned away at the same time read the same ones. Those that do not verify are left out.
-fn said(bye: ByeFrame, crypto: &(dyn Crypto + Send + Sync), turn: u64) -> Ended {
-    let mut cards = bye.cards.into_vec();
-    if let Some(turn) = turn.checked_rem(cards.len() as u64) {
-        cards.rotate_left(usize::try_from(turn).unwrap_or(0));
-    }
-    cards.truncate(CARDS_READ);
-    let open =
-        |signed: Signed| Arc::new(signed).open(crypto).ok().filter(|r: &Record| r.card().is_some());
-    Ended::Said(bye.why, cards.into_iter().filter_map(open).collect())
 }
 
 /// Sets the socket up for short waits; our own end's address.

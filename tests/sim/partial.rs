@@ -222,11 +222,11 @@ fn after_churn_every_graph_is_the_truth_within_two_seconds() {
     times.check("graphs wrong after a change", Duration::from_secs(2), Duration::from_secs(2));
 }
 
-/// One victim, 30 honest nodes in networks of their own, 200 attackers in two that all want it.
+/// One victim, 30 honest nodes in networks of their own, 60 attackers in two that all want it.
 #[test]
 fn whom_attackers_of_two_networks_surround_has_honest_links_of_its_own() {
     const HONEST: usize = 30;
-    const ATTACKERS: usize = 200;
+    const ATTACKERS: usize = 60;
     let (mut safe, mut runs) = (0, 0);
     for seed in seeds(100) {
         let mut w = network("whom_attackers_surround", seed, 1 + HONEST + ATTACKERS, PLAN);

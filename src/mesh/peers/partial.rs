@@ -40,7 +40,7 @@ impl Peers {
             return links < self.conns_max();
         }
         let kept = if self.partial { plan.outgoing_min().saturating_sub(outgoing) } else { 0 };
-        let crowded = self.partial && links >= plan.wanted() && same >= SAME_PREFIX;
+        let crowded = self.partial && links >= plan.most() && same >= SAME_PREFIX;
         incoming < self.policy.incoming_max && links + kept < self.conns_max() && !crowded
     }
 

@@ -350,7 +350,9 @@ impl Topology {
             .filter(|id| prefixes.add(self.links.get(id).map(|l| &l.addr)))
             .collect();
         let over = self.links.len().saturating_sub(plan.most());
-        let crowd_over = crowded.len().min(self.links.len().saturating_sub(plan.wanted()));
+        // Only where others have taken their place: a company may have only the one network.
+        let apart = self.links.len() - crowded.len();
+        let crowd_over = if apart >= plan.wanted() { crowded.len() } else { 0 };
         advice.surplus = over.div_ceil(2).max(crowd_over).min(TRIM_MAX);
         if advice.surplus == 0 {
             return;
