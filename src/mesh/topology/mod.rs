@@ -26,6 +26,8 @@ pub use events::{Effect, Event, Identity, Policy, Said};
 
 /// A changed RTT is told again after this long, and only if it moved by two fifths.
 const RTT_AGAIN: Duration = Duration::from_secs(30);
+/// The same for each node alive, since each hears it: what a node hears of round trips does not grow with the network.
+const RTT_AGAIN_PER_NODE: Duration = Duration::from_millis(600);
 /// Smallest burst of records taken from a peer: the dearest question must fit into it.
 const BURST_MIN: u32 = 64;
 
@@ -280,11 +282,13 @@ impl Topology {
     }
 
     fn measured(&mut self, now: Time, peer: NodeId, rtt_us: u32) {
+        let live = u32::try_from(self.graph.live_count()).unwrap_or(u32::MAX);
+        let again = RTT_AGAIN.max(RTT_AGAIN_PER_NODE.saturating_mul(live));
         self.tree.measured(&peer, rtt_us);
         let Some(link) = self.links.get_mut(&peer) else { return };
         let first = link.rtt_us == 0;
         let moved = link.rtt_us.abs_diff(rtt_us) > link.rtt_us / 5 * 2;
-        let old = link.told_at.is_none_or(|at| now.since(at) >= RTT_AGAIN);
+        let old = link.told_at.is_none_or(|at| now.since(at) >= again);
         if first || (moved && old) {
             link.rtt_us = rtt_us.max(1);
             self.touch(now);
