@@ -100,6 +100,14 @@ pub struct LinkState {
     pub links: List<LinkEntry, LINKS_MAX>,
 }
 
+impl LinkState {
+    /// What it says of the link with this peer.
+    pub fn lists(&self, peer: &NodeId) -> Option<&LinkEntry> {
+        let at = self.links.binary_search_by(|l| l.peer.cmp(peer)).ok()?;
+        self.links.get(at)
+    }
+}
+
 /// A text said to every node of the network: a ping or a shout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cast {

@@ -32,15 +32,21 @@ impl Derived {
 }
 
 impl Graph {
-    /// Works out every node's state. Costs about 20 ns for each listed link.
+    /// Works out every node's state. Costs about 20 ns for each listed link, and nothing if only round trips and
+    /// the like have come.
     pub fn derive(&mut self, now: Time) -> Derived {
+        if !self.moved && self.due.is_none_or(|at| now < at) {
+            let shown = std::mem::take(&mut self.touched);
+            return Derived { shown, next: self.due, ..Derived::default() };
+        }
+        self.moved = false;
         let ids: Vec<NodeId> = self.nodes.keys().copied().collect();
         let (reached, lonely) = self.reached(&ids);
         let mut derived =
             Derived { shown: std::mem::take(&mut self.touched), ..Derived::default() };
         let new_cards = std::mem::take(&mut self.new_cards);
         let (mut shown_else, mut dead) = (false, Vec::new());
-        self.live = 0;
+        (self.live, self.strangers) = (0, 0);
         for (i, (id, known)) in self.nodes.iter_mut().enumerate() {
             let (state, met, counted) = (known.state, known.met, known.counts());
             if reached[i] {
@@ -50,6 +56,7 @@ impl Graph {
                 known.state = lost(known, lonely[i], now, &mut derived);
                 dead.push(*id);
             }
+            self.strangers += usize::from(!known.met && known.state != State::Left);
             let moved = known.state != state || known.met != met;
             if known.counts() != counted {
                 let weight = if counted { known.hashes().wrapping_neg() } else { known.hashes() };
@@ -65,11 +72,12 @@ impl Graph {
                 derived.nodes.push(NodeChange { id, state: known.state, card });
             }
         }
-        shown_else |= self.forget(now, dead);
+        shown_else |= self.forget(now, dead, &mut derived);
         if shown_else {
             self.changed_ms = self.unix_ms(now);
         }
         derived.shown |= shown_else;
+        self.due = derived.next;
         derived
     }
 
@@ -99,22 +107,25 @@ impl Graph {
     }
 
     /// Forgets those of the `dead` whose time has come; whether one of them was shown.
-    fn forget(&mut self, now: Time, dead: Vec<NodeId>) -> bool {
+    fn forget(&mut self, now: Time, dead: Vec<NodeId>, derived: &mut Derived) -> bool {
         let mut kept: Vec<(Time, NodeId)> = Vec::new();
         let mut shown = false;
         let me = self.me;
         for id in dead.into_iter().filter(|id| *id != me) {
             let Some(n) = self.nodes.get(&id) else { continue };
             let odd = n.odd.as_deref();
-            let lost_for = odd.and_then(|o| o.lost).map_or(Duration::ZERO, |at| now.since(at));
-            let heard = odd.map_or(Duration::ZERO, |o| now.since(o.heard));
-            let stays = match n.state {
-                _ if !n.met && n.state != State::Left => heard < STRANGER,
-                State::Alive | State::Suspect => true,
-                State::Left => lost_for < TOMBSTONE,
-                State::Failed | State::Unreachable => lost_for < self.limits.forget_after,
+            let heard = odd.map_or(now, |o| o.heard);
+            let lost = odd.and_then(|o| o.lost).unwrap_or(now);
+            let until = match n.state {
+                _ if !n.met && n.state != State::Left => Some(heard + STRANGER),
+                State::Alive | State::Suspect => None,
+                State::Left => Some(lost + TOMBSTONE),
+                State::Failed | State::Unreachable => Some(lost + self.limits.forget_after),
             };
-            if !stays {
+            if let Some(until) = until.filter(|until| now < *until) {
+                derived.wake_at(until);
+            }
+            if until.is_some_and(|until| now >= until) {
                 shown |= n.met;
                 self.remove(&id);
             } else if !n.is_live() {

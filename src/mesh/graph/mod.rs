@@ -93,8 +93,7 @@ impl Known {
     }
 
     fn lists(&self, peer: &NodeId) -> Option<&LinkEntry> {
-        let links = self.links();
-        links.binary_search_by(|l| l.peer.cmp(peer)).ok().map(|i| &links[i])
+        self.links.as_ref()?.links()?.lists(peer)
     }
 
     fn has_left(&self) -> bool {
@@ -151,10 +150,16 @@ pub struct Graph {
     listed: usize,
     /// Nodes that a confirmed path leads to, as derived last.
     live: usize,
+    /// Nodes heard of lately that none has led to yet, as derived last.
+    strangers: usize,
     /// Whose card came since the last derivation.
     new_cards: BTreeSet<NodeId>,
     /// Something came since then that may show.
     touched: bool,
+    /// Something came since then that may change who is reached, or whose record is new.
+    moved: bool,
+    /// When states change by themselves, as derived last.
+    due: Option<Time>,
 }
 
 impl Graph {
@@ -169,14 +174,18 @@ impl Graph {
             changed_ms: start_ms,
             listed: 0,
             live: 0,
+            strangers: 0,
             new_cards: BTreeSet::new(),
             touched: false,
+            moved: true,
+            due: None,
         }
     }
 
     /// Replaces the bounds; nodes above a lower one go when the next must find room.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+        self.moved = true;
     }
 
     /// Takes a verified card or link state. Merging is commutative and idempotent.
@@ -208,6 +217,7 @@ impl Graph {
             Body::Card(_) => {
                 known.card = Some(record);
                 self.new_cards.insert(id);
+                self.moved = true;
             }
             Body::Links(state) => {
                 self.listed = self.listed + state.links.len() - known.links().len();
@@ -251,12 +261,13 @@ impl Graph {
         let mut relinked = false;
         if let Some(known) = self.nodes.get_mut(&author) {
             if let Some(odd) = &mut known.odd {
-                odd.dropped_by.retain(|observer, _| lists(&state.links, observer));
+                odd.dropped_by.retain(|observer, _| state.lists(observer).is_some());
             }
             (gone, added) = differences(known.links(), &state.links);
             relinked = known.links().iter().map(|l| (l.peer, l.dir)).ne(links_of(state));
         }
         if relinked {
+            self.moved = true;
             self.changed_ms = self.unix_ms(now);
         }
         for peer in &added {
@@ -291,6 +302,7 @@ impl Graph {
         let Some(known) = self.nodes.remove(id) else { return false };
         self.listed -= known.links().len();
         self.new_cards.remove(id);
+        self.moved = true;
         let bucket = &mut self.digest[usize::from(id.0[0])];
         *bucket = bucket.wrapping_sub(known.weight());
         true
@@ -316,6 +328,11 @@ impl Graph {
         self.live
     }
 
+    /// How many nodes there seem to be: those, and those heard of lately that may come to be reached.
+    pub fn size(&self) -> usize {
+        self.live + self.strangers
+    }
+
     /// Unix milliseconds of the last change of who is there or linked to whom.
     pub fn changed_ms(&self) -> u64 {
         self.changed_ms
@@ -336,9 +353,14 @@ impl Graph {
         self.nodes.get(id)?.links.as_ref()
     }
 
+    /// What a node says of its links, if known.
+    pub fn listed_by(&self, id: &NodeId) -> Option<&LinkState> {
+        self.link_state(id)?.links()
+    }
+
     /// Whether a confirmed path leads to the node.
     pub fn is_alive(&self, id: &NodeId) -> bool {
-        self.nodes.get(id).is_some_and(|n| n.met && n.is_live())
+        self.nodes.get(id).is_some_and(Known::counts)
     }
 
     /// A node's state, if it was ever met.
@@ -359,16 +381,13 @@ impl Graph {
     }
 }
 
-fn lists(links: &[LinkEntry], peer: &NodeId) -> bool {
-    links.binary_search_by(|l| l.peer.cmp(peer)).is_ok()
-}
-
 fn links_of(state: &LinkState) -> impl Iterator<Item = (NodeId, Direction)> + '_ {
     state.links.iter().map(|l| (l.peer, l.dir))
 }
 
 /// Who is only in the first of two ordered lists of links, and who only in the second.
 fn differences(before: &[LinkEntry], after: &[LinkEntry]) -> (Vec<NodeId>, Vec<NodeId>) {
+    let lists = |b: &[LinkEntry], peer: &NodeId| b.binary_search_by(|l| l.peer.cmp(peer)).is_ok();
     let only = |a: &[LinkEntry], b: &[LinkEntry]| {
         a.iter().map(|l| l.peer).filter(|peer| !lists(b, peer)).collect()
     };

@@ -33,7 +33,7 @@ impl Graph {
 
     /// One link as shown, from one end's entry; none if its other end is not live, or shows it.
     fn link(&self, id: &NodeId, entry: &LinkEntry) -> Option<LinkView> {
-        let peer = self.nodes.get(&entry.peer).filter(|p| p.met && p.is_live())?;
+        let peer = self.nodes.get(&entry.peer).filter(|p| p.counts())?;
         let back = peer.lists(id);
         let (dialled, rtt_us) = told(id, entry, back);
         if back.is_some() && !dialled {

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use super::words::in_words;
 use super::{Bye, Conn, Down, Effect, Ended, Member, Peers, STABLE};
 use crate::mesh::graph::NodeChange;
-use crate::mesh::record::{Direction, Record};
+use crate::mesh::record::{Card, Direction, Record};
+use crate::mesh::shape::Mode;
 use crate::mesh::view::State;
 use crate::mesh::{ConnId, NodeId, Time, trust};
 
@@ -30,6 +31,15 @@ const DYING: Duration = Duration::from_millis(20);
 const WAKE_EVERY: Duration = Duration::from_secs(10);
 /// A node this young dials everyone it learns of at once; older ones let the young come to them.
 const YOUNG: Duration = Duration::from_secs(2);
+/// In mode auto it has as many links as it would have in a large network, and waits with the others for this long:
+/// by then it knows how large the network is.
+const SEEN_SO_FAR: Duration = Duration::from_secs(1);
+/// In a large network a node with a link gives the news this long to come before it dials seeds it has not heard of.
+const SETTLED: Duration = Duration::from_secs(10);
+/// How long somebody is believed to be a seed because its card names the seed's address.
+const BELIEVED: Duration = Duration::from_secs(30 * 60);
+/// Seeds dialled at once, unless everyone is to link with everyone.
+const SEEDS_AT_ONCE: usize = 2;
 /// Lost, unpinned peers are in the end dialled this many times more rarely.
 pub(super) const LONG_LOST: u32 = 10;
 
@@ -64,13 +74,19 @@ impl Peers {
         let mut given_up: Vec<ConnId> = Vec::new();
         let young = self.first_up.is_none_or(|at| now.since(at) < YOUNG);
         let me = self.home.me;
+        let mut begun = self.counts().0 + self.dials_begun(now);
         for node in nodes.iter().filter(|n| n.id != me) {
             let alive = matches!(node.state, State::Alive | State::Suspect);
-            let wait = if young {
-                Duration::ZERO
-            } else {
-                self.dice.between(Duration::from_millis(50), Duration::from_millis(300))
+            let wait = match young {
+                true if self.policy.plan.mode == Mode::Auto && begun >= self.policy.plan.most() => {
+                    self.dice.between(SEEN_SO_FAR, 2 * SEEN_SO_FAR)
+                }
+                true => Duration::ZERO,
+                false => self.dice.between(Duration::from_millis(50), Duration::from_millis(300)),
             };
+            if alive && let Some(card) = node.card.as_ref().and_then(Record::card) {
+                self.seed_said(now, card);
+            }
             let (base, partial) = (self.policy.delay.0, self.partial);
             let seek = self.persists(&node.id);
             let member = match self.partial {
@@ -92,6 +108,7 @@ impl Peers {
                 member.fails = 0;
                 if seek && member.up.is_none() && member.limbo.is_none() && !member.held {
                     member.next_dial = Some(now + wait);
+                    begun += 1;
                 }
                 // A dial begun in a split waits for the kernel to try again, for seconds: begin anew.
                 if member.dialing.is_some_and(|conn| hanging.contains(&conn)) {
@@ -304,6 +321,25 @@ impl Peers {
         !seed.myself && seed.dialing.is_none() && !seed.id.as_ref().is_some_and(joined)
     }
 
+    /// In a large network it would cost much if everyone dialled each seed only to see that it is one of those who
+    /// are there: a card that names its address is believed for a while.
+    fn seed_said(&mut self, now: Time, card: &Card) {
+        let unknown = |s: &super::Seed| s.id.is_none() && card.addrs.contains(&s.addr);
+        if !self.partial {
+            return;
+        }
+        for seed in self.seeds.iter_mut().filter(|s| unknown(s)) {
+            seed.next_dial = now + self.dice.between(BELIEVED, 2 * BELIEVED);
+        }
+    }
+
+    /// When a seed that is wanted may be dialled. In a large network any link will do to begin with, and who is
+    /// there is known soon after it.
+    fn seed_at(&self, seed: &super::Seed) -> Time {
+        let joining = self.first_up.filter(|_| self.partial && self.counts().0 > 0);
+        joining.map_or(seed.next_dial, |at| seed.next_dial.max(at + SETTLED))
+    }
+
     /// Begins the dials that are due, as far as the limits allow: who failed least goes first, in random
     /// order, and some room is kept from those that have failed before. A few addresses that swallow
     /// every dial would otherwise keep us from all others.
@@ -311,10 +347,19 @@ impl Peers {
         if self.leaving {
             return;
         }
-        for i in 0..self.seeds.len() {
+        let at_once = match self.policy.plan.mode {
+            Mode::Full => self.seeds.len(),
+            Mode::Auto | Mode::Partial => SEEDS_AT_ONCE,
+        };
+        let mut order: Vec<usize> = (0..self.seeds.len()).collect();
+        self.dice.shuffle(&mut order);
+        for i in order {
+            if self.seeds.iter().filter(|s| s.dialing.is_some()).count() >= at_once {
+                break;
+            }
             let seed = &self.seeds[i];
             let (addr, id) = (seed.addr, seed.id);
-            if self.seed_wanted(seed) && now >= seed.next_dial && self.may_dial(now) {
+            if self.seed_wanted(seed) && now >= self.seed_at(seed) && self.may_dial(now) {
                 let conn = self.open(now, addr, id, None, out);
                 self.seeds[i].dialing = Some(conn);
             }
@@ -372,7 +417,7 @@ impl Peers {
             let room = |m: &Member| m.fails == 0 || under_way < self.room_for_repeats();
             let idle = |m: &&Member| m.up.is_none() && m.dialing.is_none() && room(m);
             let members = self.members.values().filter(idle).filter_map(|m| m.next_dial);
-            let seeds = self.seeds.iter().filter(|s| self.seed_wanted(s)).map(|s| s.next_dial);
+            let seeds = self.seeds.iter().filter(|s| self.seed_wanted(s)).map(|s| self.seed_at(s));
             members
                 .chain(seeds)
                 .chain(self.next_near())

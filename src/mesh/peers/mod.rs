@@ -141,6 +141,8 @@ pub struct Peers {
     leaving: bool,
     /// Not everyone links with everyone.
     partial: bool,
+    /// When that was found out.
+    turned_at: Option<Time>,
     /// Members of whom the graph is to tell what it knows.
     unheard_of: Vec<NodeId>,
     health: u32,
@@ -167,6 +169,7 @@ impl Peers {
             woken_at: None,
             leaving: false,
             partial: policy.plan.mode == Mode::Partial,
+            turned_at: None,
             unheard_of: Vec::new(),
             health: 0,
             counts: Counts::default(),

@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Bye, Effect, Peers};
+use super::dialing::HANGING;
+use super::{Bye, Effect, Member, Peers};
 use crate::mesh::record::{Direction, Record};
 use crate::mesh::shape::{Advice, SAME_PREFIX, prefix};
 use crate::mesh::{NodeId, Time};
 
 /// How long a node is not asked again that had no room, or that gave up the link as one too many.
 pub(super) const REST: Duration = Duration::from_secs(60);
-/// How many of the cards that come with a goodbye are dialled at once.
-const OFFERED: usize = 4;
+/// How long it takes a network to turn from full to partial.
+const TURNING: Duration = Duration::from_secs(5);
 
 impl Peers {
     /// Most links there may be, whoever dials.
@@ -46,11 +47,9 @@ impl Peers {
 
     /// Whether we dial this node again and again, whatever the shape of the network.
     pub(super) fn persists(&self, id: &NodeId) -> bool {
-        let member = self.members.get(id);
-        let needed = member.is_some_and(|m| m.need.is_some());
-        // A seed among the living is one of many.
-        let lost_seed = self.is_seed(id) && !member.is_some_and(|m| m.alive);
-        !self.partial || needed || self.book.trusted.contains(id) || lost_seed
+        // A seed is sought by its address while it is lost; among the living it is one of many.
+        let needed = self.members.get(id).is_some_and(|m| m.need.is_some());
+        !self.partial || needed || self.book.trusted.contains(id)
     }
 
     /// Pinned by hand, or at a configured address.
@@ -66,6 +65,7 @@ impl Peers {
     pub(super) fn advised(&mut self, now: Time, advice: &Advice, out: &mut Vec<Effect>) {
         if advice.partial && !self.partial {
             self.partial = true;
+            self.turned_at = Some(now);
             let ids: Vec<NodeId> =
                 self.members.keys().filter(|id| !self.persists(id)).copied().collect();
             for id in ids {
@@ -83,21 +83,34 @@ impl Peers {
         if let Some(card) = &advice.heal {
             self.seek(now, card);
         }
-        let busy = |m: &&super::Member| m.dialing.is_some() || m.next_dial == Some(now);
-        let mut want = advice.want.saturating_sub(self.members.values().filter(busy).count());
+        let mut room = self.dials_wanted(now, advice.want);
         for card in &advice.seek {
-            if want == 0 {
+            if room == 0 {
                 return;
             }
-            want -= usize::from(self.seek(now, card));
+            room -= usize::from(self.seek(now, card));
         }
+    }
+
+    /// How many more dials may begin when so many links are wanted: others dial us meanwhile, and links beyond those
+    /// wanted are only given up again.
+    fn dials_wanted(&self, now: Time, links: usize) -> usize {
+        links.div_ceil(2).saturating_sub(self.dials_begun(now))
+    }
+
+    /// Members whose dial may still become a link, and those that would be dialled if the limits allowed.
+    pub(super) fn dials_begun(&self, now: Time) -> usize {
+        let fresh = |conn| self.conns.get(&conn).is_some_and(|c| now.since(c.since) < HANGING);
+        let due = |m: &Member| m.next_dial.is_some_and(|at| at <= now) && m.up.is_none();
+        let begun = |m: &&Member| m.dialing.is_some_and(fresh) || due(m);
+        self.members.values().filter(begun).count()
     }
 
     /// Closes links that there are too many of. A person's pins and what a service needs stay.
     fn give_up(&mut self, now: Time, ids: &[NodeId], most: usize, out: &mut Vec<Effect>) {
         let mut closed = 0;
         for id in ids {
-            let used = |m: &super::Member| m.used_until.is_some_and(|until| now < until);
+            let used = |m: &Member| m.used_until.is_some_and(|until| now < until);
             let free = self.members.get(id).is_some_and(|m| m.up.is_some() && !used(m));
             if closed < most && free && !self.book.trusted.contains(id) {
                 closed += 1;
@@ -124,8 +137,13 @@ impl Peers {
         true
     }
 
-    /// Leaves a node alone for a while.
+    /// Leaves a node alone for a while. While a network turns from full to partial nearly everyone gives up nearly
+    /// everyone: that says nothing about who has room then.
     pub(super) fn rest(&mut self, now: Time, id: NodeId) {
+        let turning = self.turned_at.is_some_and(|at| now.since(at) < TURNING);
+        if !self.partial || turning {
+            return;
+        }
         if let Some(member) = self.members.get_mut(&id) {
             member.rests_until = Some(now + REST);
         }
@@ -137,8 +155,12 @@ impl Peers {
         if links < self.policy.plan.outgoing_min() {
             let mut cards: Vec<&Record> = cards.iter().collect();
             self.dice.shuffle(&mut cards);
-            for card in cards.into_iter().take(OFFERED) {
-                self.seek(now, card);
+            let mut room = self.dials_wanted(now, self.policy.plan.wanted() - links);
+            for card in cards {
+                if room == 0 {
+                    return;
+                }
+                room -= usize::from(self.seek(now, card));
             }
         }
     }

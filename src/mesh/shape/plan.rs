@@ -1,10 +1,13 @@
 //! The settings for who links with whom, and what follows from them alone.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// Live nodes up to which, in mode auto, everyone links with everyone again.
 pub(super) const FULL_UP_TO: usize = 24;
-/// Live nodes above which, in mode auto, nobody does any more. In between all stays as it is.
+/// For so long it must have been as small.
+pub(super) const SMALL_FOR: Duration = Duration::from_secs(10);
+/// Nodes above which, in mode auto, nobody does any more. In between all stays as it is.
 pub(super) const PARTIAL_ABOVE: usize = 32;
 /// Most links of a node then: with all others of so large a network.
 const FULL_CONNS_MAX: u16 = 32;

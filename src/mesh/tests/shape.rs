@@ -14,7 +14,8 @@ const START: Time = Time::from_ms(10_000);
 fn advice(seek: &[u8], trim: &[u8]) -> Event {
     Event::Shape(Box::new(Advice {
         partial: true,
-        want: seek.len(),
+        // Half of what is wanted is dialled at a time.
+        want: 2 * seek.len(),
         seek: seek.iter().map(|n| card(*n, 1)).collect(),
         trim: trim.iter().map(|n| id(*n)).collect(),
         surplus: trim.len(),
@@ -25,8 +26,9 @@ fn advice(seek: &[u8], trim: &[u8]) -> Event {
 /// A registry in a partial network.
 fn partial() -> Peers {
     let mut peers = registry(0, &[], Book::default());
-    tell(&mut peers, START, Event::Configure(Policy { incoming_max: 128, ..policy() }));
-    tell(&mut peers, START, advice(&[], &[]));
+    tell(&mut peers, Time(0), Event::Configure(Policy { incoming_max: 128, ..policy() }));
+    // Long ago: while it turns partial nobody who gives it up is left alone for that.
+    tell(&mut peers, Time(0), advice(&[], &[]));
     peers
 }
 

@@ -21,7 +21,7 @@ pub(super) const COALESCE: Duration = Duration::from_millis(20);
 const PAUSE_PER_LINK: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The same for each node alive, since each hears it, and the longest of all.
-const PAUSE_PER_NODE: Duration = Duration::from_micros(500);
+const PAUSE_PER_NODE: Duration = Duration::from_millis(4);
 const PAUSE_IN_STORM: Duration = Duration::from_secs(5);
 /// Without news for this long, the next change is told as if it were the first.
 const QUIET: Duration = Duration::from_secs(2);
@@ -89,9 +89,9 @@ impl Topology {
         let quiet = now.since(self.told_at);
         let degree = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
         let longest = PAUSE_PER_LINK.saturating_mul(degree).clamp(COALESCE, PAUSE_MAX);
-        let live = u32::try_from(self.graph.live_count()).unwrap_or(u32::MAX);
+        let nodes = u32::try_from(self.graph.size()).unwrap_or(u32::MAX);
         // Behind a tree everyone hears of every link of everyone.
-        let longest = longest.max(PAUSE_PER_NODE.saturating_mul(live)).min(PAUSE_IN_STORM);
+        let longest = longest.max(PAUSE_PER_NODE.saturating_mul(nodes)).min(PAUSE_IN_STORM);
         let longer = (self.pause * 2).min(longest);
         self.pause = if quiet >= QUIET { COALESCE } else { longer };
         self.told_at = now;

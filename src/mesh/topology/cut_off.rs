@@ -29,12 +29,9 @@ impl Topology {
     /// Our neighbours that `origin` has no link with and whose smallest common neighbour we are.
     pub(in crate::mesh) fn cut_off_from(&self, origin: &NodeId) -> Vec<NodeId> {
         let listed = |id: &NodeId, peer: &NodeId| {
-            let state = self.graph.link_state(id).and_then(Record::links);
-            state.is_some_and(|s| s.links.binary_search_by(|l| l.peer.cmp(peer)).is_ok())
+            self.graph.listed_by(id).is_some_and(|state| state.lists(peer).is_some())
         };
-        let Some(state) = self.graph.link_state(origin).and_then(Record::links) else {
-            return Vec::new();
-        };
+        let Some(state) = self.graph.listed_by(origin) else { return Vec::new() };
         if !listed(origin, &self.me) {
             return Vec::new();
         }

@@ -33,7 +33,7 @@ const BURST_MIN: u32 = 64;
 
 /// Links listed in the whole network at which derivations are held apart, by as much as one waits; and by how
 /// many times that at most.
-const PAUSE_FROM_LISTED: u64 = 8_000;
+const PAUSE_FROM_LISTED: u64 = 1_000;
 const PAUSE_MAX: u32 = 10;
 
 /// How long another daemon with our key is let be before we claim our name again; doubles each time.
