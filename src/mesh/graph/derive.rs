@@ -1,5 +1,6 @@
 //! What follows from the records: who is reached by confirmed links, and what state that makes each node.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{GRACE, Graph, Known, NodeChange, Odd, TOMBSTONE};
@@ -11,8 +12,6 @@ use crate::mesh::{NodeId, Time};
 const SUSPECT: Duration = Duration::from_secs(10);
 /// How long records of a node that no confirmed link ever reached are kept.
 const STRANGER: Duration = Duration::from_secs(60);
-/// How far from its guessed place an id is looked for before all of them are searched.
-const NEAR: usize = 64;
 
 /// What a derivation has found.
 #[derive(Debug, Default)]
@@ -32,28 +31,28 @@ impl Derived {
 }
 
 impl Graph {
-    /// Works out every node's state. Costs about 20 ns for each listed link, and nothing if only round trips and
-    /// the like have come.
+    /// Works out every node's state. Costs some 20 ns for each node, and nothing if only round trips and the like
+    /// have come.
     pub fn derive(&mut self, now: Time) -> Derived {
         if !self.moved && self.due.is_none_or(|at| now < at) {
             let shown = std::mem::take(&mut self.touched);
             return Derived { shown, next: self.due, ..Derived::default() };
         }
         self.moved = false;
-        let ids: Vec<NodeId> = self.nodes.keys().copied().collect();
-        let (reached, lonely) = self.reached(&ids);
+        self.reach();
+        let (accused, linked) = (self.accused(now), self.linked_elsewhere());
         let mut derived =
             Derived { shown: std::mem::take(&mut self.touched), ..Derived::default() };
         let new_cards = std::mem::take(&mut self.new_cards);
         let (mut shown_else, mut dead) = (false, Vec::new());
         (self.live, self.strangers) = (0, 0);
-        for (i, (id, known)) in self.nodes.iter_mut().enumerate() {
+        for (id, known) in &mut self.nodes {
             let (state, met, counted) = (known.state, known.met, known.counts());
-            if reached[i] {
+            if known.reached {
                 self.live += 1;
-                known.state = reachable(known, &ids, &reached, now, &mut derived);
+                known.state = reachable(known, accused.get(id).copied(), now, &mut derived);
             } else {
-                known.state = lost(known, lonely[i], now, &mut derived);
+                known.state = lost(known, !linked.contains(id), now, &mut derived);
                 dead.push(*id);
             }
             self.strangers += usize::from(!known.met && known.state != State::Left);
@@ -81,29 +80,25 @@ impl Graph {
         derived
     }
 
-    /// Which of `ids` (ordered, as the nodes are) a confirmed path leads to, and which of the others have no
-    /// confirmed link with anybody. Nodes that said goodbye are not walked through.
-    fn reached(&self, ids: &[NodeId]) -> (Vec<bool>, Vec<bool>) {
-        let nodes: Vec<&Known> = self.nodes.values().collect();
-        let confirmed = |i: usize, j: usize| nodes[j].lists(&ids[i]).is_some();
-        let mut reached = vec![false; ids.len()];
-        let mut queue: Vec<usize> = find(ids, &self.me).into_iter().collect();
-        for i in &queue {
-            reached[*i] = true;
-        }
-        while let Some(i) = queue.pop() {
-            for LinkEntry { peer, .. } in nodes[i].links() {
-                let Some(j) = find(ids, peer).filter(|j| !reached[*j]) else { continue };
-                if !nodes[j].has_left() && confirmed(i, j) {
-                    reached[j] = true;
-                    queue.push(j);
-                }
-            }
-        }
-        let linked = |i: usize, l: &LinkEntry| find(ids, &l.peer).is_some_and(|j| confirmed(i, j));
-        let lonely = |i: usize| !nodes[i].links().iter().any(|l| linked(i, l));
-        let lonely = (0..ids.len()).map(|i| !reached[i] && lonely(i)).collect();
-        (reached, lonely)
+    /// Until when each of the reached nodes is suspect: somebody live dropped it lately and it does not agree yet.
+    fn accused(&self, now: Time) -> BTreeMap<NodeId, Time> {
+        let live = |by: &NodeId| self.nodes.get(by).is_some_and(|n| n.reached);
+        let odd = self.nodes.iter().filter(|(_, n)| n.reached);
+        let odd = odd.filter_map(|(id, n)| Some((id, n.odd.as_ref()?)));
+        let until = |odd: &Odd| {
+            let fresh = odd.dropped_by.iter().map(|(by, at)| (by, *at + SUSPECT));
+            fresh.filter(|(by, until)| *until > now && live(by)).map(|(_, until)| until).max()
+        };
+        odd.filter_map(|(id, odd)| Some((*id, until(odd)?))).collect()
+    }
+
+    /// Which of those that were reached and are not have a confirmed link with anybody.
+    fn linked_elsewhere(&self) -> BTreeSet<NodeId> {
+        let away = self.nodes.iter().filter(|(_, n)| n.met && !n.reached);
+        let back = |id: &NodeId, l: &LinkEntry| {
+            self.nodes.get(&l.peer).is_some_and(|peer| peer.lists(id).is_some())
+        };
+        away.filter(|(id, n)| n.links().iter().any(|l| back(id, l))).map(|(id, _)| *id).collect()
     }
 
     /// Forgets those of the `dead` whose time has come; whether one of them was shown.
@@ -145,21 +140,12 @@ impl Graph {
 }
 
 /// The state of a node that a confirmed path leads to.
-fn reachable(
-    known: &mut Known,
-    ids: &[NodeId],
-    reached: &[bool],
-    now: Time,
-    derived: &mut Derived,
-) -> State {
+fn reachable(known: &mut Known, accused: Option<Time>, now: Time, derived: &mut Derived) -> State {
     known.met = true;
     let Some(odd) = &mut known.odd else { return State::Alive };
     odd.lost = None;
-    // Somebody live dropped it lately and it does not agree yet.
     odd.dropped_by.retain(|_, at| *at + SUSPECT > now);
-    let live = |by: &NodeId| find(ids, by).is_some_and(|i| reached[i]);
-    let accused = odd.dropped_by.iter().filter(|(by, _)| live(by)).map(|(_, at)| *at + SUSPECT);
-    let Some(until) = accused.max() else {
+    let Some(until) = accused else {
         if odd.dropped_by.is_empty() {
             known.odd = None;
         }
@@ -181,45 +167,5 @@ fn lost(known: &mut Known, lonely: bool, now: Time, derived: &mut Derived) -> St
         State::Failed
     } else {
         State::Unreachable
-    }
-}
-
-/// Where an id stands among ordered ones. Ids are hashes: the place can be guessed, which spares most of the
-/// steps; where somebody has made ids that are not spread evenly, all are searched.
-pub(super) fn find(ids: &[NodeId], id: &NodeId) -> Option<usize> {
-    let guess = (u128::from(id.head()) * ids.len() as u128) >> 64;
-    let guess = usize::try_from(guess).unwrap_or(0);
-    let (low, high) = (guess.saturating_sub(NEAR), (guess + NEAR).min(ids.len()));
-    let window = &ids[low..high];
-    let inside = window.first().is_some_and(|first| first <= id)
-        && window.last().is_some_and(|last| id <= last);
-    if inside {
-        return window.binary_search(id).ok().map(|at| low + at);
-    }
-    ids.binary_search(id).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_found_wherever_they_stand() {
-        let even: Vec<NodeId> = (0..=255u8).map(|i| NodeId::of_key(&[i; 32])).collect();
-        let crowded: Vec<NodeId> = (0..=255u8)
-            .map(|i| NodeId([[9; 31].as_slice(), &[i]].concat().try_into().unwrap()))
-            .collect();
-        for mut ids in [even, crowded] {
-            ids.sort_unstable();
-            for (i, id) in ids.iter().enumerate() {
-                assert_eq!(find(&ids, id), Some(i));
-                let mut other = *id;
-                other.0[31] ^= 1;
-                other.0[30] ^= 1;
-                assert_eq!(find(&ids, &other), ids.binary_search(&other).ok());
-            }
-            assert_eq!(find(&ids[..0], &ids[0]), None);
-            assert_eq!(find(&ids[..1], &ids[0]), Some(0));
-        }
     }
 }

@@ -6,12 +6,14 @@
 mod asked;
 mod derive;
 mod named;
+mod reach;
 mod shown;
 mod spanning;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use self::reach::Changes;
 use crate::mesh::gossip::BUCKETS;
 use crate::mesh::record::{Body, Card, Direction, LinkEntry, LinkState, Record};
 use crate::mesh::view::State;
@@ -57,6 +59,9 @@ struct Known {
     state: State,
     /// A confirmed path has led to it at some time.
     met: bool,
+    /// A confirmed path leads to it, and from it over the link at this place of its list.
+    reached: bool,
+    via: Option<u16>,
     /// Of a node with which all is well there is nothing more to remember.
     odd: Option<Box<Odd>>,
 }
@@ -84,6 +89,19 @@ impl Odd {
 }
 
 impl Known {
+    fn new(now: Time) -> Known {
+        Known {
+            card: None,
+            links: None,
+            since: now,
+            state: State::Suspect,
+            met: false,
+            reached: false,
+            via: None,
+            odd: Some(Box::new(Odd::new(now))),
+        }
+    }
+
     fn links(&self) -> &[LinkEntry] {
         self.links.as_ref().and_then(Record::links).map_or(&[], |state| &state.links)
     }
@@ -156,8 +174,10 @@ pub struct Graph {
     new_cards: BTreeSet<NodeId>,
     /// Something came since then that may show.
     touched: bool,
-    /// Something came since then that may change who is reached, or whose record is new.
+    /// Something came since then that may change somebody's state or card.
     moved: bool,
+    /// What of it may change who is reached.
+    changes: Changes,
     /// When states change by themselves, as derived last.
     due: Option<Time>,
 }
@@ -178,6 +198,7 @@ impl Graph {
             new_cards: BTreeSet::new(),
             touched: false,
             moved: true,
+            changes: Changes::all(),
             due: None,
         }
     }
@@ -201,18 +222,21 @@ impl Graph {
             return Inserted::Full;
         }
         let dropped = self.note_dropped(now, &record);
-        let known = self.nodes.entry(id).or_insert_with(|| Known {
-            card: None,
-            links: None,
-            since: now,
-            state: State::Suspect,
-            met: false,
-            odd: Some(Box::new(Odd::new(now))),
-        });
+        if !self.nodes.contains_key(&id) {
+            self.nodes.insert(id, Known::new(now));
+            self.moved = true;
+            if id == self.me {
+                self.reach_anew();
+            }
+        }
+        if let Some(state) = record.links() {
+            self.links_change(&id, state);
+        }
+        let Some(known) = self.nodes.get_mut(&id) else { return Inserted::Stale };
         if let Some(odd) = &mut known.odd {
             odd.heard = now;
         }
-        let before = known.weight();
+        let (before, left) = (known.weight(), known.has_left());
         match record.body() {
             Body::Card(_) => {
                 known.card = Some(record);
@@ -224,6 +248,9 @@ impl Graph {
                 known.links = Some(record);
             }
             Body::Cast(_) => return Inserted::Stale,
+        }
+        if known.has_left() != left {
+            self.changes = Changes::all();
         }
         let bucket = &mut self.digest[usize::from(id.0[0])];
         *bucket = bucket.wrapping_add(known.weight()).wrapping_sub(before);
@@ -303,6 +330,9 @@ impl Graph {
         self.listed -= known.links().len();
         self.new_cards.remove(id);
         self.moved = true;
+        if known.reached {
+            self.reach_anew();
+        }
         let bucket = &mut self.digest[usize::from(id.0[0])];
         *bucket = bucket.wrapping_sub(known.weight());
         true

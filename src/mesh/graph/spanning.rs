@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use super::derive::find;
 use super::{Graph, Known};
 use crate::mesh::NodeId;
 use crate::mesh::record::LinkEntry;
@@ -16,6 +15,8 @@ use crate::mesh::record::LinkEntry;
 const HOP: usize = 5;
 const RTT_STEP_US: u32 = 20_000;
 const RTT_STEPS_MAX: u32 = 58;
+/// How far from its guessed place an id is looked for before all of them are searched.
+const NEAR: usize = 64;
 /// More than any link costs.
 const RING: usize = HOP + RTT_STEPS_MAX as usize + 1;
 
@@ -100,4 +101,44 @@ fn distances(ids: &[NodeId], nodes: &[&Known]) -> Vec<Option<usize>> {
         here += 1;
     }
     far
+}
+
+/// Where an id stands among ordered ones. Ids are hashes: the place can be guessed, which spares most of the
+/// steps; where somebody has made ids that are not spread evenly, all are searched.
+fn find(ids: &[NodeId], id: &NodeId) -> Option<usize> {
+    let guess = (u128::from(id.head()) * ids.len() as u128) >> 64;
+    let guess = usize::try_from(guess).unwrap_or(0);
+    let (low, high) = (guess.saturating_sub(NEAR), (guess + NEAR).min(ids.len()));
+    let window = &ids[low..high];
+    let inside = window.first().is_some_and(|first| first <= id)
+        && window.last().is_some_and(|last| id <= last);
+    if inside {
+        return window.binary_search(id).ok().map(|at| low + at);
+    }
+    ids.binary_search(id).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_wherever_they_stand() {
+        let even: Vec<NodeId> = (0..=255u8).map(|i| NodeId::of_key(&[i; 32])).collect();
+        let crowded: Vec<NodeId> = (0..=255u8)
+            .map(|i| NodeId([[9; 31].as_slice(), &[i]].concat().try_into().unwrap()))
+            .collect();
+        for mut ids in [even, crowded] {
+            ids.sort_unstable();
+            for (i, id) in ids.iter().enumerate() {
+                assert_eq!(find(&ids, id), Some(i));
+                let mut other = *id;
+                other.0[31] ^= 1;
+                other.0[30] ^= 1;
+                assert_eq!(find(&ids, &other), ids.binary_search(&other).ok());
+            }
+            assert_eq!(find(&ids[..0], &ids[0]), None);
+            assert_eq!(find(&ids[..1], &ids[0]), Some(0));
+        }
+    }
 }

@@ -1,10 +1,11 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::mesh::Time;
-use crate::mesh::graph::{Graph, Inserted, Limits, TOMBSTONE};
+use crate::mesh::graph::{GRACE, Graph, Inserted, Limits, TOMBSTONE};
 use crate::mesh::view::{State, View};
 
 const LIMITS: Limits = Limits { nodes_max: 64, forget_after: Duration::from_secs(86_400) };
@@ -149,4 +150,89 @@ fn strangers_never_take_more_room_than_there_is_nor_the_place_of_the_living() {
     });
     assert!(held.count() <= LIMITS.nodes_max);
     assert!(graph.is_alive(&id(1)));
+}
+
+/// One end of a link, or both, says otherwise than before; or a node says goodbye, or is back.
+#[derive(Clone, Debug)]
+enum Turn {
+    Link { a: u8, b: u8, both: bool },
+    Card { n: u8, leaving: bool },
+    Derive,
+}
+
+fn any_turn() -> impl Strategy<Value = Turn> {
+    let link = (0..10u8, 0..10u8, prop::bool::weighted(0.8)).prop_map(|(a, b, both)| Turn::Link {
+        a,
+        b,
+        both,
+    });
+    let card = (1..10u8, any::<bool>()).prop_map(|(n, leaving)| Turn::Card { n, leaving });
+    prop_oneof![12 => link, 1 => card, 6 => Just(Turn::Derive)]
+}
+
+/// What everyone says, worked out from nothing.
+fn reached(lists: &[BTreeSet<u8>], left: &BTreeSet<u8>) -> BTreeSet<u8> {
+    let (mut reached, mut queue) = (BTreeSet::from([0]), vec![0u8]);
+    while let Some(n) = queue.pop() {
+        for peer in &lists[usize::from(n)] {
+            let confirmed = lists[usize::from(*peer)].contains(&n);
+            if confirmed && !left.contains(peer) && reached.insert(*peer) {
+                queue.push(*peer);
+            }
+        }
+    }
+    reached
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Following each change comes to what working out everything anew does.
+    #[test]
+    fn who_is_reached_is_right_after_any_changes(turns in prop::collection::vec(any_turn(), 1..120)) {
+        let mut graph = graph();
+        let mut lists = vec![BTreeSet::new(); 10];
+        let mut left = BTreeSet::new();
+        let mut now = Time(0);
+        graph.insert(now, links(0, 1, &[]));
+        for (turn, seq) in turns.into_iter().chain([Turn::Derive]).zip(2..) {
+            now = now + Duration::from_millis(1);
+            let mut say = |n: u8, lists: &[BTreeSet<u8>]| {
+                let peers: Vec<u8> = lists[usize::from(n)].iter().copied().collect();
+                graph.insert(now, links(n, seq, &peers));
+            };
+            match turn {
+                Turn::Link { a, b, .. } if a == b => {}
+                Turn::Link { a, b, both } => {
+                    let on = lists[usize::from(a)].insert(b);
+                    if !on {
+                        lists[usize::from(a)].remove(&b);
+                    }
+                    say(a, &lists);
+                    if both {
+                        match on {
+                            true => lists[usize::from(b)].insert(a),
+                            false => lists[usize::from(b)].remove(&a),
+                        };
+                        say(b, &lists);
+                    }
+                }
+                Turn::Card { n, leaving } => {
+                    let ver = Ver { epoch: 1, seq };
+                    let leaving_ms = leaving.then_some(START_MS);
+                    let body = Body::Card(Card { leaving_ms, ..plain_card(n, ver) });
+                    graph.insert(now, Record::sign(body, &node(n)));
+                    if leaving { left.insert(n) } else { left.remove(&n) };
+                }
+                Turn::Derive => {
+                    graph.derive(now);
+                    // Whose path has broken is suspect until the grace time is over.
+                    now = now + GRACE;
+                    graph.derive(now);
+                    let found: BTreeSet<u8> = (0..10).filter(|n| graph.is_alive(&id(*n))).collect();
+                    prop_assert_eq!(found, reached(&lists, &left));
+                }
+            }
+        }
+    }
 }

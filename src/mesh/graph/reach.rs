@@ -1,0 +1,162 @@
+//! Who is reached by confirmed links. Each node that is reached remembers over which of its links: a change of a
+//! link that no path uses costs nothing, one that a path used costs a look at the neighbours, and only where none
+//! of them helps everything is worked out anew.
+
+use std::collections::BTreeSet;
+
+use super::{Graph, Known};
+use crate::mesh::NodeId;
+use crate::mesh::record::{LinkEntry, LinkState, Record};
+
+/// What has changed since it was last worked out.
+#[derive(Debug)]
+pub(super) struct Changes {
+    /// Too much to follow.
+    all: bool,
+    /// Reached nodes whose path has broken.
+    orphans: BTreeSet<NodeId>,
+    /// Reached nodes with a new link to one that is not.
+    growing: BTreeSet<NodeId>,
+}
+
+impl Changes {
+    pub(super) fn all() -> Changes {
+        Changes { all: true, orphans: BTreeSet::new(), growing: BTreeSet::new() }
+    }
+
+    fn none() -> Changes {
+        Changes { all: false, ..Changes::all() }
+    }
+}
+
+impl Known {
+    /// The next node on its path to us.
+    fn next_hop(&self) -> Option<&NodeId> {
+        self.links().get(usize::from(self.via?)).map(|l| &l.peer)
+    }
+
+    /// At which place of its list a link stands.
+    fn place_of(&self, peer: &NodeId) -> Option<u16> {
+        let at = self.links().binary_search_by(|l| l.peer.cmp(peer)).ok()?;
+        u16::try_from(at).ok()
+    }
+}
+
+impl Graph {
+    /// Its author's links are others from now on. Called before they are taken over.
+    pub(super) fn links_change(&mut self, author: &NodeId, after: &LinkState) {
+        let Some(known) = self.nodes.get(author) else { return };
+        let reached = known.reached;
+        let before = known.links.clone();
+        let before = before.as_ref().and_then(Record::links).map_or(&[][..], |s| &s.links);
+        let next_hop = known.next_hop().copied();
+        for LinkEntry { peer, .. } in before.iter().filter(|l| after.lists(&l.peer).is_none()) {
+            if self.nodes.get(peer).is_some_and(|p| p.next_hop() == Some(author)) {
+                self.changes.orphans.insert(*peer);
+            }
+        }
+        let lists = |peer: &NodeId| before.binary_search_by(|l| l.peer.cmp(peer)).is_ok();
+        for LinkEntry { peer, .. } in after.links.iter().filter(|l| !lists(&l.peer)) {
+            let Some(other) = self.nodes.get(peer).filter(|p| p.lists(author).is_some()) else {
+                continue;
+            };
+            match (reached, other.reached) {
+                (true, false) => self.changes.growing.insert(*author),
+                (false, true) => self.changes.growing.insert(*peer),
+                _ => false,
+            };
+        }
+        // Its list is another one: the same link may stand elsewhere in it.
+        let place = next_hop.and_then(|hop| {
+            let at = after.links.binary_search_by(|l| l.peer.cmp(&hop)).ok()?;
+            u16::try_from(at).ok()
+        });
+        if next_hop.is_some() && place.is_none() {
+            self.changes.orphans.insert(*author);
+        }
+        if let Some(known) = self.nodes.get_mut(author) {
+            known.via = place;
+        }
+    }
+
+    /// Everything has to be worked out anew.
+    pub(super) fn reach_anew(&mut self) {
+        self.changes = Changes::all();
+    }
+
+    /// Works out who is reached, from what has changed.
+    pub(super) fn reach(&mut self) {
+        let Changes { all, mut orphans, growing } =
+            std::mem::replace(&mut self.changes, Changes::none());
+        let saved = !all && self.find_new_paths(&mut orphans);
+        if saved {
+            self.grow(growing.into_iter().filter(|id| self.is_reached(id)).collect());
+            return;
+        }
+        for known in self.nodes.values_mut() {
+            (known.reached, known.via) = (false, None);
+        }
+        if let Some(me) = self.nodes.get_mut(&self.me) {
+            me.reached = true;
+            self.grow(vec![self.me]);
+        }
+    }
+
+    fn is_reached(&self, id: &NodeId) -> bool {
+        self.nodes.get(id).is_some_and(|n| n.reached)
+    }
+
+    /// From these on to all that are not reached yet. Nodes that said goodbye are not walked through.
+    fn grow(&mut self, mut queue: Vec<NodeId>) {
+        while let Some(id) = queue.pop() {
+            let Some(record) = self.nodes.get(&id).and_then(|n| n.links.clone()) else { continue };
+            for LinkEntry { peer, .. } in record.links().iter().flat_map(|state| state.links.iter())
+            {
+                let Some(other) = self.nodes.get_mut(peer) else { continue };
+                if !other.reached
+                    && !other.has_left()
+                    && let Some(place) = other.place_of(&id)
+                {
+                    (other.reached, other.via) = (true, Some(place));
+                    queue.push(*peer);
+                }
+            }
+        }
+    }
+
+    /// Gives each of those whose path has broken another one; false if that cannot be done here.
+    fn find_new_paths(&mut self, orphans: &mut BTreeSet<NodeId>) -> bool {
+        while let Some(id) = orphans.first().copied() {
+            let place = self.nodes.get(&id).and_then(|known| {
+                let hops = known.links().iter().enumerate();
+                let mut good = hops.filter(|(_, l)| {
+                    let other = self.nodes.get(&l.peer);
+                    other.is_some_and(|p| p.lists(&id).is_some()) && self.is_sound(&l.peer, orphans)
+                });
+                good.next().and_then(|(at, _)| u16::try_from(at).ok())
+            });
+            let Some(known) = self.nodes.get_mut(&id).filter(|_| place.is_some()) else {
+                return false;
+            };
+            known.via = place;
+            orphans.remove(&id);
+        }
+        true
+    }
+
+    /// Whether a node's path leads to us and not over one of the `orphans`.
+    fn is_sound(&self, from: &NodeId, orphans: &BTreeSet<NodeId>) -> bool {
+        let mut id = *from;
+        for _ in 0..=self.nodes.len() {
+            let Some(known) = self.nodes.get(&id).filter(|n| n.reached) else { return false };
+            if orphans.contains(&id) {
+                return false;
+            }
+            match known.next_hop() {
+                Some(next) => id = *next,
+                None => return id == self.me,
+            }
+        }
+        false
+    }
+}
