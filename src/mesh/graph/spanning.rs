@@ -15,6 +15,10 @@ use crate::mesh::record::LinkEntry;
 const HOP: usize = 5;
 const RTT_STEP_US: u32 = 20_000;
 const RTT_STEPS_MAX: u32 = 58;
+/// Links of each node that names go over.
+const PARTNERS: usize = 3;
+/// An odd number with its bits spread evenly (2^64 over the golden ratio).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// How far from its guessed place an id is looked for before all of them are searched.
 const NEAR: usize = 64;
 /// More than any link costs.
@@ -51,6 +55,26 @@ impl Spanning<'_> {
         let linked = confirmed(&self.ids, &self.nodes, me).map(|(j, _)| j);
         let in_tree = linked.filter(|j| parent == Some(*j) || self.reached_by(*j) == Some(me));
         in_tree.map(|j| self.ids[j]).collect()
+    }
+
+    /// With whom a node exchanges names of news: over some links of each node, which both ends know. Names are there
+    /// to repair the tree; over all links they would be most of what a large network says at rest.
+    pub fn partners(&self, id: &NodeId) -> BTreeSet<NodeId> {
+        let Some(me) = find(&self.ids, id) else { return BTreeSet::new() };
+        let mine = self.chosen(me);
+        let linked = confirmed(&self.ids, &self.nodes, me).map(|(j, _)| j);
+        let partners = linked.filter(|j| mine.contains(j) || self.chosen(*j).contains(&me));
+        partners.map(|j| self.ids[j]).collect()
+    }
+
+    /// Some links of a node, drawn by the ids of both ends.
+    fn chosen(&self, i: usize) -> Vec<usize> {
+        let linked = confirmed(&self.ids, &self.nodes, i).map(|(j, _)| j);
+        let mut drawn: Vec<(u64, usize)> = linked
+            .map(|j| ((self.ids[i].head() ^ self.ids[j].head()).wrapping_mul(SPREAD), j))
+            .collect();
+        drawn.sort_unstable();
+        drawn.into_iter().take(PARTNERS).map(|(_, j)| j).collect()
     }
 
     fn reached_by(&self, i: usize) -> Option<usize> {

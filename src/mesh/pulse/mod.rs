@@ -33,6 +33,8 @@ const WORD: Duration = Duration::from_millis(250);
 const WITNESSES: usize = 3;
 /// Worst local health.
 const HEALTH_MAX: u32 = 8;
+/// A round trip counts for this many times the smoothed one at most: for less than two fifths more, then.
+const OUTLIER: u32 = 4;
 /// Most questions of others kept waiting for one peer's pong.
 const ASKERS_MAX: usize = 16;
 
@@ -139,8 +141,12 @@ impl Pulse {
         if let Some(rtt_us) = rtt_us {
             let first = !std::mem::replace(&mut link.measured, true);
             link.srtt_us = match link.dir {
-                // Jacobson's smoothing, RFC 6298: an eighth of the new value.
-                Direction::Out if !first => link.srtt_us - link.srtt_us / 8 + rtt_us / 8,
+                // Jacobson's smoothing, RFC 6298: an eighth of the new value. One that waited for a lost segment
+                // to be sent again says little of the link: alone it must not look like a change worth telling.
+                Direction::Out if !first => {
+                    let rtt_us = rtt_us.min(link.srtt_us.saturating_mul(OUTLIER));
+                    link.srtt_us - link.srtt_us / 8 + rtt_us / 8
+                }
                 // What the dialler says is smoothed already.
                 _ => rtt_us,
             };

@@ -2,6 +2,7 @@
 
 mod call;
 mod graph;
+mod measured;
 mod near;
 mod needs;
 mod partial;

@@ -276,4 +276,9 @@ fn the_first_ping_replaces_what_the_handshake_took_and_an_acceptor_believes_the_
     };
     assert_eq!(rtt(Direction::Out, &[80, 160]), [80, 90]);
     assert_eq!(rtt(Direction::In, &[80, 90]), [80, 90]);
+    // One lost segment makes one long round trip. A link that has become slow is soon seen to be.
+    assert_eq!(rtt(Direction::Out, &[800, 200_000, 800]), [800, 1100, 1063]);
+    assert!(
+        rtt(Direction::Out, &[[800].as_slice(), &[200_000; 40]].concat()).last() > Some(&180_000)
+    );
 }

@@ -123,7 +123,7 @@ impl Woods {
         let graph = known(self.ids.len(), &self.late);
         let spanning = graph.spanning();
         for (tree, id) in self.trees.iter_mut().zip(&self.ids) {
-            tree.follow(self.now, &spanning.around(id));
+            tree.follow(self.now, &spanning.around(id), &spanning.partners(id));
         }
     }
 
@@ -537,7 +537,7 @@ proptest! {
                     tree.grafted(&peer);
                     tree.answer(now, &record, &peer);
                 }
-                8 => tree.follow(now, &BTreeSet::from([peer])),
+                8 => tree.follow(now, &BTreeSet::from([peer]), &BTreeSet::from([peer])),
                 _ => now = now + Duration::from_millis(n * n),
             }
             tree.wake(now);

@@ -31,6 +31,8 @@ pub(super) struct Branch {
     pub(super) eager: bool,
     /// It is one of the tree that the graph spans.
     pub(super) of_tree: bool,
+    /// While it is lazy, names go over it.
+    pub(super) hears_names: bool,
     pub(super) rtt: Duration,
     /// By slot: what is newer takes the place of what still waits.
     pushes: BTreeMap<Name, (Ver, Pushed)>,
@@ -57,6 +59,7 @@ impl Branch {
         Branch {
             eager: false,
             of_tree: false,
+            hears_names: true,
             rtt: Duration::ZERO,
             pushes: BTreeMap::new(),
             pushed_to: None,
@@ -74,8 +77,8 @@ impl Branch {
 
     /// Another link to the same node.
     pub(super) fn anew(self) -> Branch {
-        let Branch { eager, of_tree, names_taken, grafts_made, answers, .. } = self;
-        Branch { eager, of_tree, names_taken, grafts_made, answers, ..Branch::new() }
+        let Branch { eager, of_tree, hears_names, names_taken, grafts_made, answers, .. } = self;
+        Branch { eager, of_tree, hears_names, names_taken, grafts_made, answers, ..Branch::new() }
     }
 
     /// How long to wait before something is asked for, and for the answer.
@@ -102,8 +105,11 @@ impl Branch {
         true
     }
 
-    /// Queues a name. False if there is no room.
+    /// Queues a name, if names go over this link. False if there is no room.
     pub(super) fn tell(&mut self, name: Name) -> bool {
+        if !self.hears_names {
+            return true;
+        }
         let slot = name.slot();
         if self.names.len() >= WAITING_MAX && !self.names.contains_key(&slot) {
             return false;

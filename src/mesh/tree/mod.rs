@@ -240,10 +240,16 @@ impl Tree {
         self.casts.iter().find(|cast| Name::of(cast) == *name).cloned()
     }
 
-    /// Which links are those of the tree that the graph spans.
-    pub(super) fn follow(&mut self, now: Time, tree: &BTreeSet<NodeId>) {
+    /// Which links are those of the tree that the graph spans, and over which of the others names go.
+    pub(super) fn follow(
+        &mut self,
+        now: Time,
+        tree: &BTreeSet<NodeId>,
+        partners: &BTreeSet<NodeId>,
+    ) {
         for (peer, branch) in &mut self.branches {
             branch.of_tree = tree.contains(peer);
+            branch.hears_names = partners.contains(peer);
             if branch.of_tree && !branch.eager && branch.may_regrow(now) {
                 branch.grow_eager();
             }

@@ -176,6 +176,7 @@ impl Topology {
     pub(in crate::mesh) fn span(&mut self, now: Time) {
         (self.span_at, self.spanned_at) = (None, now);
         self.spanned_for = self.graph.changed_ms();
-        self.tree.follow(now, &self.graph.spanning().around(&self.me));
+        let spanning = self.graph.spanning();
+        self.tree.follow(now, &spanning.around(&self.me), &spanning.partners(&self.me));
     }
 }

@@ -1,0 +1,42 @@
+//! How often a changed round trip is told.
+
+use std::time::Duration;
+
+use super::sync::topology;
+use super::*;
+use crate::mesh::topology::Event;
+use crate::mesh::{Core, Time};
+
+/// Node 1, linked with 2, that with 3, and so on up to `count`; what 1 tells of its link, which took 1 us, when
+/// 10 ms are measured so many seconds later.
+fn told(count: u8, seconds: u64) -> Option<u32> {
+    let (mut topology, mut out) = (topology(1), Vec::new());
+    let up = Event::LinkUp {
+        peer: id(2),
+        dir: Direction::Out,
+        rtt_us: 1,
+        addr: addr(2),
+        card: card(2, 1),
+    };
+    topology.handle(Time(0), up, &mut out);
+    for n in 2..=count {
+        topology.take(Time(0), card(n, 1), &mut out);
+        topology.take(Time(0), links(n, 1, &[n - 1, n.saturating_add(1).min(count)]), &mut out);
+    }
+    let later = Time::from_ms(seconds * 1000);
+    for at in (0..2000).map(Time::from_ms).chain([later]) {
+        while topology.next_wake().is_some_and(|due| due <= at) {
+            topology.wake(at, &mut out);
+        }
+    }
+    assert_eq!(topology.view().alive().count(), usize::from(count));
+    topology.handle(later, Event::Measured { peer: id(2), rtt_us: 10_000 }, &mut out);
+    topology.wake(later + Duration::from_secs(1), &mut out);
+    topology.rtt_to(&id(2))
+}
+
+#[test]
+fn a_changed_round_trip_is_told_after_half_a_minute_and_more_rarely_where_many_hear_it() {
+    assert_eq!((told(6, 29), told(6, 31)), (Some(1), Some(10_000)));
+    assert_eq!((told(100, 58), told(100, 62)), (Some(1), Some(10_000)));
+}
