@@ -22,9 +22,11 @@ const HEAL_EVERY: Duration = Duration::from_secs(2);
 /// 3 s and 7 s).
 pub(super) const HANGING: Duration = Duration::from_secs(1);
 /// A cluster is often started all at once: in its first moments a node without any link asks its seeds
-/// again this soon.
+/// again this soon, unless there is a crowd before them.
 const EAGER: Duration = Duration::from_millis(100);
 const EAGER_FOR: Time = Time::from_ms(1500);
+/// Before a crowd it waits this long, up to three times as much: no longer, since a crowd is soon gone.
+const CROWDED: Duration = Duration::from_secs(1);
 /// Wait before a peer that reset our immediate re-dial is dialled once more.
 const DYING: Duration = Duration::from_millis(20);
 /// Shortest time between two wakings of everyone.
@@ -456,7 +458,10 @@ impl Peers {
         for seed in &mut self.seeds {
             if seed.dialing == Some(conn) {
                 seed.dialing = None;
-                if now < EAGER_FOR && self.first_up.is_none() {
+                let crowded = matches!(how, Ended::Said(Bye::Full, _));
+                if crowded {
+                    seed.next_dial = now + self.dice.between(CROWDED, 3 * CROWDED);
+                } else if now < EAGER_FOR && self.first_up.is_none() {
                     seed.next_dial = now + EAGER.min(base);
                 } else {
                     seed.delay = self.dice.between(base, seed.delay * 3).min(longest);

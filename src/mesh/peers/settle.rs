@@ -30,12 +30,13 @@ impl Peers {
         }
         let pending = |c: &Conn| c.dir == Direction::In && !c.greeted;
         if self.conns.values().filter(|c| pending(c)).count() >= self.policy.pending_max {
-            // A real handshake takes milliseconds: the oldest one is the least likely to be real.
-            let oldest = self.conns.iter().filter(|(_, c)| pending(c)).min_by_key(|(_, c)| c.since);
-            if let Some((oldest, _)) = oldest {
-                out.push(Effect::Close { conn: *oldest, bye: Bye::Full });
-                let oldest = *oldest;
-                self.conns.remove(&oldest);
+            // Not the oldest: in a crowd larger than the room for it nobody's handshake would last to its end.
+            let waiting: Vec<ConnId> =
+                self.conns.iter().filter(|(_, c)| pending(c)).map(|(conn, _)| *conn).collect();
+            let pick = usize::try_from(self.dice.below(waiting.len() as u64)).unwrap_or(0);
+            if let Some(conn) = waiting.get(pick).copied() {
+                out.push(Effect::Close { conn, bye: Bye::Full });
+                self.conns.remove(&conn);
                 self.count("handshakes_evicted");
             }
         }
