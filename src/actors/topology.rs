@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, Context, Handler, Recipient, ResponseFuture};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Recipient, ResponseFuture};
 use tokio::sync::{oneshot, watch};
 
 use super::lifeline::Lifeline;
@@ -29,6 +30,10 @@ use crate::wire::bounded::{Blob, Text};
 
 /// Messages that wait; behind them the links are not read.
 const MAILBOX: usize = 256;
+
+/// Making a view and comparing it costs some microseconds for each link listed: views are this far apart for each of
+/// them, so that in a storm of news they take a tenth of the time at most.
+const SHOW_PAUSE_PER_LINK: Duration = Duration::from_micros(40);
 
 /// Whom the Topology tells.
 pub struct Ports {
@@ -63,6 +68,9 @@ pub struct Topology {
     traces: BTreeMap<u64, oneshot::Sender<Result<Walk, Lost>>>,
     trace: u64,
     card_told: Ver,
+    shown_at: Instant,
+    /// The graph looks different and will be shown in a moment.
+    to_show: bool,
     notices: Notices,
     lifeline: Lifeline,
 }
@@ -75,11 +83,39 @@ impl Topology {
         ports.shared.root.store(turn.core.root(), Ordering::Relaxed);
         let notices = Notices::default();
         let (links, traces) = Default::default();
-        Topology { turn, ports, links, traces, trace: 0, card_told, notices, lifeline }
+        Topology {
+            turn,
+            ports,
+            links,
+            traces,
+            trace: 0,
+            card_told,
+            shown_at: Instant::now(),
+            to_show: false,
+            notices,
+            lifeline,
+        }
+    }
+
+    /// Makes the graph known now, or in a moment if that was done only just now.
+    fn show_soon(&mut self, ctx: &mut Context<Self>) {
+        if self.to_show {
+            return;
+        }
+        let listed = u32::try_from(self.turn.core.graph().listed()).unwrap_or(u32::MAX);
+        let pause = SHOW_PAUSE_PER_LINK.saturating_mul(listed);
+        match pause.saturating_sub(self.shown_at.elapsed()) {
+            Duration::ZERO => self.show(),
+            wait => {
+                self.to_show = true;
+                ctx.run_later(wait, |topology, _| topology.show());
+            }
+        }
     }
 
     /// Makes the graph known, if it looks different.
     fn show(&mut self) {
+        (self.to_show, self.shown_at) = (false, Instant::now());
         let view = Arc::new(self.turn.core.view());
         if *self.ports.view.borrow() == view {
             return;
@@ -120,7 +156,7 @@ impl Driver for Topology {
         &mut self.turn
     }
 
-    fn perform(&mut self, effect: Effect, _: &mut Context<Self>) {
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
             Effect::Send { peer, gossip } => {
                 // What does not fit is repaired by the next digest.
@@ -131,12 +167,13 @@ impl Driver for Topology {
                 }
             }
             Effect::Root(root) => self.ports.shared.root.store(root, Ordering::Relaxed),
+            // Each is told once; the core's pauses bound how often.
+            Effect::Known(nodes) => deliver(&self.ports.nodes, NodesChanged(nodes)),
             Effect::Changed(nodes) => {
                 if !nodes.is_empty() {
-                    // Each change is told once; the core's pauses bound how often.
                     deliver(&self.ports.nodes, NodesChanged(nodes));
                 }
-                self.show();
+                self.show_soon(ctx);
                 self.tell_card();
             }
             // Said anew within a second or two, if it is lost.

@@ -255,7 +255,31 @@ pub fn domain_separated(purpose: &str, bytes: &[u8]) -> Vec<u8> {
     [b"kith1/", purpose.as_bytes(), &[0], bytes].concat()
 }
 
+/// Bytes of a record on the wire that are not its body.
+const AROUND_BODY: usize = 128;
+
 impl Signed {
+    /// About how many bytes it takes on the wire.
+    pub fn size(&self) -> usize {
+        self.body.len() + AROUND_BODY
+    }
+
+    /// What it costs of a budget: a long link state takes more to check, to keep and to derive from than a short
+    /// one.
+    pub fn cost(&self) -> u32 {
+        1 + u32::try_from(self.body.len() / 4096).unwrap_or(u32::MAX - 1)
+    }
+
+    /// The version it claims, unchecked; none if that cannot be read.
+    pub fn claimed_ver(&self) -> Option<Ver> {
+        let key_and_network = |body| postcard::take_from_bytes::<([u8; 32], Text<64>, Ver)>(body);
+        let id = |body| postcard::take_from_bytes::<(NodeId, Ver)>(body);
+        match self.kind {
+            Kind::Card => key_and_network(&self.body).ok().map(|((.., ver), _)| ver),
+            Kind::Links | Kind::Cast => id(&self.body).ok().map(|((_, ver), _)| ver),
+        }
+    }
+
     /// Checks author, signature and form. `Err` means: drop it, count it.
     pub fn open<C: Crypto + ?Sized>(self: &Arc<Self>, crypto: &C) -> Result<Record, BadRecord> {
         let message = domain_separated(self.kind.purpose(), &self.body);

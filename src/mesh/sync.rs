@@ -38,8 +38,6 @@ const STRANGE: Duration = Duration::from_secs(15);
 const STEP_NODES_MAX: usize = 256;
 /// Most bytes of records given at once (and one bucket more): a third of what a bulk lane holds.
 const STEP_BYTES_MAX: usize = 384 * 1024;
-/// Bytes of a record that are not its body.
-const AROUND_BODY: usize = 128;
 
 /// One link's part in anti-entropy.
 #[derive(Debug)]
@@ -226,7 +224,7 @@ impl Topology {
                 sync.led = None;
                 break;
             }
-            bytes += records.iter().map(size).sum::<usize>();
+            bytes += records.iter().map(|r| r.signed().size()).sum::<usize>();
             given.extend(records);
             led.left.remove(bucket);
         }
@@ -302,7 +300,7 @@ impl Topology {
             let ours = self.graph.records_in(bucket).filter(|r| !named.contains(&r.id()));
             let before = give.len();
             give.extend(ours.cloned());
-            bytes += give[before..].iter().map(size).sum::<usize>();
+            bytes += give[before..].iter().map(|r| r.signed().size()).sum::<usize>();
             evened.insert(bucket);
         }
         if let Some(link) = self.links.get_mut(&peer) {
@@ -359,8 +357,7 @@ impl Sync {
 
 /// What a message costs its sender of what it may bring.
 fn cost(gossip: &Gossip) -> usize {
-    // A long link state costs more to check, to keep and to derive from than a short one.
-    let record = |r: &Signed| 1 + r.body.len() / 4096;
+    let record = |r: &Signed| r.cost() as usize;
     match gossip {
         // It has budgets of its own: those who ask for much must not keep us from the news.
         Gossip::Route(_) => 0,
@@ -374,10 +371,6 @@ fn cost(gossip: &Gossip) -> usize {
     }
 }
 
-fn size(record: &Record) -> usize {
-    record.signed().body.len() + AROUND_BODY
-}
-
 /// Sends records in batches that keep one frame short.
 fn send_records(peer: NodeId, records: &[Record], out: &mut Vec<Effect>) {
     let mut batch: Vec<Arc<Signed>> = Vec::new();
@@ -389,12 +382,11 @@ fn send_records(peer: NodeId, records: &[Record], out: &mut Vec<Effect>) {
         }
     };
     for record in records {
-        if bytes > 0 && bytes + record.signed().body.len() > BATCH_BYTES || batch.len() >= NAMED_MAX
-        {
+        if bytes > 0 && bytes + record.signed().size() > BATCH_BYTES || batch.len() >= NAMED_MAX {
             flush(&mut batch);
             bytes = 0;
         }
-        bytes += size(record);
+        bytes += record.signed().size();
         batch.push(record.signed().clone());
     }
     flush(&mut batch);

@@ -13,6 +13,7 @@ mod near;
 mod needs;
 mod partial;
 mod rows;
+mod seeds;
 mod settle;
 mod words;
 

@@ -183,7 +183,7 @@ impl Topology {
         }
         if turned && !self.shape.partial {
             // The registry has known only some of them.
-            out.push(Effect::Changed(self.graph.all()));
+            out.push(Effect::Known(self.graph.all()));
         }
     }
 

@@ -32,7 +32,7 @@ fn told(count: u8, seconds: u64) -> Option<u32> {
     assert_eq!(topology.view().alive().count(), usize::from(count));
     topology.handle(later, Event::Measured { peer: id(2), rtt_us: 10_000 }, &mut out);
     topology.wake(later + Duration::from_secs(1), &mut out);
-    topology.rtt_to(&id(2))
+    topology.graph().listed_by(&id(1))?.lists(&id(2)).map(|l| l.rtt_us)
 }
 
 #[test]

@@ -103,3 +103,17 @@ fn prefixes_are_those_of_public_networks() {
     assert_eq!(of("[2001:db8:1:2::1]"), of("[2001:db8:1:3::1]"));
     assert_ne!(of("[2001:db8:1::1]"), of("[2001:db8:2::1]"));
 }
+
+#[test]
+fn two_seeds_are_dialled_at_a_time_and_nothing_is_due_until_one_has_answered() {
+    let now = Time::from_ms(1);
+    let mut peers = registry(0, &[1, 2, 3, 4, 5], Book::default());
+    let plan = Plan { mode: Mode::Auto, ..FULL };
+    let out = tell(&mut peers, now, Event::Configure(Policy { plan, ..policy() }));
+    let [(first, addr), _] = dialled(&out)[..] else { panic!("two of them: {out:?}") };
+    assert!(peers.next_wake().is_none_or(|at| at > now), "nothing can be done now");
+    // Who refuses is dialled again in a moment, and until then another one takes its place.
+    let closed = tell(&mut peers, now, Event::Closed { conn: first, how: Ended::Refused });
+    let [(_, next)] = dialled(&closed)[..] else { panic!("the third: {closed:?}") };
+    assert_ne!(next, addr);
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Effect, Policy, Topology};
+use super::{Effect, Topology};
 use crate::mesh::Time;
 use crate::mesh::gossip::Gossip;
 use crate::mesh::record::{
@@ -37,6 +37,7 @@ impl Topology {
     /// Signs our card and link state anew and takes them into the graph.
     pub(super) fn sign_own(&mut self, now: Time) -> [Record; 2] {
         self.ver.seq += 1;
+        self.links.values_mut().for_each(|link| link.is_told(now));
         let card = Card {
             key: self.crypto.key(),
             network: self.identity.network.clone(),
@@ -75,9 +76,6 @@ impl Topology {
         } else {
             self.card()
         };
-        for link in self.links.values_mut() {
-            link.told_at = Some(now);
-        }
         [card, links]
     }
 
@@ -149,24 +147,6 @@ impl Topology {
         match Text::new(text) {
             Ok(text) if !self.links.is_empty() => self.say(text, false, out),
             Ok(_) | Err(TooLarge { .. }) => {}
-        }
-    }
-
-    /// Takes over new settings.
-    pub(super) fn configure(&mut self, now: Time, policy: Policy) {
-        self.graph.set_limits(policy.limits);
-        if policy.period != self.policy.period {
-            self.ping_at = now + policy.period.unwrap_or(PERIOD);
-        }
-        let bounds = |p: &Policy| (p.limits.nodes_max, p.records_per_second);
-        let moved = bounds(&policy) != bounds(&self.policy);
-        self.policy = policy;
-        if moved {
-            let (budget, strangers) = (self.budget(), self.strange_budget());
-            for link in self.links.values_mut() {
-                (link.budget, link.sync.given) = (budget.clone(), budget.clone());
-                link.strangers = strangers.clone();
-            }
         }
     }
 }

@@ -80,7 +80,7 @@ pub enum Event {
         /// What, already bounded.
         text: Text<CAST_BYTES_MAX>,
     },
-    /// The registry asks what is known of these nodes; [`Effect::Changed`] answers.
+    /// The registry asks what is known of these nodes; [`Effect::Known`] answers.
     WhoIs {
         /// Whom it had nothing to do with before.
         ids: Vec<NodeId>,
@@ -105,6 +105,8 @@ pub enum Effect {
     Root(u64),
     /// The graph has changed, if only a round trip. Whoever shows it asks for [`super::Topology::view`].
     Changed(Vec<NodeChange>),
+    /// What the registry asked for, or is to know from now on; nothing has changed.
+    Known(Vec<NodeChange>),
     /// This should become of our links.
     Shape(Box<Advice>),
     /// Somebody has given up its link with this node.

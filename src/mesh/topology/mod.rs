@@ -4,32 +4,26 @@
 mod announce;
 mod cut_off;
 mod events;
+mod links;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::mesh::budget::Budget;
 use crate::mesh::call::Calls;
 use crate::mesh::graph::{Graph, Inserted};
-use crate::mesh::record::{CARD_KEYS_BYTES_MAX, Crypto, Direction, EPOCH_MAX, Record};
-use crate::mesh::route::{OnLink, Probes};
+use crate::mesh::record::{CARD_KEYS_BYTES_MAX, Crypto, EPOCH_MAX, Record};
+use crate::mesh::route::Probes;
 use crate::mesh::shape::Shape;
-use crate::mesh::sync::Sync;
 use crate::mesh::tree::Tree;
 use crate::mesh::view::{State, View};
 use crate::mesh::{Core, NodeId, Time, Ver};
 use crate::wire::bounded::Blob;
 
-pub use events::{Effect, Event, Identity, Policy, Said};
+pub(in crate::mesh) use links::Link;
 
-/// A changed RTT is told again after this long, and only if it moved by two fifths.
-const RTT_AGAIN: Duration = Duration::from_secs(30);
-/// The same for each node alive, since each hears it: what a node hears of round trips does not grow with the network.
-const RTT_AGAIN_PER_NODE: Duration = Duration::from_millis(600);
-/// Smallest burst of records taken from a peer: the dearest question must fit into it.
-const BURST_MIN: u32 = 64;
+pub use events::{Effect, Event, Identity, Policy, Said};
 
 /// Links listed in the whole network at which derivations are held apart, by as much as one waits; and by how
 /// many times that at most.
@@ -40,21 +34,6 @@ const PAUSE_MAX: u32 = 10;
 const YIELD: Duration = Duration::from_secs(30);
 /// After so many doublings (an hour) the wait stays.
 const DOUBLES_COUNTED: u32 = 7;
-
-/// A link as the topology knows it.
-#[derive(Debug)]
-pub(in crate::mesh) struct Link {
-    pub(in crate::mesh) dir: Direction,
-    pub(in crate::mesh) rtt_us: u32,
-    pub(in crate::mesh) addr: SocketAddr,
-    told_at: Option<Time>,
-    pub(in crate::mesh) up_at: Time,
-    pub(in crate::mesh) budget: Budget,
-    /// For records of nodes that no path leads to yet: whoever brings them may have made them up.
-    pub(in crate::mesh) strangers: Budget,
-    pub(in crate::mesh) sync: Sync,
-    pub(in crate::mesh) routes: OnLink,
-}
 
 /// The topology core.
 pub struct Topology {
@@ -280,70 +259,6 @@ impl Topology {
             self.touch(now);
         }
     }
-
-    fn measured(&mut self, now: Time, peer: NodeId, rtt_us: u32) {
-        let live = u32::try_from(self.graph.live_count()).unwrap_or(u32::MAX);
-        let again = RTT_AGAIN.max(RTT_AGAIN_PER_NODE.saturating_mul(live));
-        self.tree.measured(&peer, rtt_us);
-        let Some(link) = self.links.get_mut(&peer) else { return };
-        let first = link.rtt_us == 0;
-        let moved = link.rtt_us.abs_diff(rtt_us) > link.rtt_us / 5 * 2;
-        let old = link.told_at.is_none_or(|at| now.since(at) >= again);
-        if first || (moved && old) {
-            link.rtt_us = rtt_us.max(1);
-            self.touch(now);
-        }
-    }
-
-    pub(in crate::mesh) fn rtt_to(&self, peer: &NodeId) -> Option<u32> {
-        self.links.get(peer).map(|l| l.rtt_us).filter(|rtt| *rtt != 0)
-    }
-
-    /// What a new link may bring: everyone's two records at once, then so many a second.
-    pub(in crate::mesh) fn budget(&self) -> Budget {
-        let burst = u32::try_from(2 * self.policy.limits.nodes_max).unwrap_or(u32::MAX);
-        Budget::new(burst.max(BURST_MIN), self.records_per_second())
-    }
-
-    /// What it may bring of nodes that nobody is known to be linked with: that does not grow with the network.
-    fn strange_budget(&self) -> Budget {
-        let mut budget = self.budget();
-        budget.set_rate(self.policy.records_per_second);
-        budget
-    }
-
-    /// What a link may bring for long. Over a tree one neighbour brings what all others say: in a storm each may
-    /// say something every other second.
-    pub(in crate::mesh) fn records_per_second(&self) -> u32 {
-        let others = if self.is_partial() { self.graph.live_count() / 2 } else { 0 };
-        self.policy.records_per_second.saturating_add(u32::try_from(others).unwrap_or(u32::MAX))
-    }
-
-    fn link_up(
-        &mut self,
-        now: Time,
-        peer: NodeId,
-        dir: Direction,
-        rtt_us: u32,
-        addr: SocketAddr,
-        out: &mut Vec<Effect>,
-    ) {
-        // Dialling again does not buy a peer a new burst.
-        let before =
-            self.links.remove(&peer).map(|l| (l.budget, l.strangers, l.sync.given, l.routes));
-        let (budget, strangers, given, routes) = before.unwrap_or_else(|| {
-            (self.budget(), self.strange_budget(), self.budget(), OnLink::default())
-        });
-        let sync = Sync::new(given);
-        let link =
-            Link { dir, rtt_us, addr, told_at: None, up_at: now, budget, strangers, sync, routes };
-        self.links.insert(peer, link);
-        let used = self.is_partial();
-        self.tree.link_up(peer, rtt_us, used);
-        self.touch(now);
-        self.look_soon(now);
-        self.begin_sync_on_link(now, peer, dir, out);
-    }
 }
 
 impl Core for Topology {
@@ -389,7 +304,7 @@ impl Core for Topology {
             Event::Shout { text } => self.say(text, true, out),
             Event::WhoIs { ids } => {
                 let known = ids.iter().filter_map(|id| self.graph.change_of(id)).collect();
-                out.push(Effect::Changed(known));
+                out.push(Effect::Known(known));
             }
             Event::Leave => {
                 self.leaving = true;

@@ -18,14 +18,6 @@ const GATHER: Duration = Duration::from_millis(10);
 const FRAMES_MAX: usize = 4;
 /// Most news, and most names, that wait for one link.
 const WAITING_MAX: usize = 4096;
-/// Bytes of a record that are not its body.
-const AROUND_BODY: usize = 128;
-
-/// What answering a graft costs: records are not all alike.
-pub(super) fn cost(pushed: &Pushed) -> u32 {
-    1 + u32::try_from(pushed.signed.body.len() / 4096).unwrap_or(u32::MAX - 1)
-}
-
 #[derive(Debug)]
 pub(super) struct Branch {
     pub(super) eager: bool,
@@ -207,7 +199,7 @@ impl Branch {
             let after = self.pushed_to.map_or(Unbounded, Excluded);
             let next = self.pushes.range((after, Unbounded)).next().or(self.pushes.iter().next());
             let Some((slot, (_, pushed))) = next else { break };
-            let len = pushed.signed.body.len() + AROUND_BODY;
+            let len = pushed.signed.size();
             if bytes > 0 && bytes + len > BATCH_BYTES {
                 break;
             }

@@ -213,7 +213,7 @@ impl Tree {
         let hops = self.receipts.hops(record).saturating_add(1);
         let Some(branch) = self.branches.get_mut(to) else { return };
         let pushed = Pushed { hops, signed: record.signed().clone() };
-        let room = branch.answers.take(now, branch::cost(&pushed));
+        let room = branch.answers.take(now, pushed.signed.cost());
         if !room || !branch.push(Name::of(record), pushed) {
             self.counts.crowded += 1;
         }

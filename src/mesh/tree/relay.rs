@@ -49,7 +49,7 @@ impl Topology {
                 self.dropped_records += 1;
                 continue;
             }
-            match self.take_signed(now, peer, signed, out) {
+            match self.take_signed(now, (peer, author), signed, out) {
                 Taken::New(record) => {
                     self.tree.came(now, &record, hops, &peer);
                     self.relay(now, &record, hops, &peer);
@@ -69,7 +69,9 @@ impl Topology {
         out: &mut Vec<Effect>,
     ) {
         for signed in records {
-            let Taken::New(record) = self.take_signed(now, peer, signed, out) else { continue };
+            let author = NodeId::of_key(&signed.key);
+            let taken = self.take_signed(now, (peer, author), signed, out);
+            let Taken::New(record) = taken else { continue };
             self.tree.arrived(now, &record);
             if !self.is_partial() {
                 self.pass_on(&record, out);
@@ -87,14 +89,18 @@ impl Topology {
     fn take_signed(
         &mut self,
         now: Time,
-        peer: NodeId,
+        (peer, author): (NodeId, NodeId),
         signed: Arc<Signed>,
         out: &mut Vec<Effect>,
     ) -> Taken {
-        let author = NodeId::of_key(&signed.key);
         // Most of what comes twice comes by two ways at once: only news is worth a signature's check.
-        if let Some(held) = self.held(&author, signed.kind).filter(|r| *r.signed() == signed) {
-            return Taken::Known(held.clone());
+        if let Some(held) = self.held(&author, signed.kind) {
+            if *held.signed() == signed {
+                return Taken::Known(held.clone());
+            }
+            if signed.claimed_ver().is_some_and(|ver| ver < held.ver()) {
+                return Taken::Dropped;
+            }
         }
         let Ok(record) = self.crypto.open(&signed) else {
             self.forged(now, &peer);

@@ -96,7 +96,7 @@ impl World {
                 Effect::Root(root) => {
                     self.hosts[host].process.as_mut().expect("it spoke").root = root;
                 }
-                Effect::Changed(nodes) => {
+                Effect::Changed(nodes) | Effect::Known(nodes) => {
                     self.law_nodes(host, &nodes);
                     todo.push_back(Act::Peers(peers::Event::Graph(nodes)));
                 }
