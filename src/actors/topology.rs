@@ -32,8 +32,8 @@ use crate::wire::bounded::{Blob, Text};
 const MAILBOX: usize = 256;
 
 /// Making a view and comparing it costs some microseconds for each link listed: views are this far apart for each of
-/// them, so that in a storm of news they take a tenth of the time at most.
-const SHOW_PAUSE_PER_LINK: Duration = Duration::from_micros(40);
+/// them, so that in a storm of news they take a few hundredths of the time at most.
+const SHOW_PAUSE_PER_LINK: Duration = Duration::from_micros(100);
 
 /// Whom the Topology tells.
 pub struct Ports {

@@ -1,7 +1,7 @@
 //! The Control actor: serves the API, and keeps the files people look at current.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, WrapFuture,
@@ -20,6 +20,9 @@ use crate::store::state_dir::{Durability, StateDir};
 pub const ADDR_FILE: &str = "control.addr";
 /// Shortest time between two writings of the graph files.
 const WRITE_PAUSE: Duration = Duration::from_millis(200);
+/// And so many times as long as the last one took: where the graph is large and changes all the time, people's files
+/// are a twentieth of the work at most.
+const WRITE_SHARE: u32 = 20;
 
 /// How Control runs.
 #[derive(Clone)]
@@ -96,7 +99,7 @@ async fn keep_files(dir: Arc<StateDir>, mut view: watch::Receiver<Arc<View>>) {
     let mut failing = false;
     loop {
         let now = view.borrow_and_update().clone();
-        let to = dir.clone();
+        let (to, begun) = (dir.clone(), Instant::now());
         let written = tokio::task::spawn_blocking(move || write_files(&to, &now)).await;
         match written {
             Ok(Ok(())) => failing = false,
@@ -106,7 +109,7 @@ async fn keep_files(dir: Arc<StateDir>, mut view: watch::Receiver<Arc<View>>) {
             Ok(Err(_)) => {}
             Err(error) => log::error!("writing the graph files crashed: {error}"),
         }
-        tokio::time::sleep(WRITE_PAUSE).await;
+        tokio::time::sleep(WRITE_PAUSE.max(WRITE_SHARE * begun.elapsed())).await;
         if view.changed().await.is_err() {
             return;
         }
