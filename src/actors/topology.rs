@@ -33,7 +33,7 @@ const MAILBOX: usize = 256;
 
 /// Making a view and comparing it costs some microseconds for each link listed: views are this far apart for each of
 /// them, so that in a storm of news they take a few hundredths of the time at most.
-const SHOW_PAUSE_PER_LINK: Duration = Duration::from_micros(100);
+const SHOW_PAUSE_PER_LINK: Duration = Duration::from_micros(200);
 
 /// Whom the Topology tells.
 pub struct Ports {

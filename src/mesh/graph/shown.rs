@@ -1,15 +1,16 @@
 //! The graph as people see it.
 
-use super::Graph;
+use super::spanning::find;
+use super::{Graph, Known};
 use crate::mesh::NodeId;
 use crate::mesh::record::{Direction, LinkEntry};
 use crate::mesh::view::{LinkView, NodeView, Offers, View};
 
 impl Graph {
-    /// The graph as shown. Costs about a microsecond for each node and each link.
+    /// The graph as shown. Costs less than a microsecond for each node and each link.
     pub fn view(&self) -> View {
-        let shown = self.nodes.iter().filter(|(_, n)| n.met);
-        let nodes: Vec<NodeView> = shown
+        let met = self.nodes.iter().filter(|(_, n)| n.met);
+        let nodes: Vec<NodeView> = met
             .map(|(id, n)| NodeView {
                 id: *id,
                 label: n.card().map_or_else(String::new, |card| card.label.to_string()),
@@ -23,29 +24,13 @@ impl Graph {
                 }),
             })
             .collect();
-        let mut links: Vec<LinkView> = self
-            .live()
-            .flat_map(|(id, n)| n.links().iter().filter_map(|l| self.link(id, l)))
-            .collect();
+        let (ids, live): (Vec<NodeId>, Vec<&Known>) = self.live().unzip();
+        let at = |peer: &NodeId| find(&ids, peer).map(|i| live[i]);
+        let ends = ids.iter().zip(&live).flat_map(|(id, n)| n.links().iter().map(move |l| (id, l)));
+        let mut links: Vec<LinkView> =
+            ends.filter_map(|(id, entry)| shown(id, entry, at(&entry.peer)?)).collect();
         links.sort_unstable_by_key(|l| (l.from, l.to));
         View { me: self.me, nodes, links, changed_ms: self.changed_ms }
-    }
-
-    /// One link as shown, from one end's entry; none if its other end is not live, or shows it.
-    fn link(&self, id: &NodeId, entry: &LinkEntry) -> Option<LinkView> {
-        let peer = self.nodes.get(&entry.peer).filter(|p| p.counts())?;
-        let back = peer.lists(id);
-        let (dialled, rtt_us) = told(id, entry, back);
-        if back.is_some() && !dialled {
-            // The dialler's entry shows this link.
-            return None;
-        }
-        Some(LinkView {
-            from: if dialled { *id } else { entry.peer },
-            to: if dialled { entry.peer } else { *id },
-            rtt_us,
-            confirmed: back.is_some(),
-        })
     }
 
     /// The links of a node that both ends list and that lead to somebody live, each with its round trip in
@@ -66,6 +51,22 @@ impl Graph {
         let back = self.nodes.get(b)?.lists(a)?;
         Some(told(a, entry, Some(back)).1)
     }
+}
+
+/// One link as shown, from one end's entry; none if its other end shows it.
+fn shown(id: &NodeId, entry: &LinkEntry, peer: &Known) -> Option<LinkView> {
+    let back = peer.lists(id);
+    let (dialled, rtt_us) = told(id, entry, back);
+    if back.is_some() && !dialled {
+        // The dialler's entry shows this link.
+        return None;
+    }
+    Some(LinkView {
+        from: if dialled { *id } else { entry.peer },
+        to: if dialled { entry.peer } else { *id },
+        rtt_us,
+        confirmed: back.is_some(),
+    })
 }
 
 /// Whether the author of this entry dialled the link, and its round trip: the dialler's measure, or else the

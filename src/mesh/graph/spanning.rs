@@ -129,7 +129,7 @@ fn distances(ids: &[NodeId], nodes: &[&Known]) -> Vec<Option<usize>> {
 
 /// Where an id stands among ordered ones. Ids are hashes: the place can be guessed, which spares most of the
 /// steps; where somebody has made ids that are not spread evenly, all are searched.
-fn find(ids: &[NodeId], id: &NodeId) -> Option<usize> {
+pub(super) fn find(ids: &[NodeId], id: &NodeId) -> Option<usize> {
     let guess = (u128::from(id.head()) * ids.len() as u128) >> 64;
     let guess = usize::try_from(guess).unwrap_or(0);
     let (low, high) = (guess.saturating_sub(NEAR), (guess + NEAR).min(ids.len()));
