@@ -10,7 +10,8 @@ mod reach;
 mod shown;
 mod spanning;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::time::Duration;
 
 use self::reach::Changes;
@@ -222,8 +223,8 @@ impl Graph {
             return Inserted::Full;
         }
         let dropped = self.note_dropped(now, &record);
-        if !self.nodes.contains_key(&id) {
-            self.nodes.insert(id, Known::new(now));
+        if let Entry::Vacant(place) = self.nodes.entry(id) {
+            place.insert(Known::new(now));
             self.moved = true;
             if id == self.me {
                 self.reach_anew();

@@ -67,9 +67,10 @@ impl Topology {
             () => Worth::Plain,
         };
         let mine: Vec<NodeId> = self.links.keys().copied().collect();
-        let free = self.links.iter().filter(|(id, link)| {
-            !(own && link.dir == Direction::Out) && !self.graph.is_bridge(id, &mine)
-        });
+        let stays = |id: &NodeId, dir: Direction| {
+            own && dir == Direction::Out || self.graph.is_bridge(id, &mine)
+        };
+        let free = self.links.iter().filter(|(id, link)| !stays(id, link.dir));
         let mut free: Vec<(Worth, Reverse<usize>, NodeId)> = free
             // Who has few links needs this one more.
             .map(|(id, link)| (worth(id, link.dir), Reverse(self.degree_of(id)), *id))
