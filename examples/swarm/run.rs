@@ -172,10 +172,13 @@ impl<'a> Runner<'a> {
             }
             Step::MassFailure { share, within: limit } => {
                 self.world.laws.healthy.clear();
-                self.world.laws.no_ghosts = true;
                 for host in self.some(share.of(self.running().len())) {
                     self.world.crash(host);
                 }
+                // All neighbours of somebody may die at once; parts have seen different deaths.
+                let parts = self.world.truth().components();
+                self.world.log(|| format!("what is left is in {parts} parts"));
+                self.world.laws.no_ghosts = parts == 1;
                 within = Some(limit.0);
             }
             Step::Split { share, within: limit, lasting: span } => {
