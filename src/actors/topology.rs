@@ -168,6 +168,7 @@ impl Driver for Topology {
             }
             Effect::Root(root) => self.ports.shared.root.store(root, Ordering::Relaxed),
             // Each is told once; the core's pauses bound how often.
+            Effect::Known(nodes) if nodes.is_empty() => {}
             Effect::Known(nodes) => deliver(&self.ports.nodes, NodesChanged(nodes)),
             Effect::Changed(nodes) => {
                 if !nodes.is_empty() {

@@ -21,6 +21,11 @@ impl Dice {
         if n == 0 { 0 } else { self.0.next_u64() % n }
     }
 
+    /// A place in a list of this length; 0 if it is empty.
+    pub fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).expect("below a usize")
+    }
+
     /// A duration from `low` up to `high`; `low` if `high` is not above it.
     pub fn between(&mut self, low: Duration, high: Duration) -> Duration {
         let span = high.saturating_sub(low).as_micros();
@@ -30,8 +35,7 @@ impl Dice {
     /// Puts `items` in random order.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
-            let j = usize::try_from(self.below(i as u64 + 1)).expect("at most i, which is a usize");
-            items.swap(i, j);
+            items.swap(i, self.index(i + 1));
         }
     }
 }

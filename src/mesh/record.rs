@@ -103,8 +103,13 @@ pub struct LinkState {
 impl LinkState {
     /// What it says of the link with this peer.
     pub fn lists(&self, peer: &NodeId) -> Option<&LinkEntry> {
+        self.links.get(usize::from(self.place_of(peer)?))
+    }
+
+    /// At which place of its list that link stands.
+    pub fn place_of(&self, peer: &NodeId) -> Option<u16> {
         let at = self.links.binary_search_by(|l| l.peer.cmp(peer)).ok()?;
-        self.links.get(at)
+        u16::try_from(at).ok()
     }
 }
 

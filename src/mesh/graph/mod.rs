@@ -222,7 +222,7 @@ impl Graph {
         if !self.nodes.contains_key(&id) && !self.make_room() {
             return Inserted::Full;
         }
-        let dropped = self.note_dropped(now, &record);
+        let (dropped, added) = self.note_dropped(now, &record);
         if let Entry::Vacant(place) = self.nodes.entry(id) {
             place.insert(Known::new(now));
             self.moved = true;
@@ -231,7 +231,7 @@ impl Graph {
             }
         }
         if let Some(state) = record.links() {
-            self.links_change(&id, state);
+            self.links_change(&id, state, (&dropped, &added));
         }
         let Some(known) = self.nodes.get_mut(&id) else { return Inserted::Stale };
         if let Some(odd) = &mut known.odd {
@@ -281,20 +281,19 @@ impl Graph {
         leaving.is_some_and(|at| at.saturating_add(tombstone_ms) < self.unix_ms(now))
     }
 
-    /// Remembers whom the author of a new link state no longer lists.
-    fn note_dropped(&mut self, now: Time, record: &Record) -> Vec<NodeId> {
-        let Some(state) = record.links() else { return Vec::new() };
+    /// Remembers whom the author of a new link state no longer lists. Answers with those of them that still list it,
+    /// and with whom it lists anew.
+    fn note_dropped(&mut self, now: Time, record: &Record) -> (Vec<NodeId>, Vec<NodeId>) {
+        let Some(state) = record.links() else { return (Vec::new(), Vec::new()) };
         let author = record.id();
-        let (mut gone, mut added) = (Vec::new(), Vec::new());
-        let mut relinked = false;
-        if let Some(known) = self.nodes.get_mut(&author) {
-            if let Some(odd) = &mut known.odd {
-                odd.dropped_by.retain(|observer, _| state.lists(observer).is_some());
-            }
-            (gone, added) = differences(known.links(), &state.links);
-            relinked = known.links().iter().map(|l| (l.peer, l.dir)).ne(links_of(state));
+        let Some(known) = self.nodes.get_mut(&author) else {
+            return (Vec::new(), state.links.iter().map(|l| l.peer).collect());
+        };
+        if let Some(odd) = &mut known.odd {
+            odd.dropped_by.retain(|observer, _| state.lists(observer).is_some());
         }
-        if relinked {
+        let (mut gone, added) = differences(known.links(), &state.links);
+        if known.links().iter().map(|l| (l.peer, l.dir)).ne(links_of(state)) {
             self.moved = true;
             self.changed_ms = self.unix_ms(now);
         }
@@ -312,7 +311,7 @@ impl Graph {
             }
             one_sided
         });
-        gone
+        (gone, added)
     }
 
     /// Makes sure that one more node fits: the longest lost goes, or a stranger.

@@ -2,11 +2,11 @@
 //! link that no path uses costs nothing, one that a path used costs a look at the neighbours, and only where none
 //! of them helps everything is worked out anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{Graph, Known};
 use crate::mesh::NodeId;
-use crate::mesh::record::{LinkEntry, LinkState, Record};
+use crate::mesh::record::{LinkEntry, LinkState};
 
 /// What has changed since it was last worked out.
 #[derive(Debug)]
@@ -34,29 +34,25 @@ impl Known {
     fn next_hop(&self) -> Option<&NodeId> {
         self.links().get(usize::from(self.via?)).map(|l| &l.peer)
     }
-
-    /// At which place of its list a link stands.
-    fn place_of(&self, peer: &NodeId) -> Option<u16> {
-        let at = self.links().binary_search_by(|l| l.peer.cmp(peer)).ok()?;
-        u16::try_from(at).ok()
-    }
 }
 
 impl Graph {
-    /// Its author's links are others from now on. Called before they are taken over.
-    pub(super) fn links_change(&mut self, author: &NodeId, after: &LinkState) {
+    /// Its author's links are others from now on: without those it dropped although the other end still lists them,
+    /// and with those it has added. Called before they are taken over.
+    pub(super) fn links_change(
+        &mut self,
+        author: &NodeId,
+        after: &LinkState,
+        (dropped, added): (&[NodeId], &[NodeId]),
+    ) {
         let Some(known) = self.nodes.get(author) else { return };
-        let reached = known.reached;
-        let before = known.links.clone();
-        let before = before.as_ref().and_then(Record::links).map_or(&[][..], |s| &s.links);
-        let next_hop = known.next_hop().copied();
-        for LinkEntry { peer, .. } in before.iter().filter(|l| after.lists(&l.peer).is_none()) {
+        let (reached, next_hop) = (known.reached, known.next_hop().copied());
+        for peer in dropped {
             if self.nodes.get(peer).is_some_and(|p| p.next_hop() == Some(author)) {
                 self.changes.orphans.insert(*peer);
             }
         }
-        let lists = |peer: &NodeId| before.binary_search_by(|l| l.peer.cmp(peer)).is_ok();
-        for LinkEntry { peer, .. } in after.links.iter().filter(|l| !lists(&l.peer)) {
+        for peer in added {
             let Some(other) = self.nodes.get(peer).filter(|p| p.lists(author).is_some()) else {
                 continue;
             };
@@ -67,10 +63,7 @@ impl Graph {
             };
         }
         // Its list is another one: the same link may stand elsewhere in it.
-        let place = next_hop.and_then(|hop| {
-            let at = after.links.binary_search_by(|l| l.peer.cmp(&hop)).ok()?;
-            u16::try_from(at).ok()
-        });
+        let place = next_hop.and_then(|hop| after.place_of(&hop));
         if next_hop.is_some() && place.is_none() {
             self.changes.orphans.insert(*author);
         }
@@ -90,7 +83,8 @@ impl Graph {
             std::mem::replace(&mut self.changes, Changes::none());
         let saved = !all && self.find_new_paths(&mut orphans);
         if saved {
-            self.grow(growing.into_iter().filter(|id| self.is_reached(id)).collect());
+            let growing = growing.into_iter().filter(|id| self.is_reached(id)).collect();
+            self.grow(growing);
             return;
         }
         for known in self.nodes.values_mut() {
@@ -98,7 +92,7 @@ impl Graph {
         }
         if let Some(me) = self.nodes.get_mut(&self.me) {
             me.reached = true;
-            self.grow(vec![self.me]);
+            self.grow(VecDeque::from([self.me]));
         }
     }
 
@@ -106,19 +100,20 @@ impl Graph {
         self.nodes.get(id).is_some_and(|n| n.reached)
     }
 
-    /// From these on to all that are not reached yet. Nodes that said goodbye are not walked through.
-    fn grow(&mut self, mut queue: Vec<NodeId>) {
-        while let Some(id) = queue.pop() {
+    /// From these on to all that are not reached yet, the near ones first, so that paths are short. Nodes that said
+    /// goodbye are not walked through.
+    fn grow(&mut self, mut queue: VecDeque<NodeId>) {
+        while let Some(id) = queue.pop_front() {
             let Some(record) = self.nodes.get(&id).and_then(|n| n.links.clone()) else { continue };
             for LinkEntry { peer, .. } in record.links().iter().flat_map(|state| state.links.iter())
             {
                 let Some(other) = self.nodes.get_mut(peer) else { continue };
                 if !other.reached
                     && !other.has_left()
-                    && let Some(place) = other.place_of(&id)
+                    && let Some(place) = other.links.as_ref().and_then(|l| l.links()?.place_of(&id))
                 {
                     (other.reached, other.via) = (true, Some(place));
-                    queue.push(*peer);
+                    queue.push_back(*peer);
                 }
             }
         }

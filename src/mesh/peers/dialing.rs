@@ -291,8 +291,8 @@ impl Peers {
         let idle = |m: &Member| m.up.is_none() && m.dialing.is_none() && m.next_dial.is_some();
         let lost = |m: &Member| !m.alive && !m.rebuffed && idle(m);
         let mut lost: Vec<&mut Member> = self.members.values_mut().filter(|m| lost(m)).collect();
-        let pick = self.dice.below(lost.len() as u64);
-        if let Some(member) = usize::try_from(pick).ok().and_then(|i| lost.get_mut(i)) {
+        let pick = self.dice.index(lost.len());
+        if let Some(member) = lost.get_mut(pick) {
             member.next_dial = Some(now);
         }
     }

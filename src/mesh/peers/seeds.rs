@@ -65,6 +65,9 @@ impl Peers {
 
     /// Begins the dials to seeds that are due.
     pub(super) fn dial_seeds(&mut self, now: Time, out: &mut Vec<Effect>) {
+        if self.next_seed().is_none_or(|at| at > now) {
+            return;
+        }
         let mut order: Vec<usize> = (0..self.seeds.len()).collect();
         self.dice.shuffle(&mut order);
         for i in order {

@@ -33,7 +33,7 @@ impl Peers {
             // Not the oldest: in a crowd larger than the room for it nobody's handshake would last to its end.
             let waiting: Vec<ConnId> =
                 self.conns.iter().filter(|(_, c)| pending(c)).map(|(conn, _)| *conn).collect();
-            let pick = usize::try_from(self.dice.below(waiting.len() as u64)).unwrap_or(0);
+            let pick = self.dice.index(waiting.len());
             if let Some(conn) = waiting.get(pick).copied() {
                 out.push(Effect::Close { conn, bye: Bye::Full });
                 self.conns.remove(&conn);

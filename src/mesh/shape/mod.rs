@@ -225,7 +225,7 @@ impl Topology {
         // Who went together with others is more likely there than who went alone.
         let kinds = [State::Unreachable, State::Failed].map(|state| self.graph.ids_in(state));
         let ids = kinds.into_iter().find(|ids| !ids.is_empty())?;
-        let pick = usize::try_from(self.shape.dice.below(ids.len() as u64)).ok()?;
+        let pick = self.shape.dice.index(ids.len());
         let dialable = |card: &&Record| card.card().is_some_and(|c: &Card| !c.addrs.is_empty());
         self.graph.card(ids.get(pick)?).filter(dialable).cloned()
     }

@@ -74,14 +74,10 @@ impl Topology {
     ) -> Option<NodeId> {
         let mut best: Option<(usize, NodeId)> = None;
         let all = live.len() <= DRAWS;
-        let first = usize::try_from(self.shape.dice.below(live.len() as u64)).unwrap_or(0);
+        let first = self.shape.dice.index(live.len());
         for n in 0..live.len().min(DRAWS) {
             // Of a few all are looked at, of many some.
-            let at = if all {
-                (first + n) % live.len()
-            } else {
-                usize::try_from(self.shape.dice.below(live.len() as u64)).unwrap_or(0)
-            };
+            let at = if all { (first + n) % live.len() } else { self.shape.dice.index(live.len()) };
             let id = live[at];
             let Some(degree) = self.suits(&id, taken, prefixes, wish) else { continue };
             if wish != Wish::Needy {

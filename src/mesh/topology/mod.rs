@@ -155,8 +155,8 @@ impl Topology {
         self.graph.card(&self.me).cloned().expect("our own card is signed before anything else")
     }
 
-    /// Deriving and showing cost about a microsecond for each link. In a burst of records they take a fifth of
-    /// the time at most, and in a network of thousands, where a burst lasts long, a twentieth.
+    /// What is told of a derivation costs others about a microsecond for each link. In a burst of records that is a
+    /// fifth of the time at most, and in a network of thousands, where a burst lasts long, a twentieth.
     pub(in crate::mesh) fn schedule_derive(&mut self, now: Time) {
         let listed = self.graph.listed() as u64;
         let soon = Duration::from_micros(1_000 + 5 * listed / 2);

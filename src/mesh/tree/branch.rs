@@ -18,6 +18,7 @@ const GATHER: Duration = Duration::from_millis(10);
 const FRAMES_MAX: usize = 4;
 /// Most news, and most names, that wait for one link.
 const WAITING_MAX: usize = 4096;
+
 #[derive(Debug)]
 pub(super) struct Branch {
     pub(super) eager: bool,
