@@ -102,12 +102,16 @@ class Round:
 
     def accused(self, besides=None, among=None):
         """How many that run are not seen alive, by all others together."""
-        bad = 0
+        bad = []
         for number in self.children:
             if number != besides and (seen := self.system.look(number)):
                 wanted = among(number) if among else self.names()
-                bad += len(wanted - seen.alive() - {f"n{besides}"})
-        return bad
+                for name in sorted(wanted - seen.alive() - {f"n{besides}"}):
+                    state, since = seen.states.get(name, ("unknown", 0))
+                    bad.append(f"n{number} calls {name} {state} since {since}")
+        if bad:
+            say(f"{self.called}, N={self.size}: {len(bad)} wrong verdicts:", "; ".join(bad[:20]))
+        return len(bad)
 
     # ---- the rounds ----
 

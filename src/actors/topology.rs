@@ -204,9 +204,10 @@ impl Handler<LinkChanged> for Topology {
                 let up = Event::LinkUp { peer, dir, rtt_us, addr, card };
                 self.handle_event("LinkUp", up, ctx);
             }
-            LinkChange::Down(_) => {
+            LinkChange::Down(why) => {
                 self.links.remove(&peer);
-                self.handle_event("LinkDown", Event::LinkDown { peer }, ctx);
+                let down = Event::LinkDown { peer, lost: why.is_loss() };
+                self.handle_event("LinkDown", down, ctx);
             }
         }
     }

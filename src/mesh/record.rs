@@ -23,7 +23,9 @@ pub const CARD_KEYS_BYTES_MAX: usize = 512;
 pub const CAST_BYTES_MAX: usize = 16 * 1024;
 /// Most links in one link state.
 pub const LINKS_MAX: usize = 1024;
-/// Most bytes of one record's body (1,024 links of at most 48 bytes, and room).
+/// Most lost links that one link state tells of.
+pub const LOST_MAX: usize = 64;
+/// Most bytes of one record's body (1,024 links of at most 48 bytes, 64 lost ones of 32, and room).
 pub const RECORD_BYTES_MAX: usize = 56 * 1024;
 /// Most bytes of a card's body where a card is all that may come: every field at its longest, and room.
 pub const CARD_BYTES_MAX: usize = 2 * 1024;
@@ -98,6 +100,8 @@ pub struct LinkState {
     pub degree_max: u16,
     /// Its links, ordered by peer id, each peer once.
     pub links: List<LinkEntry, LINKS_MAX>,
+    /// With whom it lost its link lately without either end wanting that: it broke, or nothing was heard.
+    pub lost: List<NodeId, LOST_MAX>,
 }
 
 impl LinkState {

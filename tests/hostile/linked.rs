@@ -30,7 +30,7 @@ fn links(id: NodeId, ver: Ver, peers: &[NodeId]) -> Body {
     let entry =
         |peer: &NodeId| LinkEntry { peer: *peer, dir: Direction::In, rtt_us: 9, since_s: 0 };
     let links = List::first_of(peers.iter().map(entry));
-    Body::Links(LinkState { id, ver, slots_free: 9, degree_max: 9, links })
+    Body::Links(LinkState { id, ver, slots_free: 9, degree_max: 9, links, lost: List::default() })
 }
 
 #[tokio::test]

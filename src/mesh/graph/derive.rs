@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{GRACE, Graph, Known, NodeChange, Odd, TOMBSTONE};
+use super::{GRACE, Graph, Known, NodeChange, Odd, SUSPECT, TOMBSTONE};
 use crate::mesh::record::LinkEntry;
 use crate::mesh::view::State;
 use crate::mesh::{NodeId, Time};
 
-/// How long a dropped link makes a reachable node suspect.
-const SUSPECT: Duration = Duration::from_secs(10);
 /// How long records of a node that no confirmed link ever reached are kept.
 const STRANGER: Duration = Duration::from_secs(60);
 
@@ -80,13 +78,13 @@ impl Graph {
         derived
     }
 
-    /// Until when each of the reached nodes is suspect: somebody live dropped it lately and it does not agree yet.
+    /// Until when each of the reached nodes is suspect: somebody live lost its link with it lately, of which it does not know yet.
     fn accused(&self, now: Time) -> BTreeMap<NodeId, Time> {
         let live = |by: &NodeId| self.nodes.get(by).is_some_and(|n| n.reached);
         let odd = self.nodes.iter().filter(|(_, n)| n.reached);
         let odd = odd.filter_map(|(id, n)| Some((id, n.odd.as_ref()?)));
         let until = |odd: &Odd| {
-            let fresh = odd.dropped_by.iter().map(|(by, at)| (by, *at + SUSPECT));
+            let fresh = odd.lost_by.iter().map(|(by, at)| (by, *at + SUSPECT));
             fresh.filter(|(by, until)| *until > now && live(by)).map(|(_, until)| until).max()
         };
         odd.filter_map(|(id, odd)| Some((*id, until(odd)?))).collect()
@@ -144,9 +142,9 @@ fn reachable(known: &mut Known, accused: Option<Time>, now: Time, derived: &mut 
     known.met = true;
     let Some(odd) = &mut known.odd else { return State::Alive };
     odd.lost = None;
-    odd.dropped_by.retain(|_, at| *at + SUSPECT > now);
+    odd.lost_by.retain(|_, at| *at + SUSPECT > now);
     let Some(until) = accused else {
-        if odd.dropped_by.is_empty() {
+        if odd.lost_by.is_empty() {
             known.odd = None;
         }
         return State::Alive;

@@ -23,6 +23,8 @@ use crate::mesh::{NodeId, Time};
 /// How long a node stays suspect after its last confirmed link went, before it is called failed. Long
 /// enough for a link that is being replaced, short enough not to be felt.
 pub const GRACE: Duration = Duration::from_millis(100);
+/// How long a lost link makes a reachable node suspect.
+pub const SUSPECT: Duration = Duration::from_secs(10);
 /// How long a goodbye is remembered.
 pub const TOMBSTONE: Duration = Duration::from_secs(3600);
 
@@ -40,8 +42,8 @@ pub struct Limits {
 pub enum Inserted {
     /// It was news.
     New {
-        /// Nodes its author has dropped its link to.
-        dropped: Vec<NodeId>,
+        /// Nodes its author has lost its link with, of which they do not know yet.
+        lost: Vec<NodeId>,
     },
     /// It was known, or older than what is known.
     Stale,
@@ -74,13 +76,13 @@ struct Odd {
     heard: Time,
     /// Since when no confirmed path leads to it.
     lost: Option<Time>,
-    /// Who dropped its link to this node, and when.
-    dropped_by: BTreeMap<NodeId, Time>,
+    /// Who lost its link with this node, and when.
+    lost_by: BTreeMap<NodeId, Time>,
 }
 
 impl Odd {
     fn new(heard: Time) -> Odd {
-        Odd { heard, lost: None, dropped_by: BTreeMap::new() }
+        Odd { heard, lost: None, lost_by: BTreeMap::new() }
     }
 
     /// Since when nothing is known of it that makes it one of us.
@@ -222,7 +224,7 @@ impl Graph {
         if !self.nodes.contains_key(&id) && !self.make_room() {
             return Inserted::Full;
         }
-        let (dropped, added) = self.note_dropped(now, &record);
+        let (gone, added) = self.compare_links(now, &record);
         if let Entry::Vacant(place) = self.nodes.entry(id) {
             place.insert(Known::new(now));
             self.moved = true;
@@ -231,7 +233,7 @@ impl Graph {
             }
         }
         if let Some(state) = record.links() {
-            self.links_change(&id, state, (&dropped, &added));
+            self.links_change(&id, state, (&gone, &added));
         }
         let Some(known) = self.nodes.get_mut(&id) else { return Inserted::Stale };
         if let Some(odd) = &mut known.odd {
@@ -256,7 +258,7 @@ impl Graph {
         let bucket = &mut self.digest[usize::from(id.0[0])];
         *bucket = bucket.wrapping_add(known.weight()).wrapping_sub(before);
         self.touched = true;
-        Inserted::New { dropped }
+        Inserted::New { lost: self.note_lost(now, &id, &gone) }
     }
 
     fn not_news(&self, record: &Record) -> Option<Inserted> {
@@ -281,16 +283,15 @@ impl Graph {
         leaving.is_some_and(|at| at.saturating_add(tombstone_ms) < self.unix_ms(now))
     }
 
-    /// Remembers whom the author of a new link state no longer lists. Answers with those of them that still list it,
-    /// and with whom it lists anew.
-    fn note_dropped(&mut self, now: Time, record: &Record) -> (Vec<NodeId>, Vec<NodeId>) {
+    /// Whom the author of a new link state no longer lists, of those that still list it, and whom it lists anew.
+    fn compare_links(&mut self, now: Time, record: &Record) -> (Vec<NodeId>, Vec<NodeId>) {
         let Some(state) = record.links() else { return (Vec::new(), Vec::new()) };
         let author = record.id();
         let Some(known) = self.nodes.get_mut(&author) else {
             return (Vec::new(), state.links.iter().map(|l| l.peer).collect());
         };
         if let Some(odd) = &mut known.odd {
-            odd.dropped_by.retain(|observer, _| state.lists(observer).is_some());
+            odd.lost_by.retain(|observer, _| state.lists(observer).is_some());
         }
         let (mut gone, added) = differences(known.links(), &state.links);
         if known.links().iter().map(|l| (l.peer, l.dir)).ne(links_of(state)) {
@@ -299,19 +300,24 @@ impl Graph {
         }
         for peer in &added {
             if let Some(odd) = self.nodes.get_mut(peer).and_then(|peer| peer.odd.as_mut()) {
-                odd.dropped_by.remove(&author);
+                odd.lost_by.remove(&author);
             }
         }
-        // Where the other end has dropped it, too, they parted on purpose: no evidence of anything.
-        gone.retain(|id| {
-            let Some(peer) = self.nodes.get_mut(id) else { return false };
-            let one_sided = peer.lists(&author).is_some();
-            if one_sided {
-                peer.odd(now).dropped_by.insert(author, now);
-            }
-            one_sided
-        });
+        gone.retain(|id| self.nodes.get(id).is_some_and(|peer| peer.lists(&author).is_some()));
         (gone, added)
+    }
+
+    /// Remembers with whom of these the author of a new link state has lost its link, and answers with them. Where both
+    /// ends no longer list it, or one closed it on purpose, there is no evidence of anything.
+    fn note_lost(&mut self, now: Time, author: &NodeId, gone: &[NodeId]) -> Vec<NodeId> {
+        let Some(state) = self.listed_by(author) else { return Vec::new() };
+        let lost: Vec<NodeId> = gone.iter().filter(|id| state.lost.contains(id)).copied().collect();
+        for id in &lost {
+            if let Some(peer) = self.nodes.get_mut(id) {
+                peer.odd(now).lost_by.insert(*author, now);
+            }
+        }
+        lost
     }
 
     /// Makes sure that one more node fits: the longest lost goes, or a stranger.

@@ -91,6 +91,16 @@ pub enum Down {
     Closed,
 }
 
+impl Down {
+    /// Nobody wanted it: the peer may be in trouble.
+    pub fn is_loss(self) -> bool {
+        match self {
+            Down::Gone | Down::Lost | Down::Silent => true,
+            Down::Left | Down::Closed => false,
+        }
+    }
+}
+
 /// What the registry is told.
 #[derive(Clone, Debug)]
 pub enum Event {

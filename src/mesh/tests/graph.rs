@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::mesh::Time;
-use crate::mesh::graph::{GRACE, Graph, Inserted, Limits, TOMBSTONE};
+use crate::mesh::graph::{GRACE, Graph, Inserted, Limits, SUSPECT, TOMBSTONE};
+use crate::mesh::record::{Body, LinkState, Record};
 use crate::mesh::view::{State, View};
 
 const LIMITS: Limits = Limits { nodes_max: 64, forget_after: Duration::from_secs(86_400) };
@@ -112,6 +113,32 @@ fn a_goodbye_is_shown_and_an_old_one_not_taken_up_again() {
     graph.insert(Time(0), links(0, 2, &[]));
     graph.derive(Time(0));
     assert_eq!(state(&graph.view(), 1), Some(State::Left));
+}
+
+#[test]
+fn who_loses_a_link_is_suspect_and_who_has_one_closed_is_not() {
+    let one_end_tells = |lost: &[u8]| {
+        let mut graph = graph();
+        for record in [links(0, 1, &[1, 2]), links(1, 1, &[0, 2]), links(2, 1, &[0, 1])] {
+            graph.insert(Time(0), record);
+        }
+        graph.derive(Time(0));
+        let lost = List::first_of(lost.iter().map(|n| id(*n)));
+        let said = LinkState { lost, ..link_state(1, 2, &[0]) };
+        let told = graph.insert(Time(0), Record::sign(Body::Links(said), &node(1)));
+        let derived = graph.derive(Time(0));
+        (told, state(&graph.view(), 2), derived.next, graph)
+    };
+    let (told, seen, ..) = one_end_tells(&[]);
+    assert_eq!((told, seen), (Inserted::New { lost: vec![] }, Some(State::Alive)));
+    // Of a link that it never had it cannot tell anything.
+    let (told, seen, ..) = one_end_tells(&[3]);
+    assert_eq!((told, seen), (Inserted::New { lost: vec![] }, Some(State::Alive)));
+    let (told, seen, until, mut graph) = one_end_tells(&[2]);
+    assert_eq!((told, seen), (Inserted::New { lost: vec![id(2)] }, Some(State::Suspect)));
+    assert_eq!(until, Some(Time(0) + SUSPECT));
+    graph.derive(Time(0) + SUSPECT);
+    assert_eq!(state(&graph.view(), 2), Some(State::Alive));
 }
 
 #[test]

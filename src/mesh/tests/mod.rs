@@ -91,7 +91,14 @@ pub fn link_state(n: u8, seq: u64, peers: &[u8]) -> LinkState {
     links.sort_by_key(|l| l.peer);
     links.dedup_by_key(|l| l.peer);
     let ver = Ver { epoch: 1, seq };
-    LinkState { id: id(n), ver, slots_free: 1, degree_max: 9, links: List::first_of(links) }
+    LinkState {
+        id: id(n),
+        ver,
+        slots_free: 1,
+        degree_max: 9,
+        links: List::first_of(links),
+        lost: List::default(),
+    }
 }
 
 pub fn links(n: u8, seq: u64, peers: &[u8]) -> Record {

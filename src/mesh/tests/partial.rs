@@ -125,7 +125,7 @@ impl Net {
         self.late.remove(&(a.min(b), a.max(b)));
         for (me, peer) in [(a, b), (b, a)] {
             let peer = self.ids[peer];
-            self.tell(me, Event::LinkDown { peer });
+            self.tell(me, Event::LinkDown { peer, lost: true });
         }
     }
 
@@ -281,7 +281,8 @@ fn a_newcomer_has_all_of_a_large_network_within_seconds() {
         });
         let ver = Ver { epoch: 1, seq: 1 };
         let links = List::first_of(links);
-        let state = LinkState { id: *id, ver, slots_free: 0, degree_max: 9, links };
+        let state =
+            LinkState { id: *id, ver, slots_free: 0, degree_max: 9, links, lost: List::default() };
         let hashed = Hashed(key(i + 2));
         let card = Card { key: key(i + 2), ..plain_card(1, ver) };
         let first = &mut net.cores[0];

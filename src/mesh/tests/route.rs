@@ -147,7 +147,7 @@ impl Net {
         self.links.remove(&ends).expect("it is there");
         for (one, other) in [(id(a), id(b)), (id(b), id(a))] {
             self.wire.retain(|(from, to, _)| (*from, *to) != (one, other));
-            self.handle(one, Event::LinkDown { peer: other });
+            self.handle(one, Event::LinkDown { peer: other, lost: true });
         }
     }
 

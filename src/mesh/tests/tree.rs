@@ -60,7 +60,8 @@ fn known(nodes: usize, links: &BTreeMap<(usize, usize), Duration>) -> Graph {
         links.sort_by_key(|l| l.peer);
         let (id, ver) = (ids[n], Ver { epoch: 1, seq: 1 });
         let links = List::first_of(links);
-        let state = LinkState { id, ver, slots_free: 0, degree_max: 16, links };
+        let state =
+            LinkState { id, ver, slots_free: 0, degree_max: 16, links, lost: List::default() };
         graph.insert(Time(0), Record::sign(Body::Links(state), &Hashed(key(n))));
     }
     graph.derive(Time(0));

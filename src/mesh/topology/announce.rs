@@ -61,6 +61,7 @@ impl Topology {
                 rtt_us: l.rtt_us,
                 since_s: u32::try_from(l.up_at.as_ms() / 1000).unwrap_or(u32::MAX),
             })),
+            lost: self.lost_lately(now),
         };
         let card_changed = self.graph.card(&self.me).and_then(Record::card).is_none_or(|old| {
             self.card_dirty || old.ver.epoch != self.ver.epoch || old.leaving_ms != card.leaving_ms

@@ -31,6 +31,8 @@ pub enum Event {
     LinkDown {
         /// The peer.
         peer: NodeId,
+        /// Neither end wanted that: others should look whether they still hear the peer.
+        lost: bool,
     },
     /// The round trip of a link was measured.
     Measured {

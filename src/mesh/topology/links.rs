@@ -6,10 +6,12 @@ use std::time::Duration;
 use super::announce::PERIOD;
 use super::{Effect, Policy, Topology};
 use crate::mesh::budget::Budget;
-use crate::mesh::record::Direction;
+use crate::mesh::graph::SUSPECT;
+use crate::mesh::record::{Direction, LOST_MAX};
 use crate::mesh::route::OnLink;
 use crate::mesh::sync::Sync;
 use crate::mesh::{NodeId, Time};
+use crate::wire::bounded::List;
 
 /// A changed RTT is told again after this long, and only if it moved by two fifths.
 const RTT_AGAIN: Duration = Duration::from_secs(30);
@@ -80,11 +82,31 @@ impl Topology {
             routes,
         };
         self.links.insert(peer, link);
+        self.lost.remove(&peer);
         let used = self.is_partial();
         self.tree.link_up(peer, rtt_us, used);
         self.touch(now);
         self.look_soon(now);
         self.begin_sync_on_link(now, peer, dir, out);
+    }
+
+    pub(super) fn link_down(&mut self, now: Time, peer: NodeId, lost: bool) {
+        if self.links.remove(&peer).is_none() {
+            return;
+        }
+        if lost {
+            self.lost.insert(peer, now);
+        }
+        let used = self.is_partial();
+        self.tree.link_down(&peer, used);
+        self.touch(now);
+        self.look_soon(now);
+    }
+
+    /// With whom the link was lost lately.
+    pub(super) fn lost_lately(&mut self, now: Time) -> List<NodeId, LOST_MAX> {
+        self.lost.retain(|_, at| now.since(*at) < SUSPECT);
+        List::first_of(self.lost.keys().copied().take(LOST_MAX))
     }
 
     pub(super) fn measured(&mut self, now: Time, peer: NodeId, rtt_us: u32) {

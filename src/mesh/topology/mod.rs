@@ -58,6 +58,8 @@ pub struct Topology {
     pub(in crate::mesh) calls: Calls,
     pub(in crate::mesh) shape: Shape,
     pub(in crate::mesh) tree: Tree,
+    /// Links that were lost lately, and when.
+    lost: BTreeMap<NodeId, Time>,
     /// When the tree is to follow the graph, when it last did, and the change of the graph it then followed.
     pub(in crate::mesh) span_at: Option<Time>,
     pub(in crate::mesh) spanned_at: Time,
@@ -103,6 +105,7 @@ impl Topology {
             calls: Calls::default(),
             shape: Shape::new(&policy.plan, &me, identity.epoch),
             tree: Tree::default(),
+            lost: BTreeMap::new(),
             span_at: None,
             spanned_at: Time(0),
             spanned_for: 0,
@@ -207,8 +210,8 @@ impl Topology {
             return false;
         }
         match self.graph.insert(now, record) {
-            Inserted::New { dropped } => {
-                out.extend(dropped.into_iter().map(|peer| Effect::Dropped { peer }));
+            Inserted::New { lost } => {
+                out.extend(lost.into_iter().map(|peer| Effect::Dropped { peer }));
                 self.schedule_derive(now);
                 return true;
             }
@@ -275,14 +278,7 @@ impl Core for Topology {
                     self.relay(now, &card, 1, &peer);
                 }
             }
-            Event::LinkDown { peer } => {
-                if self.links.remove(&peer).is_some() {
-                    let used = self.is_partial();
-                    self.tree.link_down(&peer, used);
-                    self.touch(now);
-                    self.look_soon(now);
-                }
-            }
+            Event::LinkDown { peer, lost } => self.link_down(now, peer, lost),
             Event::Measured { peer, rtt_us } => self.measured(now, peer, rtt_us),
             Event::FromPeer { peer, gossip } => self.take_gossip(now, peer, gossip, out),
             Event::RootDiffers { peer } => self.root_differs(now, peer, out),

@@ -47,7 +47,10 @@ impl World {
                     process.links.remove(&peer);
                     self.laws.linked_at[host] = self.now;
                     todo.push_back(Act::Pulse(pulse::Event::LinkDown { peer }));
-                    todo.push_back(Act::Topology(topology::Event::LinkDown { peer }));
+                    todo.push_back(Act::Topology(topology::Event::LinkDown {
+                        peer,
+                        lost: why.is_loss(),
+                    }));
                 }
                 Effect::CallBack(target) => {
                     let name = self.name(&target);
