@@ -22,8 +22,11 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// A mailbox that is away for so long makes room for another one.
 const AWAY_MAX: Duration = Duration::from_secs(60 * 60);
-/// Letters we fetch from time to time even if nobody says that there are any.
+/// Letters we fetch from linked mailboxes from time to time even if they do not say that there are any.
 const FETCH_EVERY: Duration = Duration::from_secs(60);
+/// The same for mailboxes without a link, which seek us when they have something. Where nodes have few links, many
+/// readers that come to look are too many for a mailbox.
+const VISIT_EVERY: Duration = Duration::from_secs(60 * 60);
 /// A fetch that is not answered to its end in this time is begun again.
 const FETCH_WITHIN: Duration = Duration::from_secs(10);
 /// Letters that are left in mailboxes for later, at most; others are thrown away there. As long as they lie in front
@@ -39,6 +42,8 @@ pub(super) struct Boxes {
     asked: BTreeMap<NodeId, Time>,
     /// Since when one is away.
     away: BTreeMap<NodeId, Time>,
+    /// When we were last linked with one. Who has not been since our start may have had letters before.
+    visited: BTreeMap<NodeId, Time>,
     /// Where we are fetching, and since when.
     fetching: BTreeMap<NodeId, Time>,
     /// When all of them are looked at again.
@@ -62,7 +67,10 @@ impl Boxes {
 
 impl Courier {
     /// It is asked when it is back, if it is one of ours or says so.
-    pub(super) fn box_gone(&mut self, peer: &NodeId) {
+    pub(super) fn box_gone(&mut self, now: Time, peer: &NodeId) {
+        if self.boxes.visited.contains_key(peer) {
+            self.boxes.visited.insert(*peer, now);
+        }
         self.boxes.more.remove(peer);
         self.boxes.fetching.remove(peer);
     }
@@ -177,6 +185,7 @@ impl Courier {
         if until_ms > now_ms && self.memo.mailboxes.len() < self.policy.mailboxes {
             self.memo.mailboxes.push((peer, until_ms.min(now_ms + GRANT_MS)));
             self.memo.mailboxes.sort_unstable();
+            self.boxes.visited.insert(peer, now);
         }
         let ids = |list: &[(NodeId, u64)]| list.iter().map(|(id, _)| *id).collect::<Vec<_>>();
         let moved = ids(&before) != ids(&self.memo.mailboxes);
@@ -221,13 +230,18 @@ impl Courier {
             self.keep(Note::Mailboxes, Change::Memo(self.memo.clone()), out);
         }
         let ours: Vec<NodeId> = self.memo.mailboxes.iter().map(|(id, _)| *id).collect();
+        self.boxes.visited.retain(|id, _| ours.contains(id));
         for mailbox in ours {
-            if !self.hops.is_linked(&mailbox) && self.members.is_alive(&mailbox) {
+            let lately =
+                self.boxes.visited.get(&mailbox).is_some_and(|at| now.since(*at) < VISIT_EVERY);
+            if self.hops.is_linked(&mailbox) {
+                self.boxes.more.insert(mailbox);
+            } else if self.members.is_alive(&mailbox) && !lately {
                 // It is asked as soon as the link is up.
                 out.push(Effect::NeedLink(mailbox));
             }
-            self.boxes.more.insert(mailbox);
         }
+        self.seek_readers(now, out);
         self.tell_fetched(now, out);
         self.ask_for_mailboxes(now, out);
     }
@@ -271,6 +285,7 @@ impl Courier {
         self.boxes.fetching.remove(&peer);
         self.boxes.coming.retain(|(from, _)| *from != peer);
         if self.memo.mailboxes.iter().any(|(id, _)| *id == peer) {
+            self.boxes.visited.insert(peer, now);
             self.fetch(now, peer, out);
         }
         if self.kept.get(&peer).is_some_and(|count| *count > 0) {

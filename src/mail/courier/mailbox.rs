@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
+use std::time::Duration;
 
 use super::{Courier, JOBS_MAX, Job, NOTES_MAX, Note};
 use crate::mail::event::Effect;
@@ -16,6 +17,9 @@ pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 pub(super) const GRANT_MS: u64 = 9 * DAY_MS;
 /// Most nodes we keep letters for.
 const GRANTS_MAX: usize = 256;
+/// Readers that have letters here are sought again after this, and at most so many in that time.
+const SEEK_AGAIN: Duration = Duration::from_secs(60);
+const SOUGHT_MAX: usize = 16;
 /// What a reader has fetched and the disk has not thrown away, at most.
 const GOING_MAX: usize = 4 * TOKENS_MAX;
 /// Letters handed out in answer to one question: at most this many bytes as they are padded (one is always).
@@ -53,6 +57,7 @@ impl Courier {
     /// It is on the disk, or not: whoever left it hears of it.
     pub(super) fn stored(
         &mut self,
+        now: Time,
         reader: NodeId,
         block: Vec<u8>,
         outcome: Result<Outcome, String>,
@@ -74,6 +79,8 @@ impl Courier {
         }
         if word == Word::Kept && self.hops.is_linked(&reader) {
             out.push(Effect::Send { peer: reader, frame: MailFrame::Waiting });
+        } else if word == Word::Kept {
+            self.seek_readers(now, out);
         }
         if block.is_empty() || self.jobs.len() >= JOBS_MAX {
             return;
@@ -81,6 +88,20 @@ impl Courier {
         let (what, seed) = (What::Reply { block, word }, self.secret());
         let job = self.name_job(Job::Reply);
         out.push(Effect::Wrap { job, wrap: Box::new(Wrap { what, parts: Vec::new(), seed }) });
+    }
+
+    /// Wants links with readers that are there and have letters here: they hear of them once they are linked.
+    pub(super) fn seek_readers(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.sought.retain(|_, at| now.since(*at) < SEEK_AGAIN);
+        let free = SOUGHT_MAX.saturating_sub(self.sought.len());
+        let waited_for = self.kept.iter().filter(|(_, count)| **count > 0).map(|(id, _)| *id);
+        let apart = |id: &NodeId| self.members.is_alive(id) && !self.hops.is_linked(id);
+        let found = waited_for.filter(|id| apart(id) && !self.sought.contains_key(id));
+        let found: Vec<NodeId> = found.take(free).collect();
+        for reader in found {
+            self.sought.insert(reader, now);
+            out.push(Effect::NeedLink(reader));
+        }
     }
 
     /// A neighbour wants us to keep letters for it.

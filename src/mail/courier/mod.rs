@@ -142,6 +142,8 @@ pub struct Courier {
     replies: replies::Replies,
     /// How many letters are kept for each reader, about.
     kept: BTreeMap<NodeId, u64>,
+    /// Readers that were sought because of them, and when.
+    sought: BTreeMap<NodeId, Time>,
     /// For whom kept letters are being read from the disk, and whether it is all of them.
     handing: BTreeMap<NodeId, bool>,
     /// What readers have fetched and the disk has not thrown away yet.
@@ -208,6 +210,7 @@ impl Courier {
             boxes: boxes::Boxes::default(),
             replies: replies::Replies::default(),
             kept: recalled.kept.into_iter().collect(),
+            sought: BTreeMap::new(),
             handing: BTreeMap::new(),
             going: BTreeMap::new(),
             memo: recalled.memo,
@@ -265,7 +268,9 @@ impl Courier {
                     self.untold.push(*letter);
                 }
                 Some(Note::Came(coming)) => self.taken_in(now, coming, outcome, out),
-                Some(Note::Stored { reader, block }) => self.stored(reader, block, outcome, out),
+                Some(Note::Stored { reader, block }) => {
+                    self.stored(now, reader, block, outcome, out);
+                }
                 Some(Note::Thrown { reader, tokens }) => self.thrown(reader, &tokens),
                 Some(Note::Granted { peer, until_ms, before }) => {
                     self.granted(peer, until_ms, before, outcome.is_ok(), out);
@@ -318,7 +323,7 @@ impl Core for Courier {
             }
             Event::LinkDown { peer } => {
                 self.hop_down(now, peer, out);
-                self.box_gone(&peer);
+                self.box_gone(now, &peer);
             }
             Event::Graph(view) => self.look_around(now, view, out),
             Event::WallClock(unix_ms) => self.set_clock(now, unix_ms, out),

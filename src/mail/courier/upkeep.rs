@@ -97,6 +97,7 @@ impl Courier {
         let back = self.members.update(view);
         if !back.is_empty() {
             self.readers_back(now, &back);
+            self.seek_readers(now, out);
         }
         let strangers = self.members.iter().map(|(id, _)| *id);
         let strangers = strangers.filter(|id| !self.acquaintances.contains(id));

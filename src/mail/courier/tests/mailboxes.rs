@@ -64,6 +64,32 @@ fn a_letter_waits_in_a_mailbox_and_is_thrown_away_there_once_it_is_safe() {
 }
 
 #[test]
+fn a_mailbox_without_a_link_comes_when_it_has_something_and_is_left_alone_otherwise() {
+    let (mut w, boxes) = with_boxes(7, 1, 3);
+    let mailbox = boxes[0];
+    assert!(w.core(1).mailboxes().contains(&id(mailbox)));
+    w.unlink(1, mailbox);
+    w.run_for(secs(600));
+    assert!(!w.links.contains_key(&(1, mailbox)), "nobody needs that link");
+    // Nobody reaches the reader, but all see it.
+    for n in (0..mailbox).filter(|n| *n != 1) {
+        w.part(1, n, true);
+    }
+    w.never.insert((1, mailbox));
+    w.letter(0, 1, b"hello");
+    w.run_until(secs(30), |w| match kept(w, &boxes) {
+        1 => Ok(()),
+        count => Err(format!("{count} letters are kept")),
+    });
+    assert!(w.nodes[1].disk.came.is_empty());
+    w.never.remove(&(1, mailbox));
+    w.run_until(secs(90), |w| match w.nodes[1].disk.came.len() {
+        1 => Ok(()),
+        _ => Err("the letter still lies in the mailbox".into()),
+    });
+}
+
+#[test]
 fn a_receipt_for_a_sender_that_is_away_waits_in_its_mailbox() {
     let (mut w, boxes) = with_boxes(7, 2, 2);
     w.crash(1, ms(50));

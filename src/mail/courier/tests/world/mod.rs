@@ -202,7 +202,7 @@ pub struct World {
     pub first_links: usize,
     pub laws: Laws,
     pub replay: String,
-    links: BTreeMap<(usize, usize), u64>,
+    pub links: BTreeMap<(usize, usize), u64>,
     /// When the last frame of a link comes, from the one to the other.
     frames_until: BTreeMap<(usize, usize), Time>,
     seed: u64,
