@@ -97,8 +97,10 @@ impl Courier {
         let waited_for = self.kept.iter().filter(|(_, count)| **count > 0).map(|(id, _)| *id);
         let apart = |id: &NodeId| self.members.is_alive(id) && !self.hops.is_linked(id);
         let found = waited_for.filter(|id| apart(id) && !self.sought.contains_key(id));
-        let found: Vec<NodeId> = found.take(free).collect();
-        for reader in found {
+        let mut found: Vec<NodeId> = found.collect();
+        // By chance: those that cannot be reached must not keep us from the others.
+        self.dice.shuffle(&mut found);
+        for reader in found.into_iter().take(free) {
             self.sought.insert(reader, now);
             out.push(Effect::NeedLink(reader));
         }

@@ -78,7 +78,8 @@ impl Graph {
         derived
     }
 
-    /// Until when each of the reached nodes is suspect: somebody live lost its link with it lately, of which it does not know yet.
+    /// Until when each of the reached nodes is suspect: somebody live lost its link with it lately, of which it does not
+    /// know yet.
     fn accused(&self, now: Time) -> BTreeMap<NodeId, Time> {
         let live = |by: &NodeId| self.nodes.get(by).is_some_and(|n| n.reached);
         let odd = self.nodes.iter().filter(|(_, n)| n.reached);

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::sync::topology;
 use super::*;
+use crate::mesh::record::LOST_MAX;
 use crate::mesh::topology::Event;
 use crate::mesh::{Core, Time};
+use crate::wire::bounded::Blob;
 
 /// Node 1, linked with 2, that with 3, and so on up to `count`; what 1 tells of its link, which took 1 us, when
 /// 10 ms are measured so many seconds later.
@@ -39,4 +41,35 @@ fn told(count: u8, seconds: u64) -> Option<u32> {
 fn a_changed_round_trip_is_told_after_half_a_minute_and_more_rarely_where_many_hear_it() {
     assert_eq!((told(6, 29), told(6, 31)), (Some(1), Some(10_000)));
     assert_eq!((told(100, 58), told(100, 62)), (Some(1), Some(10_000)));
+}
+
+#[test]
+fn links_lost_are_told_for_ten_seconds_and_only_so_many() {
+    let (mut topology, mut out) = (topology(1), Vec::new());
+    let (end, came) = (Time::from_ms(1000), |n: u8| Event::LinkUp {
+        peer: id(n),
+        dir: Direction::Out,
+        rtt_us: 1,
+        addr: addr(n),
+        card: card(n, 1),
+    });
+    for n in 2..=100 {
+        topology.handle(Time(0), came(n), &mut out);
+    }
+    for n in 3..=100 {
+        topology.handle(end, Event::LinkDown { peer: id(n), lost: n > 3 }, &mut out);
+    }
+    let mut told = |at: Time| {
+        topology.handle(
+            at,
+            Event::Keys(Blob::new(at.0.to_le_bytes().to_vec()).expect("short")),
+            &mut out,
+        );
+        topology.wake(at + Duration::from_secs(5), &mut out);
+        let said = topology.graph().listed_by(&id(1)).expect("it speaks").lost.to_vec();
+        assert!(!said.contains(&id(3)), "closed on purpose");
+        said.len()
+    };
+    assert_eq!(told(end), LOST_MAX);
+    assert_eq!(told(end + Duration::from_secs(10)), 0);
 }

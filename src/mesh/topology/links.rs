@@ -94,7 +94,8 @@ impl Topology {
         if self.links.remove(&peer).is_none() {
             return;
         }
-        if lost {
+        self.lost.retain(|_, at| now.since(*at) < SUSPECT);
+        if lost && self.lost.len() < LOST_MAX {
             self.lost.insert(peer, now);
         }
         let used = self.is_partial();
@@ -106,7 +107,7 @@ impl Topology {
     /// With whom the link was lost lately.
     pub(super) fn lost_lately(&mut self, now: Time) -> List<NodeId, LOST_MAX> {
         self.lost.retain(|_, at| now.since(*at) < SUSPECT);
-        List::first_of(self.lost.keys().copied().take(LOST_MAX))
+        List::first_of(self.lost.keys().copied())
     }
 
     pub(super) fn measured(&mut self, now: Time, peer: NodeId, rtt_us: u32) {
