@@ -94,8 +94,7 @@ impl Topology {
         if self.links.remove(&peer).is_none() {
             return;
         }
-        self.lost.retain(|_, at| now.since(*at) < SUSPECT);
-        if lost && self.lost.len() < LOST_MAX {
+        if lost && self.lost_lately(now).len() < LOST_MAX {
             self.lost.insert(peer, now);
         }
         let used = self.is_partial();

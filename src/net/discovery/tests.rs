@@ -115,6 +115,14 @@ fn watch_of_nothing() -> (Discovery, Running) {
     (Discovery { library, seen, anew: None, news, me, network, ending }, running)
 }
 
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed().as_secs() < 10, "not within 10 s: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn looking_anew_goes_on_where_the_library_tells_all_once_more_and_is_no_overrun() {
     let (mut watch, running) = watch_of_nothing();
@@ -127,19 +135,11 @@ fn looking_anew_goes_on_where_the_library_tells_all_once_more_and_is_no_overrun(
     let anew = watch.anew.clone().expect("its queue has room");
     let thread = std::thread::spawn(move || watch.watch(|_| {}));
     // Nothing but the watch empties it: it has moved there.
-    let begun = Instant::now();
-    while anew.sender_count() == 0 || !anew.is_empty() {
-        assert!(begun.elapsed().as_secs() < 10, "nobody listens there");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("it listens there", || anew.sender_count() > 0 && anew.is_empty());
     drop(running);
     assert_eq!(thread.join().expect("no panic"), Over::Stopped);
     // The library ends on a thread of its own.
-    let begun = Instant::now();
-    while !anew.is_disconnected() {
-        assert!(begun.elapsed().as_secs() < 10, "the library has not ended");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("the library has ended", || anew.is_disconnected());
 }
 
 /// Its queue was full when it was told to end.
