@@ -115,7 +115,7 @@ impl<'a> Runner<'a> {
         policies.topology.limits.nodes_max = hosts.max(policies.topology.limits.nodes_max);
         let begin = world.now;
         let mut seeds = scenario.phases.iter().filter_map(|phase| match phase.step {
-            Step::ColdStart { seeds, .. } => Some(seeds),
+            Step::ColdStart { seeds, .. } | Step::Settled { seeds, .. } => Some(seeds),
             _ => None,
         });
         let seeds = seeds.next().unwrap_or(1);
@@ -152,6 +152,11 @@ impl<'a> Runner<'a> {
         match *step {
             Step::ColdStart { over, within: limit, .. } => {
                 deeds = self.starts(0..self.scenario.nodes, over);
+                within = Some(limit.0);
+            }
+            Step::Settled { within: limit, .. } => {
+                let degree = usize::from(self.scenario.network.degree);
+                self.world.settle(0..self.scenario.nodes, degree);
                 within = Some(limit.0);
             }
             Step::Join { nodes, over, within: limit } => {

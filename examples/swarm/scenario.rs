@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::engine::settled::MANY;
+
 /// Scenarios that come with the program, by name.
-pub const KNOWN: [(&str, &str); 10] = [
+pub const KNOWN: [(&str, &str); 11] = [
     ("cold-start", include_str!("scenarios/cold-start.toml")),
+    ("settled", include_str!("scenarios/settled.toml")),
     ("join", include_str!("scenarios/join.toml")),
     ("churn", include_str!("scenarios/churn.toml")),
     ("split", include_str!("scenarios/split.toml")),
@@ -179,6 +182,9 @@ pub struct Phase {
 pub enum Step {
     /// All nodes start `over` this time, each knowing the first few.
     ColdStart { over: Span, seeds: usize, within: Span },
+    /// All nodes run already, each linked with some others chosen by chance, and know of each other. Who joins later
+    /// knows the first few.
+    Settled { seeds: usize, within: Span },
     /// So many more nodes start, each knowing the first few.
     Join { nodes: usize, over: Span, within: Span },
     /// Every so often a node crashes, or leaves, or one that is down starts again; at most this share is down at
@@ -213,6 +219,7 @@ impl Step {
     fn word(&self) -> &'static str {
         match self {
             Step::ColdStart { .. } => "cold-start",
+            Step::Settled { .. } => "settled",
             Step::Join { .. } => "join",
             Step::Churn { .. } => "churn",
             Step::MassFailure { .. } => "mass-failure",
@@ -281,13 +288,20 @@ impl Scenario {
         for (i, phase) in self.phases.iter().enumerate() {
             let wrong = |why: &str| Err(format!("phase {} ({}): {why}", i + 1, phase.name()));
             match &phase.step {
-                Step::ColdStart { .. } if started => return wrong("all nodes run already"),
-                Step::ColdStart { seeds, .. } if *seeds == 0 || *seeds > self.nodes => {
+                Step::ColdStart { .. } | Step::Settled { .. } if started => {
+                    return wrong("all nodes run already");
+                }
+                Step::ColdStart { seeds, .. } | Step::Settled { seeds, .. }
+                    if *seeds == 0 || *seeds > self.nodes =>
+                {
                     return wrong("seeds: 1 is the fewest, and all nodes the most");
                 }
-                Step::ColdStart { .. } => started = true,
+                Step::Settled { .. } if self.network.mode == Mode::Full || self.nodes < MANY => {
+                    return wrong("for 64 nodes and more, not all linked with all; use cold-start");
+                }
+                Step::ColdStart { .. } | Step::Settled { .. } => started = true,
                 Step::SlowLinks { .. } | Step::Nat { .. } | Step::ClockSkew { .. } => {}
-                _ if !started => return wrong("nobody runs yet; cold-start comes first"),
+                _ if !started => return wrong("nobody runs yet; cold-start or settled comes first"),
                 Step::Split { .. } if cut => return wrong("it is split already; heal it first"),
                 Step::Split { share, .. } if share.0 == 0 || share.0 == 1000 => {
                     return wrong("a share between 0% and 100% is cut off");
@@ -309,7 +323,10 @@ impl Scenario {
                 _ => {}
             }
         }
-        if started { Ok(()) } else { Err("no phase starts the nodes; do = \"cold-start\"".into()) }
+        match started {
+            true => Ok(()),
+            false => Err("no phase starts the nodes; do = \"cold-start\" or \"settled\"".into()),
+        }
     }
 
     /// All hosts there will ever be.

@@ -10,6 +10,7 @@ pub mod net;
 pub mod pipe;
 pub mod protocol;
 pub mod queue;
+pub mod settled;
 pub mod shouts;
 pub mod traffic;
 pub mod truth;
