@@ -47,9 +47,12 @@ pub struct Args {
 
 /// What stands below the flags in --help.
 pub const EXITS: &str = "\
-Scenarios: cold-start, join, churn, split, mass-failure, slow-links, nat, clock-skew, shout, all.
+Scenarios: cold-start, settled, join, churn, split, mass-failure, slow-links, nat, clock-skew, shout,
+all.
 Exit status: 0 all laws hold, 1 one was broken or a file could not be written, 2 usage or scenario.
-Example: cargo run --release --example swarm -- --nodes 10000 --seed 7 --loss 1% --json swarm.json";
+Example: cargo run --release --example swarm -- --nodes 1000 --seed 7 --loss 1% --json swarm.json
+A cold start of N nodes costs N x N; ten thousand take hours and all memory there is. --scenario settled begins
+without it.";
 
 /// Seeds from the one to the other, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -92,6 +92,23 @@ fn a_large_network_comes_to_rest_with_few_links_each_and_everyone_knowing_all() 
     times.check("60 at rest", Duration::from_secs(15), Duration::from_secs(20));
 }
 
+/// What examples/swarm can begin with instead of a cold start is such a network as there is after one.
+#[test]
+fn a_network_that_is_there_already_is_as_one_that_has_grown() {
+    for (plan, seed) in [(PLAN, 1), (AUTO, 2)] {
+        let mut w = network("a_network_that_is_there_already", seed, 100, plan);
+        w.settle(0..100, usize::from(plan.degree));
+        w.run_until(Duration::from_secs(10), STEP, at_rest);
+        let before = w.counts;
+        w.run_for(Duration::from_secs(60));
+        w.run_until(Duration::from_secs(1), STEP, at_rest);
+        let dials = w.counts.dials - before.dials;
+        if dials > 20 {
+            w.broken(format!("{dials} dials in a minute in which nothing happened"));
+        }
+    }
+}
+
 #[test]
 fn a_small_network_is_full_and_a_large_one_is_not() {
     for seed in seeds(20) {
