@@ -134,7 +134,7 @@ impl<'a> Runner<'a> {
             at: self.world.now,
         };
         self.world.shouts.clear();
-        let (deeds, within, lasting) = self.begin(&phase.step);
+        let (deeds, within, lasting) = self.begin(number, &name, &phase.step);
         let mut measure = Measure::new(&self.world);
         let known = within.is_some();
         self.go_through(number, &name, deeds, within, lasting, &mut measure);
@@ -146,7 +146,12 @@ impl<'a> Runner<'a> {
 
     /// Does what a step does at once; what is still to be done, within which time all must know the truth
     /// afterwards, and how long the phase takes at least.
-    fn begin(&mut self, step: &Step) -> (VecDeque<(Time, Deed)>, Option<Duration>, Duration) {
+    fn begin(
+        &mut self,
+        number: usize,
+        name: &str,
+        step: &Step,
+    ) -> (VecDeque<(Time, Deed)>, Option<Duration>, Duration) {
         let mut deeds = VecDeque::new();
         let (mut within, mut lasting) = (None, Duration::ZERO);
         match *step {
@@ -155,8 +160,23 @@ impl<'a> Runner<'a> {
                 within = Some(limit.0);
             }
             Step::Settled { within: limit, .. } => {
-                let degree = usize::from(self.scenario.network.degree);
-                self.world.settle(0..self.scenario.nodes, degree);
+                let (nodes, degree) = (self.joined, usize::from(self.scenario.network.degree));
+                let phase = (number + 1, self.scenario.phases.len());
+                let (begin, watch) = (self.begin, &mut *self.watch);
+                self.world.settle(0..nodes, degree, &mut |world, taught| {
+                    let (running, known) = (nodes, taught);
+                    let at = world.now.since(begin);
+                    let events = world.counts.events;
+                    watch(&Glance {
+                        phase,
+                        name,
+                        running,
+                        members: known,
+                        links: known,
+                        at,
+                        events,
+                    });
+                });
                 within = Some(limit.0);
             }
             Step::Join { nodes, over, within: limit } => {

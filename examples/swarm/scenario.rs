@@ -301,7 +301,9 @@ impl Scenario {
                 }
                 Step::ColdStart { .. } | Step::Settled { .. } => started = true,
                 Step::SlowLinks { .. } | Step::Nat { .. } | Step::ClockSkew { .. } => {}
-                _ if !started => return wrong("nobody runs yet; cold-start or settled comes first"),
+                _ if !started => {
+                    return wrong("nobody runs yet; cold-start or settled comes first");
+                }
                 Step::Split { .. } if cut => return wrong("it is split already; heal it first"),
                 Step::Split { share, .. } if share.0 == 0 || share.0 == 1000 => {
                     return wrong("a share between 0% and 100% is cut off");

@@ -97,7 +97,7 @@ fn a_large_network_comes_to_rest_with_few_links_each_and_everyone_knowing_all() 
 fn a_network_that_is_there_already_is_as_one_that_has_grown() {
     for (plan, seed) in [(PLAN, 1), (AUTO, 2)] {
         let mut w = network("a_network_that_is_there_already", seed, 100, plan);
-        w.settle(0..100, usize::from(plan.degree));
+        w.settle(0..100, usize::from(plan.degree), &mut |_, _| {});
         w.run_until(Duration::from_secs(10), STEP, at_rest);
         let before = w.counts;
         w.run_for(Duration::from_secs(60));
@@ -105,6 +105,29 @@ fn a_network_that_is_there_already_is_as_one_that_has_grown() {
         let dials = w.counts.dials - before.dials;
         if dials > 20 {
             w.broken(format!("{dials} dials in a minute in which nothing happened"));
+        }
+    }
+}
+
+#[test]
+fn nodes_that_start_together_do_not_all_ping_together() {
+    for seed in seeds(100) {
+        let mut w = World::new("nodes_that_start_together", seed, 100, Weather::default());
+        w.policies.topology.period = None;
+        w.hosts.iter_mut().for_each(|host| host.plan = PLAN);
+        w.start_all(Duration::from_secs(1), 2);
+        w.run_until(Duration::from_secs(30), LOOK, at_rest);
+        let (mut heard, mut most) = (0, 0);
+        for _ in 0..200 {
+            let before = w.counts.casts;
+            w.run_for(Duration::from_secs(1));
+            heard += w.counts.casts - before;
+            most = most.max(w.counts.casts - before);
+        }
+        // Two a second each is the rule; chance may bring some at once.
+        let each = |heard: u64| heard / 100;
+        if each(most) > 10 || !(200..500).contains(&each(heard)) {
+            w.broken(format!("heard by each in a second: {}, in all {}", each(most), each(heard)));
         }
     }
 }

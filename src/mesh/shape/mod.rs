@@ -60,7 +60,7 @@ pub(super) struct Shape {
     /// Since when the network is small, and whether that is long enough.
     small_since: Option<Time>,
     is_small: bool,
-    dice: Dice,
+    pub(super) dice: Dice,
 }
 
 impl Shape {

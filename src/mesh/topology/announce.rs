@@ -138,10 +138,19 @@ impl Topology {
         }
     }
 
+    /// Says hello to everyone; when nobody set how often, no more often than everyone can hear from everyone.
     pub(super) fn ping(&mut self, now: Time, out: &mut Vec<Effect>) {
         let nodes = self.graph.live_count() as u64;
         let stretched = PERIOD.max(Duration::from_millis(nodes * 1000 / PINGS_HEARD_PER_SECOND));
-        self.ping_at = now + self.policy.period.unwrap_or(stretched);
+        let wait = self.policy.period.unwrap_or(stretched);
+        let grown = wait > 2 * self.ping_wait;
+        self.ping_wait = wait;
+        if grown {
+            // All that started with us would speak at this moment, and again after each wait.
+            self.ping_at = now + self.shape.dice.between(Duration::ZERO, wait);
+            return;
+        }
+        self.ping_at = now + wait;
         let others = nodes.saturating_sub(1);
         let text =
             format!("hello, I see {others} other node{}", if others == 1 { "" } else { "s" });

@@ -149,7 +149,8 @@ impl Topology {
     pub(super) fn configure(&mut self, now: Time, policy: Policy) {
         self.graph.set_limits(policy.limits);
         if policy.period != self.policy.period {
-            self.ping_at = now + policy.period.unwrap_or(PERIOD);
+            self.ping_wait = policy.period.unwrap_or(PERIOD);
+            self.ping_at = now + self.ping_wait;
         }
         let bounds = |p: &Policy| (p.limits.nodes_max, p.records_per_second);
         let moved = bounds(&policy) != bounds(&self.policy);

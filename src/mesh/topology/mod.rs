@@ -53,7 +53,9 @@ pub struct Topology {
     told_at: Time,
     pause: Duration,
     refresh_at: Time,
+    /// When we ping next, and the wait before that.
     ping_at: Time,
+    ping_wait: Duration,
     pub(in crate::mesh) casts: crate::mesh::cast::Heard,
     pub(in crate::mesh) calls: Calls,
     pub(in crate::mesh) shape: Shape,
@@ -101,6 +103,7 @@ impl Topology {
             pause: announce::COALESCE,
             refresh_at: Time(0) + announce::REFRESH,
             ping_at: Time(0) + policy.period.unwrap_or(announce::PERIOD),
+            ping_wait: policy.period.unwrap_or(announce::PERIOD),
             casts: crate::mesh::cast::Heard::default(),
             calls: Calls::default(),
             shape: Shape::new(&policy.plan, &me, identity.epoch),

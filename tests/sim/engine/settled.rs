@@ -16,11 +16,19 @@ const LINKING: Duration = Duration::from_secs(3);
 pub const MANY: usize = 64;
 /// Until everybody has found out.
 const TURNING: Duration = Duration::from_secs(2);
+/// So much later than one the next is given everything. (What nobody has derived anything from yet takes most memory.)
+const APART: Duration = Duration::from_millis(1);
 
 impl World {
     /// Starts all these hosts, has each dial others chosen by chance until it has about `degree` links, and gives each
-    /// the cards and link states of all. Links and records are made as ever; only that they spread is left out.
-    pub fn settle(&mut self, hosts: Range<usize>, degree: usize) {
+    /// the cards and link states of all. Links and records are made as ever; only that they spread is left out. `tell`
+    /// hears how many hosts have been given everything.
+    pub fn settle(
+        &mut self,
+        hosts: Range<usize>,
+        degree: usize,
+        tell: &mut dyn FnMut(&World, usize),
+    ) {
         let weather = self.net.weather.gossip_loss_permille;
         self.net.weather.gossip_loss_permille = 1000;
         for host in hosts.clone() {
@@ -36,8 +44,10 @@ impl World {
         }
         self.run_for(TURNING);
         let all = self.records_of(hosts.clone());
-        for host in hosts {
+        for (i, host) in hosts.enumerate() {
             self.teach(host, &all);
+            self.run_for(APART);
+            tell(self, i + 1);
         }
         self.net.weather.gossip_loss_permille = weather;
     }
