@@ -10,15 +10,15 @@ use kith::text::escape;
 use crate::run::Glance;
 use crate::table::time;
 
-/// Without a terminal at most one line in this time.
+/// Without a terminal at most one line in this time, and one at the end of each phase that took longer.
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
 /// How it is shown.
 pub enum Progress {
     /// One line, redrawn.
     Bar(ProgressBar),
-    /// A line now and then, and when the last one was printed.
-    Lines(Cell<Instant>),
+    /// A line now and then; when the last one was printed, and how many in this phase.
+    Lines(Cell<(Instant, u32)>),
     /// Not at all.
     Silent,
 }
@@ -34,7 +34,7 @@ impl Progress {
                 let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
                 Progress::Bar(bar.with_style(style))
             }
-            _ => Progress::Lines(Cell::new(Instant::now())),
+            _ => Progress::Lines(Cell::new((Instant::now(), 0))),
         }
     }
 
@@ -42,8 +42,9 @@ impl Progress {
     pub fn tell(&self, seed: u64, glance: &Glance) {
         let words = || {
             let (phase, phases) = glance.phase;
+            let over = if glance.over { " is over" } else { "" };
             format!(
-                "seed {seed}, {phase}/{phases} {}: of {} nodes {} show who is there and {} know every \
+                "seed {seed}, {phase}/{phases} {}{over}: of {} nodes {} show who is there and {} know every \
                  link; {} of virtual time, {:.1} M events",
                 escape(glance.name),
                 glance.running,
@@ -59,11 +60,16 @@ impl Progress {
                 bar.set_position(glance.members.min(glance.links) as u64);
                 bar.set_message(words());
             }
-            Progress::Lines(last) if last.get().elapsed() >= LINE_EVERY => {
-                last.set(Instant::now());
-                eprintln!("swarm: {}", words());
+            Progress::Lines(last) => {
+                let (at, printed) = last.get();
+                let due = at.elapsed() >= LINE_EVERY || glance.over && printed > 0;
+                if due {
+                    eprintln!("swarm: {}", words());
+                }
+                let at = if due { Instant::now() } else { at };
+                last.set((at, if glance.over { 0 } else { printed + u32::from(due) }));
             }
-            Progress::Lines(_) | Progress::Silent => {}
+            Progress::Silent => {}
         }
     }
 

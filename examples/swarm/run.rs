@@ -38,6 +38,8 @@ pub struct Glance<'a> {
     pub at: Duration,
     /// Events so far.
     pub events: u64,
+    /// The phase is over.
+    pub over: bool,
 }
 
 /// Something done at some time in a phase.
@@ -137,8 +139,11 @@ impl<'a> Runner<'a> {
         let (deeds, within, lasting) = self.begin(number, &name, &phase.step);
         let mut measure = Measure::new(&self.world);
         let known = within.is_some();
-        self.go_through(number, &name, deeds, within, lasting, &mut measure);
+        let last = self.go_through(number, &name, deeds, within, lasting, &mut measure);
         self.settled();
+        if let Some(look) = last {
+            self.tell(number, &name, &look, true);
+        }
         let (members, links) = measure.spreads(&self.world);
         let spreads = known.then_some((members, links));
         reports.push(self.report(name, before, spreads, measure));
@@ -175,6 +180,7 @@ impl<'a> Runner<'a> {
                         links: known,
                         at,
                         events,
+                        over: false,
                     });
                 });
                 within = Some(limit.0);
@@ -324,7 +330,7 @@ impl<'a> Runner<'a> {
         (0..self.joined).filter(|host| !self.world.hosts[*host].alive()).collect()
     }
 
-    /// Lets time pass until all is done and known, and the phase has taken its time.
+    /// Lets time pass until all is done and known, and the phase has taken its time; what was seen last.
     fn go_through(
         &mut self,
         number: usize,
@@ -333,8 +339,9 @@ impl<'a> Runner<'a> {
         within: Option<Duration>,
         lasting: Duration,
         measure: &mut Measure,
-    ) {
+    ) -> Option<Look> {
         let end = self.world.now + lasting;
+        let mut last = None;
         let (few, often) = OFTEN;
         let step = if self.world.hosts.len() <= few { often } else { SELDOM };
         let mut waiting = within.is_some();
@@ -354,7 +361,7 @@ impl<'a> Runner<'a> {
             self.world.run_for(look_at.since(self.world.now));
             let all_done = deeds.is_empty();
             let look = measure.look(&self.world, self.begin, waiting && all_done);
-            self.tell(number, name, &look);
+            self.tell(number, name, &look, false);
             if waiting && all_done {
                 waiting = !self.known(&look, within, measure);
             }
@@ -363,7 +370,9 @@ impl<'a> Runner<'a> {
             if !waiting && deeds.is_empty() {
                 look_at = look_at.min(end).max(self.world.now);
             }
+            last = Some(look);
         }
+        last
     }
 
     /// Whether everybody knows everything. If not in time, a law is broken.
@@ -404,7 +413,7 @@ impl<'a> Runner<'a> {
         None
     }
 
-    fn tell(&mut self, number: usize, name: &str, look: &Look) {
+    fn tell(&mut self, number: usize, name: &str, look: &Look, over: bool) {
         let glance = Glance {
             phase: (number + 1, self.scenario.phases.len()),
             name,
@@ -413,6 +422,7 @@ impl<'a> Runner<'a> {
             links: look.links,
             at: self.world.now.since(self.begin),
             events: self.world.counts.events,
+            over,
         };
         (self.watch)(&glance);
     }
