@@ -28,8 +28,10 @@ const QUIET: Duration = Duration::from_secs(2);
 /// Our records are signed anew after this long, so that nobody takes them for forgotten.
 pub(super) const REFRESH: Duration = Duration::from_secs(15 * 60);
 
-/// Pings are stretched so that a node hears at most this many a second in all.
-const PINGS_HEARD_PER_SECOND: u64 = 2;
+/// Pings are stretched so that a node hears at most one in this time, from all others together. Over a tree each comes
+/// with names of itself for those it did not reach, and a large network should say little when it rests.
+const HEARD_EVERY: Duration = Duration::from_millis(500);
+const HEARD_EVERY_OVER_TREE: Duration = Duration::from_secs(2);
 /// The period of pings when nobody set one.
 pub(super) const PERIOD: Duration = Duration::from_secs(5);
 
@@ -140,8 +142,9 @@ impl Topology {
 
     /// Says hello to everyone; when nobody set how often, no more often than everyone can hear from everyone.
     pub(super) fn ping(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let nodes = self.graph.live_count() as u64;
-        let stretched = PERIOD.max(Duration::from_millis(nodes * 1000 / PINGS_HEARD_PER_SECOND));
+        let nodes = u32::try_from(self.graph.live_count()).unwrap_or(u32::MAX);
+        let each = if self.is_partial() { HEARD_EVERY_OVER_TREE } else { HEARD_EVERY };
+        let stretched = PERIOD.max(each.saturating_mul(nodes));
         let wait = self.policy.period.unwrap_or(stretched);
         let grown = wait > 2 * self.ping_wait;
         self.ping_wait = wait;
