@@ -131,9 +131,8 @@ class Round:
         self.record("idle_cpu_us", cpu * 1e6 / shares)
         for pid in self.pids():
             self.record("memory_kib", hosts.pss_kib(pid))
-        if isinstance(self.system, Kith):
-            seen = self.system.look(1)
-            self.record("degree", max(seen.degrees.values()))
+        if isinstance(self.system, Kith) and (seen := self.system.look(1)):
+            self.record("degree", max(seen.degrees.values(), default=0))
 
     def mesh(self):
         if self.called in PEERS:
