@@ -45,6 +45,7 @@ impl Manager {
                 Some(String::from_utf8_lossy(&word[..len]).lines().map(Into::into).collect())
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.hear(within),
             Err(error) => panic!("{error}"),
         }
     }
