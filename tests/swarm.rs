@@ -179,11 +179,20 @@ fn what_is_wrong_with_a_scenario_is_said() {
     let heal_first = heal_first.replacen("lasting = \"20s\"\n", "", 1);
     let (status, _, err) = swarm(dir.path(), &heal_first, &[]);
     assert!(status == 2 && err.contains("nothing is split"), "{err}");
+    let settled = |more: &str| {
+        let text = format!(
+            "about = \"x\"\n{more}\n[[phase]]\ndo = \"settled\"\nseeds = 1\nwithin = \"1s\"\n"
+        );
+        let (status, _, err) = swarm(dir.path(), &text, &[]);
+        assert!(status == 2 && err.contains("for 64 nodes and more"), "{err}");
+    };
+    settled("nodes = 63");
+    settled("nodes = 100\n[network]\nmode = \"full\"");
     let nowhere = Args::try_parse_from(["swarm", "--scenario", "nowhere"]).expect("good flags");
     let mut err = Vec::new();
     assert_eq!(program::go(&nowhere, &mut Vec::new(), &mut err), 2);
     let err = String::from_utf8(err).expect("text");
-    assert!(err.contains("there are the scenarios cold-start, join"), "{err}");
+    assert!(err.contains("there are the scenarios cold-start, settled, join"), "{err}");
 }
 
 #[test]
