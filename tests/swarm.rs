@@ -192,7 +192,7 @@ fn what_is_wrong_with_a_scenario_is_said() {
     let mut err = Vec::new();
     assert_eq!(program::go(&nowhere, &mut Vec::new(), &mut err), 2);
     let err = String::from_utf8(err).expect("text");
-    assert!(err.contains("there are the scenarios cold-start, settled, join"), "{err}");
+    assert!(err.contains("there are the scenarios cold-start, settled, ten-thousand"), "{err}");
 }
 
 #[test]

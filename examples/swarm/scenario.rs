@@ -9,9 +9,10 @@ use serde::Deserialize;
 use crate::engine::settled::MANY;
 
 /// Scenarios that come with the program, by name.
-pub const KNOWN: [(&str, &str); 11] = [
+pub const KNOWN: [(&str, &str); 12] = [
     ("cold-start", include_str!("scenarios/cold-start.toml")),
     ("settled", include_str!("scenarios/settled.toml")),
+    ("ten-thousand", include_str!("scenarios/ten-thousand.toml")),
     ("join", include_str!("scenarios/join.toml")),
     ("churn", include_str!("scenarios/churn.toml")),
     ("split", include_str!("scenarios/split.toml")),
