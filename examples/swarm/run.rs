@@ -169,19 +169,7 @@ impl<'a> Runner<'a> {
                 let phase = (number + 1, self.scenario.phases.len());
                 let (begin, watch) = (self.begin, &mut *self.watch);
                 self.world.settle(0..nodes, degree, &mut |world, taught| {
-                    let (running, known) = (nodes, taught);
-                    let at = world.now.since(begin);
-                    let events = world.counts.events;
-                    watch(&Glance {
-                        phase,
-                        name,
-                        running,
-                        members: known,
-                        links: known,
-                        at,
-                        events,
-                        over: false,
-                    });
+                    watch(&glance(world, begin, phase, name, (nodes, taught, taught), false));
                 });
                 within = Some(limit.0);
             }
@@ -414,16 +402,9 @@ impl<'a> Runner<'a> {
     }
 
     fn tell(&mut self, number: usize, name: &str, look: &Look, over: bool) {
-        let glance = Glance {
-            phase: (number + 1, self.scenario.phases.len()),
-            name,
-            running: look.running,
-            members: look.members,
-            links: look.links,
-            at: self.world.now.since(self.begin),
-            events: self.world.counts.events,
-            over,
-        };
+        let phase = (number + 1, self.scenario.phases.len());
+        let seen = (look.running, look.members, look.links);
+        let glance = glance(&self.world, self.begin, phase, name, seen, over);
         (self.watch)(&glance);
     }
 
@@ -460,6 +441,19 @@ impl<'a> Runner<'a> {
             curve: measure.points,
         })
     }
+}
+
+/// How it is now: so many run, so many of them show who is there, and so many know every link.
+fn glance<'a>(
+    world: &World,
+    begin: Time,
+    phase: (usize, usize),
+    name: &'a str,
+    (running, members, links): (usize, usize, usize),
+    over: bool,
+) -> Glance<'a> {
+    let (at, events) = (world.now.since(begin), world.counts.events);
+    Glance { phase, name, running, members, links, at, events, over }
 }
 
 /// What was counted when a phase began.

@@ -73,6 +73,17 @@ fn at_rest(w: &World) -> Result<(), String> {
     Ok(())
 }
 
+/// No link is made or given up for nothing.
+fn stays_at_rest(w: &mut World, span: Duration, dials_max: u64) {
+    let before = w.counts.dials;
+    w.run_for(span);
+    w.run_until(Duration::from_secs(1), STEP, at_rest);
+    let dials = w.counts.dials - before;
+    if dials > dials_max {
+        w.broken(format!("{dials} dials in {span:?} in which nothing happened"));
+    }
+}
+
 #[test]
 fn a_large_network_comes_to_rest_with_few_links_each_and_everyone_knowing_all() {
     let mut times = Times::default();
@@ -80,14 +91,7 @@ fn a_large_network_comes_to_rest_with_few_links_each_and_everyone_knowing_all() 
         let mut w = network("a_large_network", seed, 60, PLAN);
         w.start_all(Duration::from_millis(500), 2);
         times.add(w.run_until(Duration::from_secs(30), LOOK, at_rest));
-        // No link is made or given up for nothing.
-        let before = w.counts;
-        w.run_for(Duration::from_secs(120));
-        w.run_until(Duration::from_secs(1), STEP, at_rest);
-        let dials = w.counts.dials - before.dials;
-        if dials > 12 {
-            w.broken(format!("{dials} dials in two minutes in which nothing happened"));
-        }
+        stays_at_rest(&mut w, Duration::from_secs(120), 12);
     }
     times.check("60 at rest", Duration::from_secs(15), Duration::from_secs(20));
 }
@@ -99,22 +103,15 @@ fn a_network_that_is_there_already_is_as_one_that_has_grown() {
         let mut w = network("a_network_that_is_there_already", seed, 100, plan);
         w.settle(0..100, usize::from(plan.degree), &mut |_, _| {});
         w.run_until(Duration::from_secs(10), STEP, at_rest);
-        let before = w.counts;
-        w.run_for(Duration::from_secs(60));
-        w.run_until(Duration::from_secs(1), STEP, at_rest);
-        let dials = w.counts.dials - before.dials;
-        if dials > 20 {
-            w.broken(format!("{dials} dials in a minute in which nothing happened"));
-        }
+        stays_at_rest(&mut w, Duration::from_secs(60), 20);
     }
 }
 
 #[test]
 fn nodes_that_start_together_do_not_all_ping_together() {
     for seed in seeds(100) {
-        let mut w = World::new("nodes_that_start_together", seed, 100, Weather::default());
+        let mut w = network("nodes_that_start_together", seed, 100, PLAN);
         w.policies.topology.period = None;
-        w.hosts.iter_mut().for_each(|host| host.plan = PLAN);
         w.start_all(Duration::from_secs(1), 2);
         w.run_until(Duration::from_secs(30), LOOK, at_rest);
         let (mut heard, mut most) = (0, 0);
