@@ -123,7 +123,7 @@ test("the way to a node is shown", world.page({}, async (visit, t, five) => {
   await until("the card shows the way", async () => (await card.locator(".way").textContent()).startsWith("Way: alice → "));
   assert.equal(await card.getAttribute("data-card-for"), five.carol.id);
   assert.equal(await card.locator("h2").textContent(), "carol");
-  assert.ok((await page.locator("#picture .on-path").count()) >= 3, "two nodes and a link at least are marked");
+  await until("two nodes and a link at least are marked", async () => (await page.locator("#picture .on-path").count()) >= 3);
   await visit.shot("card");
 }));
 
