@@ -158,13 +158,13 @@ fn reachable(known: &mut Known, accused: Option<Time>, now: Time, derived: &mut 
 fn lost(known: &mut Known, lonely: bool, now: Time, derived: &mut Derived) -> State {
     let lost = *known.odd(now).lost.get_or_insert(now);
     if known.has_left() {
-        State::Left
-    } else if known.is_live() && now < lost + GRACE {
-        derived.wake_at(lost + GRACE);
-        State::Suspect
-    } else if lonely {
-        State::Failed
-    } else {
-        State::Unreachable
+        return State::Left;
     }
+    if known.is_live() && now < lost + GRACE {
+        derived.wake_at(lost + GRACE);
+        return State::Suspect;
+    }
+    // It has been judged; should it come back, then over a link that is newer than all accusations.
+    known.odd(now).lost_by.clear();
+    if lonely { State::Failed } else { State::Unreachable }
 }

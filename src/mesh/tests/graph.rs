@@ -142,6 +142,25 @@ fn who_loses_a_link_is_suspect_and_who_has_one_closed_is_not() {
 }
 
 #[test]
+fn who_was_called_failed_and_is_reached_again_is_not_accused_of_what_was_before() {
+    let mut graph = graph();
+    for record in [links(0, 1, &[1, 2]), links(1, 1, &[0, 2]), links(2, 1, &[0, 1])] {
+        graph.insert(Time(0), record);
+    }
+    graph.derive(Time(0));
+    let lost = List::first_of([id(2)]);
+    let said = LinkState { lost, ..link_state(1, 2, &[0]) };
+    graph.insert(Time(0), Record::sign(Body::Links(said), &node(1)));
+    graph.insert(Time(0), links(0, 2, &[1]));
+    graph.derive(Time(0));
+    graph.derive(Time(0) + GRACE);
+    assert_eq!(state(&graph.view(), 2), Some(State::Failed));
+    graph.insert(Time(0) + GRACE, links(0, 3, &[1, 2]));
+    graph.derive(Time(0) + GRACE);
+    assert_eq!(state(&graph.view(), 2), Some(State::Alive));
+}
+
+#[test]
 fn a_crash_is_failed_after_the_grace_and_a_split_is_unreachable() {
     let mut graph = graph();
     let all =
