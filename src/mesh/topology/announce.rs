@@ -101,7 +101,7 @@ impl Topology {
             news.insert(0, card);
         }
         if self.is_partial() {
-            news.iter().for_each(|record| self.tree.push(record, 1, None));
+            news.iter().for_each(|record| self.tree.push(now, record, 1, None));
             return self.schedule_derive(now);
         }
         let signed: Vec<Arc<Signed>> = news.iter().map(|r| r.signed().clone()).collect();
@@ -123,6 +123,7 @@ impl Topology {
 
     pub(super) fn say(
         &mut self,
+        now: Time,
         text: Text<{ CAST_BYTES_MAX }>,
         shout: bool,
         out: &mut Vec<Effect>,
@@ -131,7 +132,7 @@ impl Topology {
         let cast = Cast { id: self.me, ver: self.ver, shout, text };
         let record = Record::sign(Body::Cast(cast), &*self.crypto);
         if self.is_partial() {
-            self.tree.push(&record, 1, None);
+            self.tree.push(now, &record, 1, None);
             return self.tree.keep(record);
         }
         for peer in self.links.keys() {
@@ -158,7 +159,7 @@ impl Topology {
         let text =
             format!("hello, I see {others} other node{}", if others == 1 { "" } else { "s" });
         match Text::new(text) {
-            Ok(text) if !self.links.is_empty() => self.say(text, false, out),
+            Ok(text) if !self.links.is_empty() => self.say(now, text, false, out),
             Ok(_) | Err(TooLarge { .. }) => {}
         }
     }

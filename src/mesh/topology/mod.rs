@@ -300,7 +300,7 @@ impl Core for Topology {
             }
             Event::CallBack { target } => self.call(now, target, out),
             Event::Trace { ticket, to } => self.trace(now, ticket, to, out),
-            Event::Shout { text } => self.say(text, true, out),
+            Event::Shout { text } => self.say(now, text, true, out),
             Event::WhoIs { ids } => {
                 let known = ids.iter().filter_map(|id| self.graph.change_of(id)).collect();
                 out.push(Effect::Known(known));

@@ -16,6 +16,8 @@ use crate::wire::bounded::List;
 const GATHER: Duration = Duration::from_millis(10);
 /// Most frames of news at once; so a link carries 6 MB a second at most, and its lane is not overrun.
 const FRAMES_MAX: usize = 4;
+/// So many names do not wait for more.
+const TOGETHER: usize = 32;
 /// Most news, and most names, that wait for one link.
 const WAITING_MAX: usize = 4096;
 
@@ -32,6 +34,8 @@ pub(super) struct Branch {
     /// The slot after which the next frame begins, so that none waits for ever.
     pushed_to: Option<Name>,
     names: BTreeMap<Name, Ver>,
+    /// When those go out.
+    names_at: Option<Time>,
     /// To be asked for.
     ask: BTreeSet<Name>,
     say_graft: bool,
@@ -57,6 +61,7 @@ impl Branch {
             pushes: BTreeMap::new(),
             pushed_to: None,
             names: BTreeMap::new(),
+            names_at: None,
             ask: BTreeSet::new(),
             say_graft: false,
             say_prune: false,
@@ -98,8 +103,8 @@ impl Branch {
         true
     }
 
-    /// Queues a name, if names go over this link. False if there is no room.
-    pub(super) fn tell(&mut self, name: Name) -> bool {
+    /// Queues a name that has time until then, if names go over this link. False if there is no room.
+    pub(super) fn tell(&mut self, name: Name, until: Time) -> bool {
         if !self.hears_names {
             return true;
         }
@@ -107,7 +112,10 @@ impl Branch {
         if self.names.len() >= WAITING_MAX && !self.names.contains_key(&slot) {
             return false;
         }
+        let before = self.names_at.filter(|_| !self.names.is_empty());
         self.names.insert(slot, name.ver);
+        let until = if self.names.len() < TOGETHER { until } else { Time(0) };
+        self.names_at = Some(before.map_or(until, |at| at.min(until)));
         true
     }
 
@@ -136,6 +144,7 @@ impl Branch {
         for (slot, (ver, _)) in std::mem::take(&mut self.pushes) {
             self.names.entry(slot).or_insert(ver);
         }
+        self.names_at = Some(now);
     }
 
     /// We want it to be eager.
@@ -153,12 +162,11 @@ impl Branch {
     }
 
     pub(super) fn next_flush(&self) -> Option<Time> {
-        let nothing = self.pushes.is_empty()
-            && self.names.is_empty()
-            && self.ask.is_empty()
-            && !self.say_graft
-            && !self.say_prune;
-        (!nothing).then(|| self.flushed_at.map_or(Time(0), |at| at + GATHER))
+        let nothing =
+            self.pushes.is_empty() && self.ask.is_empty() && !self.say_graft && !self.say_prune;
+        let names = self.names_at.filter(|_| !self.names.is_empty());
+        let due = if nothing { names? } else { Time(0) };
+        Some(self.flushed_at.map_or(due, |at| due.max(at + GATHER)))
     }
 
     /// Sends what has gathered; answers how many names were told.
@@ -182,7 +190,9 @@ impl Branch {
             send(Gossip::Push(List::first_of(batch)));
         }
         let mut names = Vec::new();
-        while names.len() < NAMED_MAX
+        let due = self.names_at.is_some_and(|at| at <= now);
+        while due
+            && names.len() < NAMED_MAX
             && let Some((slot, ver)) = self.names.pop_first()
         {
             names.push(Name { ver, ..slot });

@@ -81,7 +81,7 @@ impl Topology {
                 // Others may lack it, too; but where two networks meet each pair compares for itself.
                 let links = &self.links;
                 let old = |to: &NodeId| links.get(to).is_some_and(|l| !l.sync.is_strange(now));
-                self.tree.announce(&record, |to| *to != peer && old(to));
+                self.tree.announce(now, &record, |to| *to != peer && old(to));
             }
         }
     }
@@ -128,7 +128,7 @@ impl Topology {
     /// Passes on what came by this many links.
     pub(in crate::mesh) fn relay(&mut self, now: Time, record: &Record, hops: u8, from: &NodeId) {
         if self.tree.may_pass(now, record) {
-            self.tree.push(record, hops.saturating_add(1), Some(from));
+            self.tree.push(now, record, hops.saturating_add(1), Some(from));
         }
     }
 
