@@ -143,7 +143,7 @@ fn reachable(known: &mut Known, accused: Option<Time>, now: Time, derived: &mut 
     known.met = true;
     let Some(odd) = &mut known.odd else { return State::Alive };
     odd.lost = None;
-    odd.lost_by.retain(|_, at| *at + SUSPECT > now);
+    odd.lost_by.retain(|(_, at)| *at + SUSPECT > now);
     let Some(until) = accused else {
         if odd.lost_by.is_empty() {
             known.odd = None;
@@ -165,6 +165,6 @@ fn lost(known: &mut Known, lonely: bool, now: Time, derived: &mut Derived) -> St
         return State::Suspect;
     }
     // It has been judged; should it come back, then over a link that is newer than all accusations.
-    known.odd(now).lost_by.clear();
+    known.odd(now).lost_by = Vec::new();
     if lonely { State::Failed } else { State::Unreachable }
 }

@@ -76,13 +76,18 @@ struct Odd {
     heard: Time,
     /// Since when no confirmed path leads to it.
     lost: Option<Time>,
-    /// Who lost its link with this node, and when.
-    lost_by: BTreeMap<NodeId, Time>,
+    /// Who lost its link with this node, and when: a few, and in a mass failure of as many as there are nodes.
+    lost_by: Vec<(NodeId, Time)>,
 }
 
 impl Odd {
     fn new(heard: Time) -> Odd {
-        Odd { heard, lost: None, lost_by: BTreeMap::new() }
+        Odd { heard, lost: None, lost_by: Vec::new() }
+    }
+
+    fn is_lost_by(&mut self, observer: NodeId, now: Time) {
+        self.lost_by.retain(|(by, _)| *by != observer);
+        self.lost_by.push((observer, now));
     }
 
     /// Since when nothing is known of it that makes it one of us.
@@ -291,7 +296,7 @@ impl Graph {
             return (Vec::new(), state.links.iter().map(|l| l.peer).collect());
         };
         if let Some(odd) = &mut known.odd {
-            odd.lost_by.retain(|observer, _| state.lists(observer).is_some());
+            odd.lost_by.retain(|(observer, _)| state.lists(observer).is_some());
         }
         let (mut gone, added) = differences(known.links(), &state.links);
         if known.links().iter().map(|l| (l.peer, l.dir)).ne(links_of(state)) {
@@ -300,7 +305,7 @@ impl Graph {
         }
         for peer in &added {
             if let Some(odd) = self.nodes.get_mut(peer).and_then(|peer| peer.odd.as_mut()) {
-                odd.lost_by.remove(&author);
+                odd.lost_by.retain(|(observer, _)| *observer != author);
             }
         }
         gone.retain(|id| self.nodes.get(id).is_some_and(|peer| peer.lists(&author).is_some()));
@@ -314,7 +319,7 @@ impl Graph {
         let lost: Vec<NodeId> = gone.iter().filter(|id| state.lost.contains(id)).copied().collect();
         for id in &lost {
             if let Some(peer) = self.nodes.get_mut(id) {
-                peer.odd(now).lost_by.insert(*author, now);
+                peer.odd(now).is_lost_by(*author, now);
             }
         }
         lost
