@@ -34,11 +34,6 @@ impl Budget {
         self.full_at
     }
 
-    /// Whether all of it is there.
-    pub fn is_full(&self, now: Time) -> bool {
-        now >= self.full_at
-    }
-
     /// From now on it fills at this rate.
     pub fn set_rate(&mut self, per_second: u32) {
         self.per_second = per_second.max(1);
