@@ -425,7 +425,7 @@ fn what_a_link_may_bring_grows_with_the_network_and_what_is_forged_costs_its_bri
     let peer = *core.links.keys().next().expect("linked");
     let burst = 2 * 4096;
     let forged = |n: usize| {
-        let mut signed = (**cast(n).signed()).clone();
+        let mut signed = (**cast(n, true).signed()).clone();
         signed.key[0] ^= 1;
         Pushed { hops: 1, signed: Arc::new(signed) }
     };
@@ -439,10 +439,10 @@ fn what_a_link_may_bring_grows_with_the_network_and_what_is_forged_costs_its_bri
     assert!(!budget.take(now, burst / 64), "after {} of them nothing is checked", burst / 65);
 }
 
-fn cast(n: usize) -> Record {
+fn cast(n: usize, shout: bool) -> Record {
     let (id, ver) = (NodeId::of_key(&key(n)), Ver { epoch: 1, seq: 1000 });
     let text = Text::new("x").expect("short");
-    Record::sign(Body::Cast(Cast { id, ver, shout: true, text }), &Hashed(key(n)))
+    Record::sign(Body::Cast(Cast { id, ver, shout, text }), &Hashed(key(n)))
 }
 
 fn card_of(n: usize) -> Record {
@@ -459,6 +459,39 @@ fn linked(end: usize, now: Time) -> Topology {
         core.handle(now, up, &mut Vec::new());
     }
     core
+}
+
+#[test]
+fn the_name_of_a_loss_goes_at_once_while_it_is_news_and_the_name_of_a_ping_takes_its_time() {
+    let mut net = Net::settled(20, 8, 3);
+    let (me, author) = (0, 1);
+    let victim = net.neighbours(author).into_iter().find(|n| *n != me).expect("it has eight");
+    let now = net.now;
+    let held = net.cores[me].graph().listed_by(&net.ids[author]).expect("settled").clone();
+    let said = |lost: &[usize]| {
+        let left = held.links.iter().filter(|l| !lost.iter().any(|n| l.peer == net.ids[*n]));
+        let links = List::first_of(left.cloned());
+        let lost = List::first_of(lost.iter().map(|n| net.ids[*n]));
+        let state = LinkState { ver: Ver { epoch: 1, seq: 1000 }, links, lost, ..held.clone() };
+        Record::sign(Body::Links(state), &Hashed(key(author)))
+    };
+    let until =
+        |core: &Topology, record: Record| core.name_until(now, &record).since(now).as_millis();
+    let core = &net.cores[me];
+    assert_eq!(until(core, said(&[])), 100);
+    assert_eq!(until(core, said(&[victim])), 0);
+    assert_eq!(until(core, cast(author, true)), 100);
+    assert_eq!(until(core, cast(author, false)), 5000);
+    // Once the lost one does not count as alive any more, nobody needs to hurry.
+    net.neighbours(victim).into_iter().for_each(|n| net.unlink(n, victim));
+    net.run(Duration::from_secs(5));
+    assert!(!net.cores[me].graph().is_alive(&net.ids[victim]));
+    let loss = {
+        let lost = List::first_of([net.ids[victim]]);
+        let state = LinkState { lost, ..held.clone() };
+        Record::sign(Body::Links(state), &Hashed(key(author)))
+    };
+    assert_eq!(until(&net.cores[me], loss), 100);
 }
 
 #[test]
@@ -494,7 +527,7 @@ fn any_gossip() -> impl Strategy<Value = Gossip> {
     let name = (prefix, kind, ver).prop_map(|(id, kind, ver)| Name { id, kind, ver });
     let names = prop::collection::vec(name, 0..20);
     let pushed = (0..6usize, any::<u8>(), any::<bool>()).prop_map(|(n, hops, forged)| {
-        let mut signed = (**cast(n).signed()).clone();
+        let mut signed = (**cast(n, true).signed()).clone();
         signed.key[31] ^= u8::from(forged);
         Pushed { hops, signed: Arc::new(signed) }
     });

@@ -132,7 +132,7 @@ impl Woods {
         let record = cast(author, seq);
         let name = Name::of(&record);
         self.has[author].insert(name);
-        self.trees[author].push(self.now, &record, 1, None);
+        self.trees[author].push(&record, self.now, 1, None);
         self.trees[author].keep(record);
         self.flush(author);
         name
@@ -189,7 +189,7 @@ impl Woods {
                     let record = pushed.signed.open(&Hashed(key(0))).expect("signed");
                     if has.insert(Name::of(&record)) {
                         tree.came(now, &record, pushed.hops, &peer);
-                        tree.push(now, &record, pushed.hops + 1, Some(&peer));
+                        tree.push(&record, now, pushed.hops + 1, Some(&peer));
                         tree.keep(record);
                         self.last = (now, self.last.1.max(pushed.hops));
                     } else {
@@ -483,7 +483,7 @@ fn one_author_gets_its_share_and_a_thousand_do_not_grow_the_memory() {
 fn what_waits_for_a_link_is_bounded_and_the_newest_takes_the_place_of_the_old() {
     let (mut tree, friend, _) = beset();
     for n in 0..10_000 {
-        tree.push(Time(0), &cast(n, 1), 1, None);
+        tree.push(&cast(n, 1), Time(0), 1, None);
     }
     assert_eq!(tree.counts().crowded, 2 * (10_000 - 4096));
     let mut news = 0;
@@ -497,9 +497,9 @@ fn what_waits_for_a_link_is_bounded_and_the_newest_takes_the_place_of_the_old() 
 
     let (mut tree, friend, _) = beset();
     let last = |seq| links(9, seq, &[1, 2, 3]);
-    tree.push(Time(0), &last(1), 1, None);
+    tree.push(&last(1), Time(0), 1, None);
     assert_eq!(sent(&mut tree, Time::from_ms(10)).len(), 2);
-    (2..9).for_each(|seq| tree.push(Time(0), &last(seq), 1, None));
+    (2..9).for_each(|seq| tree.push(&last(seq), Time(0), 1, None));
     assert!(sent(&mut tree, Time::from_ms(15)).is_empty(), "gathered");
     let out = sent(&mut tree, Time::from_ms(20));
     let (_, gossip) = out.iter().find(|(peer, _)| *peer == friend).expect("sent");
@@ -522,41 +522,26 @@ fn names_to(tree: &mut Tree, peer: NodeId, during: std::ops::Range<u64>) -> Vec<
 }
 
 #[test]
-fn names_wait_for_others_those_of_pings_longer_and_those_of_a_loss_not() {
-    let ping = |author, seq| {
-        let (id, ver) = (NodeId::of_key(&key(author)), Ver { epoch: 1, seq });
-        let text = Text::new("hello, I see 3 other nodes").expect("short");
-        let ping = Cast { id, ver, shout: false, text };
-        Record::sign(Body::Cast(ping), &Hashed(key(author)))
-    };
+fn names_go_together_when_the_first_may_wait_no_longer_or_when_there_are_many() {
+    let at = Time::from_ms;
     let (mut tree, _, foe) = beset();
     tree.pruned(Time(0), &foe);
-    tree.push(Time(0), &links(7, 1, &[1, 2]), 1, None);
-    tree.push(Time::from_ms(50), &links(8, 1, &[1, 2]), 1, None);
+    tree.push(&links(7, 1, &[1, 2]), at(200), 1, None);
+    tree.push(&links(8, 1, &[1, 2]), at(100), 1, None);
     // What the other end tells us of needs no name.
-    tree.push(Time::from_ms(60), &links(9, 1, &[1, 2]), 1, None);
+    tree.push(&links(9, 1, &[1, 2]), at(50), 1, None);
+    assert_eq!(names_to(&mut tree, foe, 0..40), []);
     tree.known_there(&Name::of(&links(9, 1, &[1, 2])), &foe);
-    assert_eq!(names_to(&mut tree, foe, 60..1000), [(100, 2)]);
-    // The next one waits as long, and not as long as the one before it still had.
-    tree.push(Time::from_ms(1000), &cast(9, 2), 1, None);
-    assert_eq!(names_to(&mut tree, foe, 1000..1500), [(1100, 1)]);
-
-    // A loss is told at once.
-    let lost = LinkState { lost: List::first_of([id(5)]), ..link_state(9, 2, &[1]) };
-    let lost = Record::sign(Body::Links(lost), &node(9));
-    tree.push(Time::from_ms(1500), &lost, 1, None);
-    assert_eq!(names_to(&mut tree, foe, 1500..2000), [(1500, 1)]);
-
-    for seq in 0..4 {
-        tree.push(Time::from_ms(2000 + seq * 1000), &ping(3, seq), 1, None);
-    }
-    assert_eq!(names_to(&mut tree, foe, 5000..9000), [(7000, 4)]);
-    // They go with what cannot wait; and many do not wait at all.
-    tree.push(Time::from_ms(9000), &ping(3, 4), 1, None);
-    tree.push(Time::from_ms(9000), &cast(9, 3), 1, None);
-    assert_eq!(names_to(&mut tree, foe, 9000..10_000), [(9100, 2)]);
-    (5..37).for_each(|seq| tree.push(Time::from_ms(10_000), &ping(3, seq), 1, None));
-    assert_eq!(names_to(&mut tree, foe, 10_000..11_000), [(10_000, 32)]);
+    assert_eq!(names_to(&mut tree, foe, 40..1000), [(50, 2)]);
+    // With the last one gone, the next has its own time.
+    tree.push(&cast(9, 2), at(1010), 1, None);
+    tree.known_there(&Name::of(&cast(9, 2)), &foe);
+    tree.push(&cast(9, 3), at(1100), 1, None);
+    assert_eq!(names_to(&mut tree, foe, 1000..2000), [(1100, 1)]);
+    (5..36).for_each(|seq| tree.push(&cast(9, seq), at(9000), 1, None));
+    assert_eq!(names_to(&mut tree, foe, 2000..3000), []);
+    tree.push(&cast(9, 36), at(9000), 1, None);
+    assert_eq!(names_to(&mut tree, foe, 3000..10_000), [(3000, 32)]);
 }
 
 proptest! {
@@ -580,7 +565,7 @@ proptest! {
                     up.remove(&peer);
                     tree.link_down(&peer, true);
                 }
-                2 => tree.push(now, &record, 255, Some(&peer)),
+                2 => tree.push(&record, now, 255, Some(&peer)),
                 3 => tree.came(now, &record, 255, &peer),
                 4 => tree.duplicate(now, &record, &peer),
                 5 => tree.told(now, name(n), &peer),

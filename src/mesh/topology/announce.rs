@@ -101,7 +101,9 @@ impl Topology {
             news.insert(0, card);
         }
         if self.is_partial() {
-            news.iter().for_each(|record| self.tree.push(now, record, 1, None));
+            for record in &news {
+                self.tree.push(record, self.name_until(now, record), 1, None);
+            }
             return self.schedule_derive(now);
         }
         let signed: Vec<Arc<Signed>> = news.iter().map(|r| r.signed().clone()).collect();
@@ -132,7 +134,7 @@ impl Topology {
         let cast = Cast { id: self.me, ver: self.ver, shout, text };
         let record = Record::sign(Body::Cast(cast), &*self.crypto);
         if self.is_partial() {
-            self.tree.push(now, &record, 1, None);
+            self.tree.push(&record, self.name_until(now, &record), 1, None);
             return self.tree.keep(record);
         }
         for peer in self.links.keys() {

@@ -22,7 +22,7 @@ use self::holes::Holes;
 use self::missing::Missing;
 use self::receipts::Receipts;
 use super::gossip::{Name, Pushed};
-use super::record::{Body, Record};
+use super::record::Record;
 use super::topology::Effect;
 use super::{NodeId, Time};
 
@@ -36,11 +36,6 @@ const SLOW: Duration = Duration::from_millis(300);
 const UNDER_WAY: Duration = Duration::from_millis(100);
 /// A link that the other end pruned is not made eager for the tree's sake again before this.
 const REGROW: Duration = Duration::from_secs(2);
-/// Names wait this long for others, and for the news itself, which most links of a node hear of by then.
-const NAMES_WAIT: Duration = Duration::from_millis(100);
-/// Those of pings longer: nobody waits for a ping, and when nothing else goes on their names would be a tenth of what
-/// is said.
-const PINGS_WAIT: Duration = Duration::from_secs(5);
 /// Casts kept for those who graft them, and their bytes together.
 const CASTS_MAX: usize = 64;
 const CASTS_BYTES_MAX: usize = 128 * 1024;
@@ -64,16 +59,6 @@ pub struct TreeCounts {
     pub names: u64,
     /// News and names that found no room, and were left to the comparison of digests.
     pub crowded: u64,
-}
-
-/// Until when the name of something may wait. That of a loss may not: with a node the tree has broken, and names lead
-/// around the place.
-fn name_until(now: Time, record: &Record) -> Time {
-    match record.body() {
-        Body::Links(state) if !state.lost.is_empty() => now,
-        Body::Cast(cast) if !cast.shout => now + PINGS_WAIT,
-        Body::Card(_) | Body::Links(_) | Body::Cast(_) => now + NAMES_WAIT,
-    }
 }
 
 /// One node's part of the tree.
@@ -118,9 +103,10 @@ impl Tree {
         }
     }
 
-    /// Sends news on: whole over eager links, by name over lazy ones. `hops` counts the link it goes over.
-    pub(super) fn push(&mut self, now: Time, record: &Record, hops: u8, from: Option<&NodeId>) {
-        let (name, until) = (Name::of(record), name_until(now, record));
+    /// Sends news on: whole over eager links, by name over lazy ones, which may wait until then.
+    /// `hops` counts the link it goes over.
+    pub(super) fn push(&mut self, record: &Record, until: Time, hops: u8, from: Option<&NodeId>) {
+        let name = Name::of(record);
         self.keep_one();
         for (peer, branch) in &mut self.branches {
             if Some(peer) == from {
@@ -134,11 +120,11 @@ impl Tree {
         }
     }
 
-    /// Tells only the name of something that came by another way than a push.
+    /// Tells only the name of something that came by another way than a push, at once: it comes no other way.
     pub(super) fn announce(&mut self, now: Time, record: &Record, whom: impl Fn(&NodeId) -> bool) {
-        let (name, until) = (Name::of(record), name_until(now, record));
+        let name = Name::of(record);
         for (_, branch) in self.branches.iter_mut().filter(|(peer, _)| whom(peer)) {
-            self.counts.crowded += u64::from(!branch.tell(name, until));
+            self.counts.crowded += u64::from(!branch.tell(name, now));
         }
     }
 

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use super::TreeCounts;
 use crate::mesh::gossip::{Name, Pushed};
-use crate::mesh::record::{Kind, Record, Signed};
+use crate::mesh::record::{Body, Kind, Record, Signed};
 use crate::mesh::topology::{Effect, Topology};
 use crate::mesh::{NodeId, Time};
 
 /// What a record costs its bringer that its author did not sign: nobody honest passes on what it has not checked.
 const FORGED_COST: u32 = 64;
+/// Names wait this long for others, and for the news itself, which most links of a node hear of by then.
+const NAMES_WAIT: Duration = Duration::from_millis(100);
+/// Those of pings longer: nobody waits for a ping, and when nothing else goes on their names would be a tenth of what
+/// is said.
+const PINGS_WAIT: Duration = Duration::from_secs(5);
 /// The tree follows the graph after this long, and no sooner after the last time than this for each listed link:
 /// working it out takes a thousandth of that.
 const SPAN_AFTER: Duration = Duration::from_millis(300);
@@ -128,7 +133,22 @@ impl Topology {
     /// Passes on what came by this many links.
     pub(in crate::mesh) fn relay(&mut self, now: Time, record: &Record, hops: u8, from: &NodeId) {
         if self.tree.may_pass(now, record) {
-            self.tree.push(now, record, hops.saturating_add(1), Some(from));
+            let until = self.name_until(now, record);
+            self.tree.push(record, until, hops.saturating_add(1), Some(from));
+        }
+    }
+
+    /// Until when the name of something may wait. That of a loss may not, as long as it is news: with a node the tree
+    /// has broken, and names lead around the place.
+    pub(in crate::mesh) fn name_until(&self, now: Time, record: &Record) -> Time {
+        let (graph, author) = (&self.graph, record.id());
+        let lists =
+            |peer: &NodeId| graph.listed_by(peer).is_some_and(|s| s.lists(&author).is_some());
+        let news = |peer: &NodeId| graph.is_alive(peer) && lists(peer);
+        match record.body() {
+            Body::Links(state) if state.lost.iter().any(news) => now,
+            Body::Cast(cast) if !cast.shout => now + PINGS_WAIT,
+            Body::Card(_) | Body::Links(_) | Body::Cast(_) => now + NAMES_WAIT,
         }
     }
 
