@@ -64,8 +64,7 @@ impl Graph {
     /// Those a node has confirmed links with.
     pub fn neighbours(&self, id: &NodeId) -> Vec<NodeId> {
         let links = self.nodes.get(id).map_or(&[][..], Known::links);
-        let confirmed = |peer: &NodeId| self.nodes.get(peer).is_some_and(|p| p.lists(id).is_some());
-        links.iter().map(|l| l.peer).filter(confirmed).collect()
+        links.iter().map(|l| l.peer).filter(|peer| self.lists(peer, id)).collect()
     }
 
     /// A node's label, or its short id.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{GRACE, Graph, Known, NodeChange, Odd, SUSPECT, TOMBSTONE};
-use crate::mesh::record::LinkEntry;
 use crate::mesh::view::State;
 use crate::mesh::{NodeId, Time};
 
@@ -94,10 +93,8 @@ impl Graph {
     /// Which of those that were reached and are not have a confirmed link with anybody.
     fn linked_elsewhere(&self) -> BTreeSet<NodeId> {
         let away = self.nodes.iter().filter(|(_, n)| n.met && !n.reached);
-        let back = |id: &NodeId, l: &LinkEntry| {
-            self.nodes.get(&l.peer).is_some_and(|peer| peer.lists(id).is_some())
-        };
-        away.filter(|(id, n)| n.links().iter().any(|l| back(id, l))).map(|(id, _)| *id).collect()
+        let linked = away.filter(|(id, n)| n.links().iter().any(|l| self.lists(&l.peer, id)));
+        linked.map(|(id, _)| *id).collect()
     }
 
     /// Forgets those of the `dead` whose time has come; whether one of them was shown.

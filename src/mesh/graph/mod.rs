@@ -308,7 +308,7 @@ impl Graph {
                 odd.lost_by.retain(|(observer, _)| *observer != author);
             }
         }
-        gone.retain(|id| self.nodes.get(id).is_some_and(|peer| peer.lists(&author).is_some()));
+        gone.retain(|id| self.lists(id, &author));
         (gone, added)
     }
 
@@ -411,10 +411,12 @@ impl Graph {
 
     /// Whether both nodes list a link with the other.
     pub fn linked(&self, a: &NodeId, b: &NodeId) -> bool {
-        let lists = |of: &NodeId, peer: &NodeId| {
-            self.nodes.get(of).is_some_and(|n| n.lists(peer).is_some())
-        };
-        lists(a, b) && lists(b, a)
+        self.lists(a, b) && self.lists(b, a)
+    }
+
+    /// Whether the first lists a link with the second.
+    pub fn lists(&self, id: &NodeId, peer: &NodeId) -> bool {
+        self.nodes.get(id).is_some_and(|n| n.lists(peer).is_some())
     }
 
     fn unix_ms(&self, now: Time) -> u64 {

@@ -476,22 +476,17 @@ fn the_name_of_a_loss_goes_at_once_while_it_is_news_and_the_name_of_a_ping_takes
         Record::sign(Body::Links(state), &Hashed(key(author)))
     };
     let until =
-        |core: &Topology, record: Record| core.name_until(now, &record).since(now).as_millis();
-    let core = &net.cores[me];
-    assert_eq!(until(core, said(&[])), 100);
-    assert_eq!(until(core, said(&[victim])), 0);
-    assert_eq!(until(core, cast(author, true)), 100);
-    assert_eq!(until(core, cast(author, false)), 5000);
+        |core: &Topology, record: &Record| core.name_until(now, record).since(now).as_millis();
+    let (loss, core) = (said(&[victim]), &net.cores[me]);
+    assert_eq!(until(core, &said(&[])), 100);
+    assert_eq!(until(core, &loss), 0);
+    assert_eq!(until(core, &cast(author, true)), 100);
+    assert_eq!(until(core, &cast(author, false)), 5000);
     // Once the lost one does not count as alive any more, nobody needs to hurry.
     net.neighbours(victim).into_iter().for_each(|n| net.unlink(n, victim));
     net.run(Duration::from_secs(5));
     assert!(!net.cores[me].graph().is_alive(&net.ids[victim]));
-    let loss = {
-        let lost = List::first_of([net.ids[victim]]);
-        let state = LinkState { lost, ..held.clone() };
-        Record::sign(Body::Links(state), &Hashed(key(author)))
-    };
-    assert_eq!(until(&net.cores[me], loss), 100);
+    assert_eq!(until(&net.cores[me], &loss), 100);
 }
 
 #[test]

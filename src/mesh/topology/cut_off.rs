@@ -28,21 +28,22 @@ impl Topology {
 
     /// Our neighbours that `origin` has no link with and whose smallest common neighbour we are.
     pub(in crate::mesh) fn cut_off_from(&self, origin: &NodeId) -> Vec<NodeId> {
-        let listed = |id: &NodeId, peer: &NodeId| {
-            self.graph.listed_by(id).is_some_and(|state| state.lists(peer).is_some())
-        };
-        let Some(state) = self.graph.listed_by(origin) else { return Vec::new() };
-        if !listed(origin, &self.me) {
+        let graph = &self.graph;
+        let Some(state) = graph.listed_by(origin) else { return Vec::new() };
+        if !graph.lists(origin, &self.me) {
             return Vec::new();
         }
         // Those before us in the order of ids, looked up once: an origin may list a thousand nodes that
         // nobody knows, and each of our neighbours is compared with all of them.
         let before = state.links.iter().take_while(|l| l.peer < self.me);
         let before: Vec<NodeId> =
-            before.map(|l| l.peer).filter(|c| self.graph.link_state(c).is_some()).collect();
-        let cut_off = self.links.keys().filter(|peer| *peer != origin && !listed(origin, peer));
+            before.map(|l| l.peer).filter(|c| graph.link_state(c).is_some()).collect();
+        let cut_off =
+            self.links.keys().filter(|peer| *peer != origin && !graph.lists(origin, peer));
         cut_off
-            .filter(|peer| listed(&self.me, peer) && !before.iter().any(|c| listed(c, peer)))
+            .filter(|peer| {
+                graph.lists(&self.me, peer) && !before.iter().any(|c| graph.lists(c, peer))
+            })
             .copied()
             .collect()
     }

@@ -112,7 +112,7 @@ impl Branch {
         if self.names.len() >= WAITING_MAX && !self.names.contains_key(&slot) {
             return false;
         }
-        let before = self.names_at.filter(|_| !self.names.is_empty());
+        let before = self.names_due();
         self.names.insert(slot, name.ver);
         let until = if self.names.len() < TOGETHER { until } else { Time(0) };
         self.names_at = Some(before.map_or(until, |at| at.min(until)));
@@ -161,11 +161,15 @@ impl Branch {
         }
     }
 
+    /// When the names that wait, if any do, are to go.
+    fn names_due(&self) -> Option<Time> {
+        self.names_at.filter(|_| !self.names.is_empty())
+    }
+
     pub(super) fn next_flush(&self) -> Option<Time> {
         let nothing =
             self.pushes.is_empty() && self.ask.is_empty() && !self.say_graft && !self.say_prune;
-        let names = self.names_at.filter(|_| !self.names.is_empty());
-        let due = if nothing { names? } else { Time(0) };
+        let due = if nothing { self.names_due()? } else { Time(0) };
         Some(self.flushed_at.map_or(due, |at| due.max(at + GATHER)))
     }
 
@@ -190,7 +194,7 @@ impl Branch {
             send(Gossip::Push(List::first_of(batch)));
         }
         let mut names = Vec::new();
-        let due = self.names_at.is_some_and(|at| at <= now);
+        let due = self.names_due().is_some_and(|at| at <= now);
         while due
             && names.len() < NAMED_MAX
             && let Some((slot, ver)) = self.names.pop_first()

@@ -103,7 +103,7 @@ impl Tree {
         }
     }
 
-    /// Sends news on: whole over eager links, by name over lazy ones, which may wait until then.
+    /// Sends news on: whole over eager links, by name over lazy ones. A name may wait `until` then;
     /// `hops` counts the link it goes over.
     pub(super) fn push(&mut self, record: &Record, until: Time, hops: u8, from: Option<&NodeId>) {
         let name = Name::of(record);

@@ -142,9 +142,7 @@ impl Topology {
     /// has broken, and names lead around the place.
     pub(in crate::mesh) fn name_until(&self, now: Time, record: &Record) -> Time {
         let (graph, author) = (&self.graph, record.id());
-        let lists =
-            |peer: &NodeId| graph.listed_by(peer).is_some_and(|s| s.lists(&author).is_some());
-        let news = |peer: &NodeId| graph.is_alive(peer) && lists(peer);
+        let news = |peer: &NodeId| graph.is_alive(peer) && graph.lists(peer, &author);
         match record.body() {
             Body::Links(state) if state.lost.iter().any(news) => now,
             Body::Cast(cast) if !cast.shout => now + PINGS_WAIT,
