@@ -23,6 +23,7 @@ use crate::net::lanes::{LaneLimits, Lanes, Link};
 use crate::net::session::{
     Clock, Incoming, LinkReader, LinkWriter, Origin, Session, Shared, establish,
 };
+use crate::wire::bounded::List;
 use crate::wire::{ByeFrame, Frame};
 
 /// How long the last words of a broken link may take, and how long the other end's are waited for.
@@ -178,7 +179,11 @@ async fn linked(
     let verdict = ports.handshaken.send(asked).await;
     match verdict {
         Ok(Verdict::Keep) => {}
-        Ok(Verdict::Decline(bye)) => {
+        Ok(Verdict::Decline(mut bye)) => {
+            if dialled {
+                // The acceptor reads no more than a Hello from who is not ready, and has no use for others' cards.
+                bye.cards = List::default();
+            }
             session.decline(bye).await;
             return Ended::Ours;
         }

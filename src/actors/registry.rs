@@ -76,7 +76,7 @@ pub struct Registry {
     /// Cards of nodes that have room for more links, for those that find none here.
     room: Vec<Record>,
     /// What was decided in this turn about the connection that asked.
-    verdict: Option<(ConnId, Verdict)>,
+    verdict: Option<(ConnId, Option<Verdict>)>,
     tickets: BTreeMap<u64, Ticket>,
     /// Dials that were asked for and are through here, and not yet at the other end.
     unconfirmed: BTreeMap<ConnId, (Ticket, NodeId)>,
@@ -190,13 +190,15 @@ impl Driver for Registry {
                     deliver(&self.ports.open, Open { conn, origin, card: self.card.clone() });
                 }
             }
-            Effect::Keep(conn) => self.verdict = Some((conn, Verdict::Keep)),
+            Effect::Keep(conn) => self.verdict = Some((conn, Some(Verdict::Keep))),
             Effect::Close { conn, bye } => {
                 self.sockets.remove(&conn);
                 let bye = self.last_words(bye);
                 self.links.remove(&conn);
                 match &mut self.verdict {
-                    Some((asking, verdict)) if *asking == conn => *verdict = Verdict::Decline(bye),
+                    Some((asking, verdict)) if *asking == conn => {
+                        *verdict = Some(Verdict::Decline(bye))
+                    }
                     _ => deliver(&self.ports.close, Close { conn, bye }),
                 }
             }
@@ -266,13 +268,14 @@ impl Handler<Handshaken> for Registry {
         let Handshaken { card, link, rtt_us, local } = message;
         let conn = link.conn;
         self.links.insert(conn, (link, card.clone()));
-        // A connection the core has forgotten meanwhile (evicted, closed) is not kept.
-        let forgotten = Verdict::Decline(self.last_words(Bye::Full));
-        self.verdict = Some((conn, forgotten));
+        self.verdict = Some((conn, None));
         self.handle_event("Handshaken", Event::Handshaken { conn, card, rtt_us, local }, ctx);
         match self.verdict.take() {
-            Some((_, Verdict::Keep)) => MessageResult(Verdict::Keep),
+            Some((_, Some(Verdict::Keep))) => MessageResult(Verdict::Keep),
             Some((_, declined)) => {
+                // A connection the core has forgotten meanwhile (evicted, closed) is not kept.
+                let full = || Verdict::Decline(self.last_words(Bye::Full));
+                let declined = declined.unwrap_or_else(full);
                 self.links.remove(&conn);
                 // Declined, and yet what was asked for: another link to the same node stays.
                 self.confirm(conn, None);

@@ -177,8 +177,8 @@ impl Driver for Topology {
                 self.show_soon(ctx);
                 self.tell_card();
             }
-            // Said anew within a second or two, if it is lost.
-            Effect::Shape(advice) => post(&self.ports.shape, Advised(advice)),
+            // At most five a second; that everyone links with everyone from now on is said only once.
+            Effect::Shape(advice) => deliver(&self.ports.shape, Advised(advice)),
             Effect::Dropped { peer } => post(&self.ports.dropped, Dropped(peer)),
             Effect::Heard(said) => self.ports.voice.say(&said),
             Effect::Called { card } => post(&self.ports.called, Called(card)),

@@ -34,9 +34,15 @@ impl Budget {
         self.full_at
     }
 
-    /// From now on it fills at this rate.
-    pub fn set_rate(&mut self, per_second: u32) {
-        self.per_second = per_second.max(1);
+    /// From now on it fills at this rate. What is missing is as much as before: at another rate it takes another time.
+    pub fn set_rate(&mut self, now: Time, per_second: u32) {
+        let (before, after) = (self.per_second, per_second.max(1));
+        if before == after {
+            return;
+        }
+        self.full_at = self.full_at.max(now);
+        let missing = self.full_at.since(now) * before / after;
+        (self.per_second, self.full_at) = (after, now + missing);
     }
 
     /// Takes `n` whether they are there or not; nothing more is there until they are made up for, or a whole
@@ -76,5 +82,20 @@ mod tests {
         assert!(budget.take(Time::from_ms(1500), 1));
         assert!(!budget.take(Time::from_ms(1999), 1));
         assert!(!budget.take(Time::from_ms(9000), 4), "more than the burst never fits");
+    }
+
+    #[test]
+    fn at_another_rate_as_much_is_missing_as_before() {
+        let now = Time::from_ms(1000);
+        let mut budget = Budget::new(100, 10);
+        assert!(budget.take(now, 100));
+        budget.set_rate(now, 1000);
+        assert_eq!(budget.next_at(1), Time::from_ms(1001), "it is not paid off at the old rate");
+        assert_eq!(budget.next_at(50), Time::from_ms(1050));
+        budget.set_rate(Time::from_ms(1050), 5);
+        assert!(budget.take(Time::from_ms(1050), 50), "what was made up for stays");
+        assert_eq!(budget.next_at(1), Time::from_ms(1250));
+        budget.set_rate(Time::from_ms(100_000), 50);
+        assert!(budget.take(Time::from_ms(100_000), 100), "a full one is full");
     }
 }

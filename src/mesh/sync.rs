@@ -23,7 +23,8 @@ const SETTLED: Duration = Duration::from_millis(300);
 /// Where ours never settles, one that has differed for this long is, too; and no other follows on any link before
 /// as much again. Longer by a millisecond for each node: in a storm all buckets differ.
 const UNSETTLED: Duration = Duration::from_secs(5);
-/// Heartbeats are no further apart than this.
+/// A difference goes on if the next heartbeat that tells of it comes within this, or twice what lay between the two
+/// before: where few are sent they can be a minute apart.
 const BEAT_MAX: Duration = Duration::from_secs(3);
 /// Shortest time between two exchanges begun on one link, and after anything was said in one.
 const LINK_PAUSE: Duration = Duration::from_secs(1);
@@ -36,6 +37,10 @@ const STRANGE: Duration = Duration::from_secs(15);
 
 /// Most nodes named at once: the answer may ask for two records of each.
 const STEP_NODES_MAX: usize = 256;
+/// Most nodes named of one bucket, even if nothing else is: what is asked for of them is one message.
+const BUCKET_NODES_MAX: usize = NAMED_MAX / 2;
+/// Most records given of one bucket in which something was named; as with those named, honest networks have fewer.
+const BUCKET_RECORDS_MAX: usize = NAMED_MAX;
 /// Most bytes of records given at once (and one bucket more): a third of what a bulk lane holds.
 const STEP_BYTES_MAX: usize = 384 * 1024;
 
@@ -45,6 +50,8 @@ pub(super) struct Sync {
     /// When a heartbeat carried another root than ours last, and since when each one has.
     differed: Option<Time>,
     differs_since: Option<Time>,
+    /// What lay between the last two of those.
+    beat: Duration,
     begun: Option<Time>,
     /// When something was said in an exchange.
     active: Option<Time>,
@@ -69,6 +76,7 @@ impl Sync {
         Sync {
             differed: None,
             differs_since: None,
+            beat: Duration::ZERO,
             begun: None,
             active: None,
             led: None,
@@ -129,7 +137,9 @@ impl Topology {
         // The first one may only have been under way while something changed.
         let before = link.sync.differed.replace(now);
         let again = before.is_some_and(|at| at >= self.root_since);
-        let goes_on = before.is_some_and(|at| now.since(at) <= BEAT_MAX);
+        let within = BEAT_MAX.max(2 * link.sync.beat);
+        let goes_on = before.is_some_and(|at| now.since(at) <= within);
+        link.sync.beat = before.map_or(Duration::ZERO, |at| now.since(at));
         let since = link.sync.differs_since.filter(|_| goes_on).unwrap_or(now);
         link.sync.differs_since = Some(since);
         let elsewhere = |pause| self.synced_at.is_some_and(|at| now.since(at) < pause);
@@ -148,10 +158,11 @@ impl Topology {
         gossip: Gossip,
         out: &mut Vec<Effect>,
     ) {
+        self.speaks(now, &peer);
         let rate = self.records_per_second();
         let cost = u32::try_from(cost(&gossip)).unwrap_or(u32::MAX);
         let allowed = self.links.get_mut(&peer).is_some_and(|link| {
-            link.budget.set_rate(rate);
+            link.budget.set_rate(now, rate);
             link.budget.take(now, cost)
         });
         if !allowed {
@@ -203,12 +214,22 @@ impl Topology {
         let Some(sync) = self.links.get_mut(&peer).map(|link| &mut link.sync) else { return };
         let Some(led) = &mut sync.led else { return };
         sync.active = Some(now);
-        sync.given.set_rate(rate);
+        sync.given.set_rate(now, rate);
         let (mut given, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
         let (mut buckets, mut have) = (BucketSet::default(), Vec::new());
         for bucket in led.left.iter().collect::<Vec<u8>>() {
             if !led.empty.contains(bucket) {
-                let theirs: Vec<Versions> = self.graph.versions_in(bucket).collect();
+                if have.len() >= STEP_NODES_MAX {
+                    continue;
+                }
+                let mut theirs: Vec<Versions> = self.graph.versions_in(bucket).collect();
+                if theirs.len() > BUCKET_NODES_MAX {
+                    // Ids made up to fill one bucket must not keep the others from being evened. Others of them are
+                    // named the next time.
+                    let first = self.shape.dice.index(theirs.len());
+                    theirs.rotate_left(first);
+                    theirs.truncate(BUCKET_NODES_MAX);
+                }
                 if buckets.is_empty() || have.len() + theirs.len() <= STEP_NODES_MAX {
                     have.extend(theirs);
                     buckets.insert(bucket);
@@ -218,15 +239,25 @@ impl Topology {
             if bytes >= STEP_BYTES_MAX {
                 continue;
             }
-            let records: Vec<Record> = self.graph.records_in(bucket).cloned().collect();
+            let (mut records, mut more): (Vec<Record>, usize) = (Vec::new(), 0);
+            let whole = self.graph.records_in(bucket).all(|record| {
+                more += record.signed().size();
+                records.push(record.clone());
+                more < STEP_BYTES_MAX
+            });
             if !sync.given.take(now, u32::try_from(records.len()).unwrap_or(u32::MAX)) {
                 // It has had its share: it may come again later.
                 sync.led = None;
                 break;
             }
-            bytes += records.iter().map(|r| r.signed().size()).sum::<usize>();
+            bytes += more;
             given.extend(records);
-            led.left.remove(bucket);
+            if whole {
+                led.left.remove(bucket);
+            } else {
+                // The rest is given where versions show that it is missing.
+                led.empty.remove(bucket);
+            }
         }
         send_records(peer, &given, out);
         if sync.led.as_ref().is_some_and(|led| led.left.is_empty()) {
@@ -243,12 +274,14 @@ impl Topology {
     fn go_on(&mut self, now: Time, peer: NodeId, evened: &BucketSet, out: &mut Vec<Effect>) {
         let Some(sync) = self.links.get_mut(&peer).map(|link| &mut link.sync) else { return };
         let Some(led) = &mut sync.led else { return };
+        let before = led.left.iter().count();
         for bucket in evened.iter() {
             led.left.remove(bucket);
         }
+        let after = led.left.iter().count();
         let named_left = led.left.iter().any(|bucket| !led.empty.contains(bucket));
-        if led.left.is_empty() || named_left && evened.is_empty() {
-            // All is even; or the other end gives no more.
+        if after == 0 || named_left && after == before {
+            // All is even; or the other end gives no more: each step names much, and must bring us further.
             sync.led = None;
             return;
         }
@@ -298,6 +331,7 @@ impl Topology {
                 break;
             }
             let ours = self.graph.records_in(bucket).filter(|r| !named.contains(&r.id()));
+            let ours = ours.take(BUCKET_RECORDS_MAX);
             let before = give.len();
             give.extend(ours.cloned());
             bytes += give[before..].iter().map(|r| r.signed().size()).sum::<usize>();
@@ -326,7 +360,7 @@ impl Topology {
         let rate = self.records_per_second();
         let cost = u32::try_from(records.len()).unwrap_or(u32::MAX);
         let allowed = self.links.get_mut(&peer).is_some_and(|link| {
-            link.sync.given.set_rate(rate);
+            link.sync.given.set_rate(now, rate);
             link.sync.given.take(now, cost)
         });
         if allowed {

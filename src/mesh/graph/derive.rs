@@ -119,7 +119,8 @@ impl Graph {
             if until.is_some_and(|until| now >= until) {
                 shown |= n.met;
                 self.remove(&id);
-            } else if !n.is_live() {
+            } else if n.met && !n.is_live() {
+                // Not those never met: whoever makes some up must not push out who was lost.
                 kept.push((odd.map_or(now, Odd::gone_at), id));
             }
         }

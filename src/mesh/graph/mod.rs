@@ -28,6 +28,10 @@ pub const SUSPECT: Duration = Duration::from_secs(10);
 /// How long a goodbye is remembered.
 pub const TOMBSTONE: Duration = Duration::from_secs(3600);
 
+/// Links that a node may list however many all together list. More only while there is room for this many of each
+/// node: a full mesh of a thousand fits, made-up nodes with a thousand links each do not.
+const LISTED_SHARE: usize = 256;
+
 /// Bounds of the graph.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -49,7 +53,7 @@ pub enum Inserted {
     Stale,
     /// Its author has signed two different records of one version; the first one is kept.
     Conflict,
-    /// There is no room for another node.
+    /// There is no room for another node, or for so many links.
     Full,
 }
 
@@ -226,7 +230,7 @@ impl Graph {
         if self.is_old_goodbye(now, &record) {
             return Inserted::Stale;
         }
-        if !self.nodes.contains_key(&id) && !self.make_room() {
+        if self.lists_too_much(&record) || !self.nodes.contains_key(&id) && !self.make_room() {
             return Inserted::Full;
         }
         let (gone, added) = self.compare_links(now, &record);
@@ -264,6 +268,12 @@ impl Graph {
         *bucket = bucket.wrapping_add(known.weight()).wrapping_sub(before);
         self.touched = true;
         Inserted::New { lost: self.note_lost(now, &id, &gone) }
+    }
+
+    /// Whether a link state lists more than its share while all together list as much as there is room for.
+    fn lists_too_much(&self, record: &Record) -> bool {
+        let count = record.links().map_or(0, |state| state.links.len());
+        count > LISTED_SHARE && self.listed + count > LISTED_SHARE * self.limits.nodes_max
     }
 
     fn not_news(&self, record: &Record) -> Option<Inserted> {
@@ -325,13 +335,14 @@ impl Graph {
         lost
     }
 
-    /// Makes sure that one more node fits: the longest lost goes, or a stranger.
+    /// Makes sure that one more node fits: the oldest of those never met goes, or else the longest lost.
     fn make_room(&mut self) -> bool {
         if self.nodes.len() < self.limits.nodes_max {
             return true;
         }
         let others = self.nodes.iter().filter(|(id, n)| **id != self.me && !n.counts());
-        let oldest = others.filter_map(|(id, n)| n.odd.as_ref().map(|odd| (odd.gone_at(), *id)));
+        let age = |n: &Known| n.odd.as_ref().map(|odd| (n.met, odd.gone_at()));
+        let oldest = others.filter_map(|(id, n)| age(n).map(|age| (age, *id)));
         let oldest = oldest.min().map(|(_, id)| id);
         oldest.is_some_and(|id| self.remove(&id))
     }
@@ -402,6 +413,11 @@ impl Graph {
     /// Whether a confirmed path leads to the node.
     pub fn is_alive(&self, id: &NodeId) -> bool {
         self.nodes.get(id).is_some_and(Known::counts)
+    }
+
+    /// Whether anything of it is known, made up or not.
+    pub fn is_known(&self, id: &NodeId) -> bool {
+        self.nodes.contains_key(id)
     }
 
     /// A node's state, if it was ever met.

@@ -8,6 +8,10 @@ use super::{Graph, Known};
 use crate::mesh::NodeId;
 use crate::mesh::record::{LinkEntry, LinkState};
 
+/// Steps that looking for other paths may take, for each node known: beyond that working out everything is cheaper.
+/// Paths can be made long on purpose, and each of the orphans may walk down all of them.
+const STEPS_PER_NODE: usize = 8;
+
 /// What has changed since it was last worked out.
 #[derive(Debug)]
 pub(super) struct Changes {
@@ -121,12 +125,15 @@ impl Graph {
 
     /// Gives each of those whose path has broken another one; false if that cannot be done here.
     fn find_new_paths(&mut self, orphans: &mut BTreeSet<NodeId>) -> bool {
+        let mut steps = STEPS_PER_NODE * self.nodes.len();
         while let Some(id) = orphans.first().copied() {
             let place = self.nodes.get(&id).and_then(|known| {
                 let hops = known.links().iter().enumerate();
                 let mut good = hops.filter(|(_, l)| {
+                    steps = steps.saturating_sub(1);
                     let other = self.nodes.get(&l.peer);
-                    other.is_some_and(|p| p.lists(&id).is_some()) && self.is_sound(&l.peer, orphans)
+                    let confirmed = other.is_some_and(|p| p.lists(&id).is_some());
+                    confirmed && self.is_sound(&l.peer, orphans, &mut steps)
                 });
                 good.next().and_then(|(at, _)| u16::try_from(at).ok())
             });
@@ -139,10 +146,12 @@ impl Graph {
         true
     }
 
-    /// Whether a node's path leads to us and not over one of the `orphans`.
-    fn is_sound(&self, from: &NodeId, orphans: &BTreeSet<NodeId>) -> bool {
+    /// Whether a node's path leads to us and not over one of the `orphans`, as far as that can be seen in so many
+    /// `steps`.
+    fn is_sound(&self, from: &NodeId, orphans: &BTreeSet<NodeId>, steps: &mut usize) -> bool {
         let mut id = *from;
-        for _ in 0..=self.nodes.len() {
+        while let Some(left) = steps.checked_sub(1) {
+            *steps = left;
             let Some(known) = self.nodes.get(&id).filter(|n| n.reached) else { return false };
             if orphans.contains(&id) {
                 return false;

@@ -78,7 +78,7 @@ impl Peers {
                 self.seed_said(now, card);
             }
             let (base, partial) = (self.policy.delay.0, self.partial);
-            let seek = self.persists(&node.id);
+            let seek = self.persists(now, &node.id);
             let member = match self.partial {
                 // Of thousands only those are remembered here that we have to do with.
                 true => self.members.get_mut(&node.id),
@@ -208,7 +208,7 @@ impl Peers {
     /// the last one (Brooker, "Exponential Backoff And Jitter", 2015).
     pub(super) fn retry_later(&mut self, now: Time, id: NodeId, at_least: Duration) {
         let (base, longest) = self.policy.delay;
-        let (pinned, persists) = (self.is_pinned(&id), self.persists(&id));
+        let (pinned, persists) = (self.is_pinned(&id), self.persists(now, &id));
         let attempts_max = self.policy.attempts_max;
         let Some(member) = self.members.get_mut(&id) else { return };
         let long_lost = !pinned && member.fails > attempts_max;
@@ -288,11 +288,16 @@ impl Peers {
         if alive.filter(|(id, _)| rank(id) < mine).take(HEALERS).count() >= HEALERS {
             return;
         }
-        let idle = |m: &Member| m.up.is_none() && m.dialing.is_none() && m.next_dial.is_some();
-        let lost = |m: &Member| !m.alive && !m.rebuffed && idle(m);
-        let mut lost: Vec<&mut Member> = self.members.values_mut().filter(|m| lost(m)).collect();
+        let lost = |m: &Member| {
+            !m.alive && !m.rebuffed && m.may_be_sought() && m.dialable().next().is_some()
+        };
+        let (rules, book) = (&self.policy.rules, &self.book);
+        let may = |(id, m): &(&NodeId, &mut Member)| {
+            lost(m) && trust::admit(rules, book, id, &m.label).is_ok()
+        };
+        let mut lost: Vec<_> = self.members.iter_mut().filter(may).collect();
         let pick = self.dice.index(lost.len());
-        if let Some(member) = lost.get_mut(pick) {
+        if let Some((_, member)) = lost.get_mut(pick) {
             member.next_dial = Some(now);
         }
     }

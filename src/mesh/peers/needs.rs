@@ -39,6 +39,11 @@ impl Member {
         self.addrs.iter().copied().filter(is_dialable)
     }
 
+    /// A service needs a link to it, by what it said not long ago.
+    pub(super) fn is_needed(&self, now: Time) -> bool {
+        self.need.as_ref().is_some_and(|need| now.since(need.since) < NEEDED_FOR)
+    }
+
     /// Nothing leads to it, nothing is under way, and nothing speaks against a dial.
     pub(super) fn may_be_sought(&self) -> bool {
         let idle = self.up.is_none() && self.limbo.is_none() && self.dialing.is_none();

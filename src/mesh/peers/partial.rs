@@ -46,9 +46,9 @@ impl Peers {
     }
 
     /// Whether we dial this node again and again, whatever the shape of the network.
-    pub(super) fn persists(&self, id: &NodeId) -> bool {
+    pub(super) fn persists(&self, now: Time, id: &NodeId) -> bool {
         // A seed is sought by its address while it is lost; among the living it is one of many.
-        let needed = self.members.get(id).is_some_and(|m| m.need.is_some());
+        let needed = self.members.get(id).is_some_and(|m| m.is_needed(now));
         !self.partial || needed || self.book.trusted.contains(id)
     }
 
@@ -67,7 +67,7 @@ impl Peers {
             self.partial = true;
             self.turned_at = Some(now);
             let ids: Vec<NodeId> =
-                self.members.keys().filter(|id| !self.persists(id)).copied().collect();
+                self.members.keys().filter(|id| !self.persists(now, id)).copied().collect();
             for id in ids {
                 if let Some(member) = self.members.get_mut(&id) {
                     member.next_dial = None;

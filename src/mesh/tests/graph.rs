@@ -198,6 +198,47 @@ fn strangers_never_take_more_room_than_there_is_nor_the_place_of_the_living() {
     assert!(graph.is_alive(&id(1)));
 }
 
+#[test]
+fn strangers_do_not_push_out_who_was_lost() {
+    let mut graph = graph();
+    for record in [links(0, 1, &[1]), links(1, 1, &[0]), card(1, 1)] {
+        graph.insert(Time(0), record);
+    }
+    graph.derive(Time(0));
+    graph.insert(Time(0), links(0, 2, &[]));
+    graph.derive(Time(0));
+    graph.derive(Time(0) + GRACE);
+    for n in 2..=255 {
+        graph.insert(Time::from_ms(200), card(n, 1));
+        graph.derive(Time::from_ms(200));
+    }
+    graph.derive(Time::from_ms(500));
+    assert_eq!(graph.state_of(&id(1)), Some(State::Failed));
+    assert!(graph.card(&id(1)).is_some(), "it can still be dialled");
+}
+
+#[test]
+fn many_links_are_listed_only_while_there_is_room_for_them() {
+    let limits = Limits { nodes_max: 4, ..LIMITS };
+    let mut graph = Graph::new(id(0), START_MS, limits);
+    let entry = |n: u32| {
+        let peer = NodeId::of_key(&Sha256::digest(n.to_le_bytes()).into());
+        LinkEntry { peer, dir: Direction::Out, rtt_us: 1, since_s: 0 }
+    };
+    let mut said = |n: u8, seq: u64, count: u32| {
+        let mut links: Vec<LinkEntry> = (0..count).map(entry).collect();
+        links.sort_by_key(|l| l.peer);
+        let state = LinkState { links: List::first_of(links), ..link_state(n, seq, &[]) };
+        graph.insert(Time(0), Record::sign(Body::Links(state), &node(n)))
+    };
+    let new = Inserted::New { lost: Vec::new() };
+    assert_eq!(said(1, 1, 1000), new);
+    assert_eq!(said(2, 1, 1000), Inserted::Full);
+    assert_eq!(said(2, 1, 256), new, "its share it has whatever others say");
+    assert_eq!(said(1, 2, 0), new);
+    assert_eq!(said(2, 2, 700), new);
+}
+
 /// One end of a link, or both, says otherwise than before; or a node says goodbye, or is back.
 #[derive(Clone, Debug)]
 enum Turn {

@@ -1,5 +1,6 @@
-//! How often a changed round trip is told.
+//! What a node tells of its own links, and how often.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::sync::topology;
@@ -15,7 +16,7 @@ fn told(count: u8, seconds: u64) -> Option<u32> {
     let (mut topology, mut out) = (topology(1), Vec::new());
     let up = Event::LinkUp {
         peer: id(2),
-        dir: Direction::Out,
+        dir: Direction::In,
         rtt_us: 1,
         addr: addr(2),
         card: card(2, 1),
@@ -41,6 +42,32 @@ fn told(count: u8, seconds: u64) -> Option<u32> {
 fn a_changed_round_trip_is_told_after_half_a_minute_and_more_rarely_where_many_hear_it() {
     assert_eq!((told(6, 29), told(6, 31)), (Some(1), Some(10_000)));
     assert_eq!((told(100, 58), told(100, 62)), (Some(1), Some(10_000)));
+}
+
+#[test]
+fn a_link_that_we_dialled_is_told_when_the_other_end_has_spoken_and_one_that_it_declines_never() {
+    let (mut topology, mut out) = (topology(1), Vec::new());
+    let up =
+        |n: u8, dir| Event::LinkUp { peer: id(n), dir, rtt_us: 1, addr: addr(n), card: card(n, 1) };
+    let mut now = Time(0);
+    let mut told = |event: Event| {
+        topology.handle(now, event, &mut out);
+        now = now + Duration::from_secs(5);
+        topology.wake(now, &mut out);
+        let said = topology.graph().listed_by(&id(1)).expect("it speaks");
+        let peers: Vec<NodeId> = said.links.iter().map(|l| l.peer).collect();
+        (said.ver, peers)
+    };
+    let begin = told(up(2, Direction::In));
+    assert_eq!(begin.1, [id(2)]);
+    assert_eq!(told(up(3, Direction::Out)), begin);
+    assert_eq!(told(Event::LinkDown { peer: id(3), lost: false }), begin, "nobody heard of it");
+    assert_eq!(told(up(4, Direction::Out)), begin);
+    let both: BTreeSet<NodeId> =
+        told(Event::Measured { peer: id(4), rtt_us: 1 }).1.into_iter().collect();
+    assert_eq!(both, BTreeSet::from([id(2), id(4)]));
+    let again = told(up(4, Direction::Out)).1;
+    assert_eq!(again.len(), 2, "one that takes its place is one that is known");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::*;
 use crate::mesh::book::Book;
 use crate::mesh::graph::NodeChange;
 use crate::mesh::peers::{Bye, Command, Effect, Ended, Event, Peers};
+use crate::mesh::shape::Advice;
 use crate::mesh::view::State;
 use crate::mesh::{ConnId, Core, Time};
 
@@ -90,6 +91,29 @@ fn a_node_needed_all_the_time_is_called_every_few_seconds() {
         now = next;
     }
     assert!((9..=11).contains(&calls), "{calls} calls in 30 s");
+}
+
+#[test]
+fn in_a_partial_mesh_a_need_is_over_after_a_while() {
+    let mut peers = registry(1, &[], Book::default());
+    tell(&mut peers, START, Event::Shape(Box::new(Advice { partial: true, ..Advice::default() })));
+    let mut conn = dialling(&mut peers);
+    let (mut now, mut dials) = (START, 0);
+    while now < START + Duration::from_secs(600) {
+        tell(&mut peers, now, Event::Closed { conn, how: Ended::Refused });
+        let Some(at) = peers.next_wake().filter(|at| *at < START + Duration::from_secs(600)) else {
+            break;
+        };
+        now = now.max(at);
+        let mut out = Vec::new();
+        peers.wake(now, &mut out);
+        if let [(next, _)] = dialled(&out)[..] {
+            (conn, dials) = (next, dials + 1);
+            // What was planned while it counted is done; no wait is longer than half a minute.
+            assert!(now < START + Duration::from_secs(41), "dialled at {now:?}");
+        }
+    }
+    assert!(dials > 0, "while it counts it is dialled again");
 }
 
 #[test]

@@ -58,6 +58,7 @@ impl Net {
                 let card = card(other, 1);
                 let up = Event::LinkUp { peer: id(other), dir, rtt_us, addr: addr(other), card };
                 net.handle(id(one), up);
+                net.handle(id(one), Event::Measured { peer: id(other), rtt_us });
             }
         }
         let records: Vec<Record> =

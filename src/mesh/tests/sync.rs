@@ -141,6 +141,107 @@ fn what_is_asked_for_a_thousand_times_is_sent_once() {
     assert_eq!(asked(Gossip::Versions { buckets: BucketSet::default(), have }), 0);
 }
 
+/// What 1 sends when 2, on a link of theirs, says this.
+fn answers(topology: &mut Topology, now: Time, gossip: Gossip) -> Vec<Gossip> {
+    let mut out = Vec::new();
+    topology.handle(now, Event::FromPeer { peer: id(2), gossip }, &mut out);
+    let sent = out.into_iter().filter_map(|e| match e {
+        Effect::Send { gossip, .. } => Some(gossip),
+        _ => None,
+    });
+    sent.collect()
+}
+
+/// Node 1 knows all others, and 2 is linked with it.
+fn knows_everyone() -> (Topology, Time) {
+    let mut topology = topology(1);
+    let now = Time::from_ms(60_000);
+    let (peer, card) = (id(2), card(2, 1));
+    let up = Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, addr: addr(2), card };
+    topology.handle(now, up, &mut Vec::new());
+    let others: Vec<u8> = (3..=255).collect();
+    for n in 2..=255 {
+        let peers = if n == 2 { [&[1][..], &others].concat() } else { vec![2] };
+        topology.take(now, links(n, 1, &peers), &mut Vec::new());
+    }
+    let now = now + Duration::from_secs(10);
+    topology.wake(now, &mut Vec::new());
+    assert_eq!(topology.view().alive().count(), 255);
+    (topology, now)
+}
+
+#[test]
+fn an_exchange_ends_where_the_other_end_brings_it_no_further() {
+    let (mut topology, now) = knows_everyone();
+    let digest = Gossip::Digest(List::first_of([1; 256]));
+    let [Gossip::Versions { buckets, have }] = &answers(&mut topology, now, digest)[..] else {
+        panic!("it leads");
+    };
+    assert!(have.len() > 100);
+    let first = buckets.iter().next().expect("it speaks of some");
+    let mut evened = BucketSet::default();
+    evened.insert(first);
+    let step = answers(&mut topology, now, Gossip::Evened(evened));
+    assert!(matches!(&step[..], [Gossip::Versions { .. }]), "{step:?}");
+    assert!(answers(&mut topology, now, Gossip::Evened(evened)).is_empty());
+    assert!(answers(&mut topology, now, Gossip::Evened(buckets.clone())).is_empty(), "it is over");
+}
+
+#[test]
+fn a_difference_that_stays_is_compared_however_rare_heartbeats_are() {
+    for beat in [1, 60] {
+        let (mut topology, mut now) = knows_everyone();
+        let mut begun = 0;
+        for seq in 2..20 {
+            // Something changes all the time, so that nothing ever settles.
+            topology.take(now, links(2, seq, &[1]), &mut Vec::new());
+            topology.wake(now + Duration::from_millis(50), &mut Vec::new());
+            let mut out = Vec::new();
+            topology.handle(now, Event::RootDiffers { peer: id(2) }, &mut out);
+            let digest = |e: &Effect| matches!(e, Effect::Send { gossip: Gossip::Digest(_), .. });
+            begun += out.iter().filter(|e| digest(e)).count();
+            now = now + Duration::from_secs(beat);
+        }
+        assert!(begun > 0, "heartbeats {beat} s apart");
+    }
+}
+
+#[test]
+fn a_joiner_hears_on_when_it_learns_how_large_the_network_is() {
+    let mut topology = topology(1);
+    let now = Time::from_ms(60_000);
+    let (peer, card) = (id(2), card(2, 1));
+    let up = Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, addr: addr(2), card };
+    topology.handle(now, up, &mut Vec::new());
+    assert!(topology.links.get_mut(&peer).expect("up").budget.take(now, 6000));
+    // Two minutes at 50 a second; with a network of 4,000 the rest of the burst is the share of three seconds.
+    topology.links.get_mut(&peer).expect("up").budget.set_rate(now, 2050);
+    let later = now + Duration::from_secs(1);
+    assert!(topology.links.get_mut(&peer).expect("up").budget.take(later, 2050));
+}
+
+#[test]
+fn records_of_nobody_known_are_bounded_however_many_links_bring_them() {
+    let mut topology = topology(1);
+    let now = Time::from_ms(1_000_000);
+    let limits = Limits { nodes_max: 50, forget_after: Duration::from_secs(86_400) };
+    let policy =
+        Policy { period: None, limits, records_per_second: 1, degree_max: 128, plan: FULL };
+    topology.handle(now, Event::Configure(policy), &mut Vec::new());
+    let mut dropped = Vec::new();
+    for link in 0..3u8 {
+        let (peer, card) = (id(200 + link), card(200 + link, 1));
+        let up = Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, addr: addr(link), card };
+        topology.handle(now, up, &mut Vec::new());
+        let made_up = (1..=60).map(|n| self::card(n + 60 * link, 1).signed().clone());
+        let gossip = Gossip::Records(List::first_of(made_up));
+        let before = topology.dropped_records;
+        topology.handle(now, Event::FromPeer { peer, gossip }, &mut Vec::new());
+        dropped.push(topology.dropped_records - before);
+    }
+    assert_eq!((dropped[0], dropped[2]), (0, 60), "{dropped:?}");
+}
+
 #[test]
 fn dialling_again_buys_no_new_burst_and_a_reload_counts_for_links_that_are_up() {
     let mut topology = topology(1);

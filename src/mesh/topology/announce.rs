@@ -52,18 +52,20 @@ impl Topology {
             tags: Default::default(),
             leaving_ms: self.leaving.then(|| self.identity.start_ms + now.as_ms()),
         };
+        let lost = self.lost_lately(now);
+        let agreed = self.links.iter().filter(|(_, l)| l.agreed);
         let state = LinkState {
             id: self.me,
             ver: self.ver,
             slots_free: self.slots_free(),
             degree_max: self.degree_max(),
-            links: List::first_of(self.links.iter().take(LINKS_MAX).map(|(peer, l)| LinkEntry {
+            links: List::first_of(agreed.take(LINKS_MAX).map(|(peer, l)| LinkEntry {
                 peer: *peer,
                 dir: l.dir,
                 rtt_us: l.rtt_us,
                 since_s: u32::try_from(l.up_at.as_ms() / 1000).unwrap_or(u32::MAX),
             })),
-            lost: self.lost_lately(now),
+            lost,
         };
         let card_changed = self.graph.card(&self.me).and_then(Record::card).is_none_or(|old| {
             self.card_dirty || old.ver.epoch != self.ver.epoch || old.leaving_ms != card.leaving_ms
@@ -143,12 +145,25 @@ impl Topology {
         }
     }
 
-    /// Says hello to everyone; when nobody set how often, no more often than everyone can hear from everyone.
-    pub(super) fn ping(&mut self, now: Time, out: &mut Vec<Effect>) {
+    /// How long from one ping to the next: as set, or so that a node hears no more of them than it should.
+    fn ping_every(&self) -> Duration {
         let nodes = u32::try_from(self.graph.live_count()).unwrap_or(u32::MAX);
         let each = if self.is_partial() { HEARD_EVERY_OVER_TREE } else { HEARD_EVERY };
-        let stretched = PERIOD.max(each.saturating_mul(nodes));
-        let wait = self.policy.period.unwrap_or(stretched);
+        self.policy.period.unwrap_or(PERIOD.max(each.saturating_mul(nodes)))
+    }
+
+    /// Where there are far fewer nodes than when the next ping was planned, it comes sooner.
+    pub(super) fn ping_sooner(&mut self, now: Time) {
+        let wait = self.ping_every();
+        if self.ping_at > now + 2 * wait {
+            self.ping_wait = wait;
+            self.ping_at = now + self.shape.dice.between(Duration::ZERO, wait);
+        }
+    }
+
+    /// Says hello to everyone; when nobody set how often, no more often than everyone can hear from everyone.
+    pub(super) fn ping(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let wait = self.ping_every();
         let grown = wait > 2 * self.ping_wait;
         self.ping_wait = wait;
         if grown {
@@ -157,7 +172,7 @@ impl Topology {
             return;
         }
         self.ping_at = now + wait;
-        let others = nodes.saturating_sub(1);
+        let others = self.graph.live_count().saturating_sub(1);
         let text =
             format!("hello, I see {others} other node{}", if others == 1 { "" } else { "s" });
         match Text::new(text) {

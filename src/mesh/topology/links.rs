@@ -24,6 +24,9 @@ const BURST_MIN: u32 = 64;
 #[derive(Debug)]
 pub(in crate::mesh) struct Link {
     pub(in crate::mesh) dir: Direction,
+    /// The other end wants the link, too: one that we dialled may still be declined, and is told of only when
+    /// something has come over it.
+    pub(super) agreed: bool,
     /// The round trip as it is told, microseconds, and as it was measured last.
     pub(in crate::mesh) rtt_us: u32,
     newest_us: u32,
@@ -62,15 +65,17 @@ impl Topology {
         addr: SocketAddr,
         out: &mut Vec<Effect>,
     ) {
-        // Dialling again does not buy a peer a new burst.
-        let before =
-            self.links.remove(&peer).map(|l| (l.budget, l.strangers, l.sync.given, l.routes));
+        // A link that takes another's place does not buy its peer a new burst.
+        let before = self.links.remove(&peer);
+        let agreed = dir == Direction::In || before.as_ref().is_some_and(|l| l.agreed);
+        let before = before.map(|l| (l.budget, l.strangers, l.sync.given, l.routes));
         let (budget, strangers, given, routes) = before.unwrap_or_else(|| {
-            (self.budget(), self.strange_budget(), self.budget(), OnLink::default())
+            (self.budget(), strange_budget(&self.policy), self.budget(), OnLink::default())
         });
         let sync = Sync::new(given);
         let link = Link {
             dir,
+            agreed,
             rtt_us,
             newest_us: rtt_us,
             told_at: None,
@@ -85,21 +90,31 @@ impl Topology {
         self.lost.remove(&peer);
         let used = self.is_partial();
         self.tree.link_up(peer, rtt_us, used);
-        self.touch(now);
+        if agreed {
+            self.touch(now);
+        }
         self.look_soon(now);
         self.begin_sync_on_link(now, peer, dir, out);
     }
 
-    pub(super) fn link_down(&mut self, now: Time, peer: NodeId, lost: bool) {
-        if self.links.remove(&peer).is_none() {
-            return;
+    /// Something has come over a link.
+    pub(in crate::mesh) fn speaks(&mut self, now: Time, peer: &NodeId) {
+        let Some(link) = self.links.get_mut(peer) else { return };
+        if !std::mem::replace(&mut link.agreed, true) {
+            self.touch(now);
         }
+    }
+
+    pub(super) fn link_down(&mut self, now: Time, peer: NodeId, lost: bool) {
+        let Some(link) = self.links.remove(&peer) else { return };
         if lost && self.lost_lately(now).len() < LOST_MAX {
             self.lost.insert(peer, now);
         }
         let used = self.is_partial();
         self.tree.link_down(&peer, used);
-        self.touch(now);
+        if link.agreed {
+            self.touch(now);
+        }
         self.look_soon(now);
     }
 
@@ -111,6 +126,7 @@ impl Topology {
 
     pub(super) fn measured(&mut self, now: Time, peer: NodeId, rtt_us: u32) {
         let live = u32::try_from(self.graph.live_count()).unwrap_or(u32::MAX);
+        self.speaks(now, &peer);
         let again = RTT_AGAIN.max(RTT_AGAIN_PER_NODE.saturating_mul(live));
         self.tree.measured(&peer, rtt_us);
         let Some(link) = self.links.get_mut(&peer) else { return };
@@ -127,15 +143,7 @@ impl Topology {
 
     /// What a new link may bring: everyone's two records at once, then so many a second.
     pub(in crate::mesh) fn budget(&self) -> Budget {
-        let burst = u32::try_from(2 * self.policy.limits.nodes_max).unwrap_or(u32::MAX);
-        Budget::new(burst.max(BURST_MIN), self.records_per_second())
-    }
-
-    /// What it may bring of nodes that nobody is known to be linked with: that does not grow with the network.
-    fn strange_budget(&self) -> Budget {
-        let mut budget = self.budget();
-        budget.set_rate(self.policy.records_per_second);
-        budget
+        budget(&self.policy, self.records_per_second())
     }
 
     /// What a link may bring for long. Over a tree one neighbour brings what all others say: in a storm each may
@@ -156,11 +164,22 @@ impl Topology {
         let moved = bounds(&policy) != bounds(&self.policy);
         self.policy = policy;
         if moved {
-            let (budget, strangers) = (self.budget(), self.strange_budget());
+            let (budget, strangers) = (self.budget(), strange_budget(&self.policy));
+            self.strangers = strangers.clone();
             for link in self.links.values_mut() {
                 (link.budget, link.sync.given) = (budget.clone(), budget.clone());
                 link.strangers = strangers.clone();
             }
         }
     }
+}
+
+/// The policy's own rate, however large the network: of nodes that nobody is known to be linked with.
+pub(super) fn strange_budget(policy: &Policy) -> Budget {
+    budget(policy, policy.records_per_second)
+}
+
+fn budget(policy: &Policy, per_second: u32) -> Budget {
+    let burst = u32::try_from(2 * policy.limits.nodes_max).unwrap_or(u32::MAX);
+    Budget::new(burst.max(BURST_MIN), per_second)
 }

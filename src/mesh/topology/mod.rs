@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::mesh::budget::Budget;
 use crate::mesh::call::Calls;
 use crate::mesh::graph::{Graph, Inserted};
 use crate::mesh::record::{CARD_KEYS_BYTES_MAX, Crypto, EPOCH_MAX, Record};
@@ -60,6 +61,8 @@ pub struct Topology {
     pub(in crate::mesh) calls: Calls,
     pub(in crate::mesh) shape: Shape,
     pub(in crate::mesh) tree: Tree,
+    /// For records of nodes that nothing is known of yet, whoever brings them: ids cost nothing, nor do new links.
+    pub(in crate::mesh) strangers: Budget,
     /// Links that were lost lately, and when.
     lost: BTreeMap<NodeId, Time>,
     /// When the tree is to follow the graph, when it last did, and the change of the graph it then followed.
@@ -108,6 +111,7 @@ impl Topology {
             calls: Calls::default(),
             shape: Shape::new(&policy.plan, &me, identity.epoch),
             tree: Tree::default(),
+            strangers: links::strange_budget(&policy),
             lost: BTreeMap::new(),
             span_at: None,
             spanned_at: Time(0),
@@ -177,6 +181,7 @@ impl Topology {
         self.derive_at = derived.next;
         self.derived_at = now;
         self.schedule_span(now);
+        self.ping_sooner(now);
         if self.root != self.graph.root() {
             self.root = self.graph.root();
             self.root_since = now;

@@ -75,6 +75,10 @@ impl Topology {
     ) {
         for signed in records {
             let author = NodeId::of_key(&signed.key);
+            if !self.graph.is_known(&author) && author != peer && !self.strangers.take(now, 1) {
+                self.dropped_records += 1;
+                continue;
+            }
             let taken = self.take_signed(now, (peer, author), signed, out);
             let Taken::New(record) = taken else { continue };
             self.tree.arrived(now, &record);
