@@ -508,6 +508,25 @@ fn what_waits_for_a_link_is_bounded_and_the_newest_takes_the_place_of_the_old() 
     assert_eq!(&pushed[0].signed, last(8).signed());
 }
 
+#[test]
+fn a_version_that_nobody_has_keeps_no_other_from_being_asked_for() {
+    let (mut tree, friend, foe) = beset();
+    let real = Name { kind: Kind::Links, ..name(1) };
+    let made_up = Name { ver: Ver { epoch: u64::MAX, seq: u64::MAX }, ..real };
+    tree.told(Time(0), real, &friend);
+    let mut asked = 0;
+    for ms in 0..2000 {
+        let now = Time::from_ms(ms);
+        tree.told(now, made_up, &foe);
+        for (peer, gossip) in sent(&mut tree, now) {
+            if let (true, Gossip::Graft(names)) = (peer == friend, gossip) {
+                asked += names.iter().filter(|n| **n == real).count();
+            }
+        }
+    }
+    assert_eq!(asked, 1);
+}
+
 /// The names that go to `peer`, and when, in these milliseconds.
 fn names_to(tree: &mut Tree, peer: NodeId, during: std::ops::Range<u64>) -> Vec<(u64, usize)> {
     let mut told = Vec::new();

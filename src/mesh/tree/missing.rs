@@ -13,12 +13,12 @@ const TELLERS_MAX: usize = 8;
 
 #[derive(Debug)]
 struct Awaited {
-    ver: Ver,
     told_at: Time,
     at: Time,
     asked: bool,
-    /// Who told it and was not asked yet, in order.
-    tellers: Vec<NodeId>,
+    /// Who told of it and was not asked yet, in order, and of which version: who makes one up must not keep the others'
+    /// from being asked for.
+    tellers: Vec<(NodeId, Ver)>,
 }
 
 /// What is missing, by slot.
@@ -37,31 +37,29 @@ impl Missing {
             if room {
                 let at = now + wait;
                 self.due.insert((at, slot));
-                let (ver, tellers) = (name.ver, vec![*by]);
-                let awaited = Awaited { ver, told_at: now, at, asked: false, tellers };
+                let tellers = vec![(*by, name.ver)];
+                let awaited = Awaited { told_at: now, at, asked: false, tellers };
                 self.awaited.insert(slot, awaited);
             }
             return room;
         };
-        if name.ver > awaited.ver {
-            // Who told the old one may not have the new one. The clock goes on: an author who says something
-            // new all the time must be heard, too.
-            awaited.ver = name.ver;
-            awaited.tellers.clear();
-        }
-        if name.ver == awaited.ver
-            && awaited.tellers.len() < TELLERS_MAX
-            && !awaited.tellers.contains(by)
-        {
-            awaited.tellers.push(*by);
+        // The clock goes on whatever is told: an author who says something new all the time must be heard, too.
+        if let Some((_, ver)) = awaited.tellers.iter_mut().find(|(teller, _)| teller == by) {
+            *ver = name.ver.max(*ver);
+        } else if awaited.tellers.len() < TELLERS_MAX {
+            awaited.tellers.push((*by, name.ver));
         }
         true
     }
 
-    /// This, or something newer, is here. How long after its name it came, if that was without being asked for.
+    /// This is here, and all that is older. How long after its name it came, if that was without being asked for.
     pub(super) fn arrived(&mut self, now: Time, name: &Name) -> Option<Duration> {
         let slot = name.slot();
-        self.awaited.get(&slot).filter(|a| a.ver <= name.ver)?;
+        let awaited = self.awaited.get_mut(&slot)?;
+        awaited.tellers.retain(|(_, ver)| *ver > name.ver);
+        if !awaited.tellers.is_empty() {
+            return None;
+        }
         let awaited = self.awaited.remove(&slot)?;
         self.due.remove(&(awaited.at, slot));
         (!awaited.asked).then(|| now.since(awaited.told_at))
@@ -89,9 +87,9 @@ impl Missing {
     ) -> Option<(Name, NodeId, Duration)> {
         let awaited = self.awaited.get_mut(slot)?;
         while !awaited.tellers.is_empty() {
-            let peer = awaited.tellers.remove(0);
+            let (peer, ver) = awaited.tellers.remove(0);
             if let Some(wait) = wait(&peer) {
-                return Some((Name { ver: awaited.ver, ..*slot }, peer, wait));
+                return Some((Name { ver, ..*slot }, peer, wait));
             }
         }
         self.awaited.remove(slot);
