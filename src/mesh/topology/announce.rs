@@ -23,7 +23,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The same for each node alive, since each hears it, and the longest of all.
 const PAUSE_PER_NODE: Duration = Duration::from_millis(4);
 const PAUSE_IN_STORM: Duration = Duration::from_secs(5);
-/// Without news for this long, the next change is told as if it were the first.
+/// Without news for this long, and for as long as it paused, the next change is told as if it were the first.
 const QUIET: Duration = Duration::from_secs(2);
 /// Our records are signed anew after this long, so that nobody takes them for forgotten.
 pub(super) const REFRESH: Duration = Duration::from_secs(15 * 60);
@@ -88,15 +88,17 @@ impl Topology {
     pub(super) fn announce(&mut self, now: Time, out: &mut Vec<Effect>) {
         let card_before = self.card().ver();
         let [card, links] = self.sign_own(now);
-        self.dirty = None;
-        let quiet = now.since(self.told_at);
+        let quiet = self
+            .dirty
+            .take()
+            .is_none_or(|since| since.since(self.told_at) >= self.pause.max(QUIET));
         let degree = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
         let longest = PAUSE_PER_LINK.saturating_mul(degree).clamp(COALESCE, PAUSE_MAX);
         let nodes = u32::try_from(self.graph.size()).unwrap_or(u32::MAX);
         // Behind a tree everyone hears of every link of everyone.
         let longest = longest.max(PAUSE_PER_NODE.saturating_mul(nodes)).min(PAUSE_IN_STORM);
         let longer = (self.pause * 2).min(longest);
-        self.pause = if quiet >= QUIET { COALESCE } else { longer };
+        self.pause = if quiet { COALESCE } else { longer };
         self.told_at = now;
         let mut news = vec![links];
         if card.ver() != card_before {
