@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::sync::topology;
 use super::*;
 use crate::mesh::record::LOST_MAX;
-use crate::mesh::topology::Event;
+use crate::mesh::topology::{Event, Topology};
 use crate::mesh::{Core, Time};
 use crate::wire::bounded::Blob;
 
@@ -68,6 +68,42 @@ fn a_link_that_we_dialled_is_told_when_the_other_end_has_spoken_and_one_that_it_
     assert_eq!(both, BTreeSet::from([id(2), id(4)]));
     let again = told(up(4, Direction::Out)).1;
     assert_eq!(again.len(), 2, "one that takes its place is one that is known");
+}
+
+#[test]
+fn in_a_storm_of_a_large_network_a_node_tells_of_itself_every_few_seconds_and_after_it_at_once() {
+    let (mut topology, mut out) = (topology(1), Vec::new());
+    for n in 0..1000u32 {
+        let other = Hashed(Sha256::digest(n.to_le_bytes()).into());
+        let card = Card { key: other.0, ..plain_card(0, Ver { epoch: 1, seq: 1 }) };
+        topology.take(Time(0), Record::sign(Body::Card(card), &other), &mut out);
+    }
+    let ver = |topology: &Topology| topology.graph().listed_by(&id(1)).expect("it speaks").ver.seq;
+    let mut run = |topology: &mut Topology, from: Time, millis: u64, change: bool| {
+        let before = ver(topology);
+        for ms in (0..millis).step_by(10) {
+            let (now, peer) = (from + Duration::from_millis(ms), id(2));
+            if change && ms % 100 == 0 {
+                let up = Event::LinkUp {
+                    peer,
+                    dir: Direction::In,
+                    rtt_us: 1,
+                    addr: addr(2),
+                    card: card(2, 1),
+                };
+                let down = Event::LinkDown { peer, lost: false };
+                topology.handle(now, if ms % 200 == 0 { up } else { down }, &mut out);
+            }
+            topology.wake(now, &mut out);
+            out.clear();
+        }
+        ver(topology) - before
+    };
+    let storm = run(&mut topology, Time(0), 60_000, true);
+    assert!((15..=25).contains(&storm), "told {storm} times in a minute");
+    let calm = run(&mut topology, Time::from_ms(60_000), 10_000, false);
+    assert!(calm <= 2, "told {calm} times more");
+    assert_eq!(run(&mut topology, Time::from_ms(70_000), 100, true), 1, "told at once");
 }
 
 #[test]
