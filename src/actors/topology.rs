@@ -177,7 +177,7 @@ impl Driver for Topology {
                 self.show_soon(ctx);
                 self.tell_card();
             }
-            // At most five a second; that everyone links with everyone from now on is said only once.
+            // A few a second; that everyone links with everyone from now on is said only once.
             Effect::Shape(advice) => deliver(&self.ports.shape, Advised(advice)),
             Effect::Dropped { peer } => post(&self.ports.dropped, Dropped(peer)),
             Effect::Heard(said) => self.ports.voice.say(&said),

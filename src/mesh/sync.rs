@@ -69,6 +69,8 @@ struct Led {
     left: BucketSet,
     /// Where the other end has nothing.
     empty: BucketSet,
+    /// Something was named the last time.
+    named: bool,
 }
 
 impl Sync {
@@ -133,6 +135,7 @@ impl Topology {
     pub(super) fn root_differs(&mut self, now: Time, peer: NodeId, out: &mut Vec<Effect>) {
         let long = UNSETTLED + Duration::from_millis(self.graph.live_count() as u64);
         let settled = now.since(self.root_since) >= SETTLED;
+        self.speaks(now, &peer);
         let Some(link) = self.links.get_mut(&peer) else { return };
         // The first one may only have been under way while something changed.
         let before = link.sync.differed.replace(now);
@@ -204,7 +207,7 @@ impl Topology {
         if left.is_empty() || crossed || !link.sync.may_begin_to_lead(now) {
             return;
         }
-        link.sync.led = Some(Led { left, empty });
+        link.sync.led = Some(Led { left, empty, named: false });
         self.step(now, peer, out);
     }
 
@@ -263,7 +266,8 @@ impl Topology {
         if sync.led.as_ref().is_some_and(|led| led.left.is_empty()) {
             sync.led = None;
         }
-        if sync.led.is_some() {
+        if let Some(led) = &mut sync.led {
+            led.named = !buckets.is_empty();
             // With no bucket in it, it only asks whether what was given has come.
             let have = List::first_of(have);
             out.push(Effect::Send { peer, gossip: Gossip::Versions { buckets, have } });
@@ -279,8 +283,7 @@ impl Topology {
             led.left.remove(bucket);
         }
         let after = led.left.iter().count();
-        let named_left = led.left.iter().any(|bucket| !led.empty.contains(bucket));
-        if after == 0 || named_left && after == before {
+        if after == 0 || led.named && after == before {
             // All is even; or the other end gives no more: each step names much, and must bring us further.
             sync.led = None;
             return;

@@ -99,7 +99,8 @@ impl Graph {
 
     /// Forgets those of the `dead` whose time has come; whether one of them was shown.
     fn forget(&mut self, now: Time, dead: Vec<NodeId>, derived: &mut Derived) -> bool {
-        let mut kept: Vec<(Time, NodeId)> = Vec::new();
+        // Those never met first: whoever makes some up must not push out who was lost.
+        let mut kept: Vec<(bool, Time, NodeId)> = Vec::new();
         let mut shown = false;
         let me = self.me;
         for id in dead.into_iter().filter(|id| *id != me) {
@@ -119,16 +120,15 @@ impl Graph {
             if until.is_some_and(|until| now >= until) {
                 shown |= n.met;
                 self.remove(&id);
-            } else if n.met && !n.is_live() {
-                // Not those never met: whoever makes some up must not push out who was lost.
-                kept.push((odd.map_or(now, Odd::gone_at), id));
+            } else if !n.is_live() {
+                kept.push((n.met, odd.map_or(now, Odd::gone_at), id));
             }
         }
         let most = 2 * self.live + 1024;
         if kept.len() > most {
             kept.sort_unstable();
             let surplus = kept.len() - most;
-            for (_, id) in &kept[..surplus] {
+            for (_, _, id) in &kept[..surplus] {
                 shown |= self.remove(id);
             }
         }

@@ -7,6 +7,7 @@ mod asked;
 mod derive;
 mod named;
 mod reach;
+mod room;
 mod shown;
 mod spanning;
 
@@ -27,10 +28,6 @@ pub const GRACE: Duration = Duration::from_millis(100);
 pub const SUSPECT: Duration = Duration::from_secs(10);
 /// How long a goodbye is remembered.
 pub const TOMBSTONE: Duration = Duration::from_secs(3600);
-
-/// Links that a node may list however many all together list. More only while there is room for this many of each
-/// node: a full mesh of a thousand fits, made-up nodes with a thousand links each do not.
-const LISTED_SHARE: usize = 256;
 
 /// Bounds of the graph.
 #[derive(Clone, Copy, Debug)]
@@ -270,12 +267,6 @@ impl Graph {
         Inserted::New { lost: self.note_lost(now, &id, &gone) }
     }
 
-    /// Whether a link state lists more than its share while all together list as much as there is room for.
-    fn lists_too_much(&self, record: &Record) -> bool {
-        let count = record.links().map_or(0, |state| state.links.len());
-        count > LISTED_SHARE && self.listed + count > LISTED_SHARE * self.limits.nodes_max
-    }
-
     fn not_news(&self, record: &Record) -> Option<Inserted> {
         let known = self.nodes.get(&record.id())?;
         let held = match record.body() {
@@ -333,31 +324,6 @@ impl Graph {
             }
         }
         lost
-    }
-
-    /// Makes sure that one more node fits: the oldest of those never met goes, or else the longest lost.
-    fn make_room(&mut self) -> bool {
-        if self.nodes.len() < self.limits.nodes_max {
-            return true;
-        }
-        let others = self.nodes.iter().filter(|(id, n)| **id != self.me && !n.counts());
-        let age = |n: &Known| n.odd.as_ref().map(|odd| (n.met, odd.gone_at()));
-        let oldest = others.filter_map(|(id, n)| age(n).map(|age| (age, *id)));
-        let oldest = oldest.min().map(|(_, id)| id);
-        oldest.is_some_and(|id| self.remove(&id))
-    }
-
-    fn remove(&mut self, id: &NodeId) -> bool {
-        let Some(known) = self.nodes.remove(id) else { return false };
-        self.listed -= known.links().len();
-        self.new_cards.remove(id);
-        self.moved = true;
-        if known.reached {
-            self.reach_anew();
-        }
-        let bucket = &mut self.digest[usize::from(id.0[0])];
-        *bucket = bucket.wrapping_sub(known.weight());
-        true
     }
 
     /// One hash for each bucket of node ids, over the versions of all live nodes' records.

@@ -198,45 +198,90 @@ fn strangers_never_take_more_room_than_there_is_nor_the_place_of_the_living() {
     assert!(graph.is_alive(&id(1)));
 }
 
-#[test]
-fn strangers_do_not_push_out_who_was_lost() {
-    let mut graph = graph();
-    for record in [links(0, 1, &[1]), links(1, 1, &[0]), card(1, 1)] {
-        graph.insert(Time(0), record);
+/// A card of one of thousands of nodes that are linked with nobody.
+fn stranger(n: u32) -> Record {
+    let key = Hashed(Sha256::digest(n.to_le_bytes()).into());
+    let card = Card { key: key.0, ..plain_card(0, Ver { epoch: 1, seq: 1 }) };
+    Record::sign(Body::Card(card), &key)
+}
+
+/// Node 0 has lost its links with 1 to 50 and knows nobody else.
+fn all_lost(nodes_max: usize) -> Graph {
+    let mut graph = Graph::new(id(0), START_MS, Limits { nodes_max, ..LIMITS });
+    let others: Vec<u8> = (1..=50).collect();
+    graph.insert(Time(0), links(0, 1, &others));
+    for n in others {
+        graph.insert(Time(0), links(n, 1, &[0]));
+        graph.insert(Time(0), card(n, 1));
     }
     graph.derive(Time(0));
     graph.insert(Time(0), links(0, 2, &[]));
     graph.derive(Time(0));
     graph.derive(Time(0) + GRACE);
-    for n in 2..=255 {
-        graph.insert(Time::from_ms(200), card(n, 1));
-        graph.derive(Time::from_ms(200));
+    graph.derive(Time(0));
+    graph
+}
+
+/// Graphs with little room and with much of it.
+#[test]
+fn strangers_do_not_push_out_who_was_lost() {
+    for (nodes_max, strangers) in [(64, 250), (4096, 3000)] {
+        let mut graph = all_lost(nodes_max);
+        for n in 0..strangers {
+            graph.insert(Time::from_ms(200), stranger(n));
+            graph.derive(Time::from_ms(200));
+        }
+        graph.derive(Time::from_ms(500));
+        let lost = (1..=50).filter(|n| graph.state_of(&id(*n)) == Some(State::Failed));
+        let lost = lost.filter(|n| graph.card(&id(*n)).is_some()).count();
+        assert!(
+            lost >= 42,
+            "{lost} of 50 can still be dialled, where there is room for {nodes_max}"
+        );
     }
-    graph.derive(Time::from_ms(500));
-    assert_eq!(graph.state_of(&id(1)), Some(State::Failed));
-    assert!(graph.card(&id(1)).is_some(), "it can still be dialled");
+}
+
+#[test]
+fn where_there_is_room_only_for_the_living_all_that_come_together_stay() {
+    let mut graph = all_lost(51);
+    let now = Time::from_ms(500);
+    for n in 100..105 {
+        let before = if n == 100 { 0 } else { n - 1 };
+        let after = if n == 104 { vec![before] } else { vec![before, n + 1] };
+        for record in [card(n, 1), links(n, 1, &after)] {
+            assert!(matches!(graph.insert(now, record), Inserted::New { .. }));
+        }
+    }
+    graph.insert(now, links(0, 3, &[100]));
+    graph.derive(now);
+    assert!((100..105).all(|n| graph.is_alive(&id(n)) && graph.card(&id(n)).is_some()));
 }
 
 #[test]
 fn many_links_are_listed_only_while_there_is_room_for_them() {
-    let limits = Limits { nodes_max: 4, ..LIMITS };
-    let mut graph = Graph::new(id(0), START_MS, limits);
-    let entry = |n: u32| {
-        let peer = NodeId::of_key(&Sha256::digest(n.to_le_bytes()).into());
-        LinkEntry { peer, dir: Direction::Out, rtt_us: 1, since_s: 0 }
+    let entry = |n: u32| LinkEntry {
+        peer: NodeId::of_key(&Sha256::digest(n.to_le_bytes()).into()),
+        dir: Direction::Out,
+        rtt_us: 1,
+        since_s: 0,
     };
-    let mut said = |n: u8, seq: u64, count: u32| {
-        let mut links: Vec<LinkEntry> = (0..count).map(entry).collect();
-        links.sort_by_key(|l| l.peer);
-        let state = LinkState { links: List::first_of(links), ..link_state(n, seq, &[]) };
-        graph.insert(Time(0), Record::sign(Body::Links(state), &node(n)))
+    let mut all: Vec<LinkEntry> = (0..1024).map(entry).collect();
+    all.sort_by_key(|l| l.peer);
+    let limits = Limits { nodes_max: 1030, ..LIMITS };
+    let mut graph = Graph::new(id(0), START_MS, limits);
+    let mut said = |n: u32, seq: u64, count: usize| {
+        let key = Hashed(Sha256::digest(n.to_le_bytes()).into());
+        let links = List::first_of(all[..count].iter().copied());
+        let ver = Ver { epoch: 1, seq };
+        let state = LinkState { id: NodeId::of_key(&key.0), ver, links, ..link_state(0, 1, &[]) };
+        graph.insert(Time(0), Record::sign(Body::Links(state), &key))
     };
     let new = Inserted::New { lost: Vec::new() };
-    assert_eq!(said(1, 1, 1000), new);
-    assert_eq!(said(2, 1, 1000), Inserted::Full);
-    assert_eq!(said(2, 1, 256), new, "its share it has whatever others say");
-    assert_eq!(said(1, 2, 0), new);
-    assert_eq!(said(2, 2, 700), new);
+    assert!((0..1024).all(|n| said(n, 1, 1024) == new), "a full mesh of so many fits");
+    assert_eq!(said(2000, 1, 257), Inserted::Full);
+    assert_eq!(said(2000, 1, 256), new, "its share it has whatever others say");
+    assert_eq!(said(1, 2, 1000), new, "fewer than before are always taken");
+    assert_eq!(said(1, 3, 1024), Inserted::Full);
 }
 
 /// One end of a link, or both, says otherwise than before; or a node says goodbye, or is back.

@@ -61,7 +61,7 @@ fn a_link_that_we_dialled_is_told_when_the_other_end_has_spoken_and_one_that_it_
     let begin = told(up(2, Direction::In));
     assert_eq!(begin.1, [id(2)]);
     assert_eq!(told(up(3, Direction::Out)), begin);
-    assert_eq!(told(Event::LinkDown { peer: id(3), lost: false }), begin, "nobody heard of it");
+    assert_eq!(told(Event::LinkDown { peer: id(3), lost: true }), begin, "nobody heard of it");
     assert_eq!(told(up(4, Direction::Out)), begin);
     let both: BTreeSet<NodeId> =
         told(Event::Measured { peer: id(4), rtt_us: 1 }).1.into_iter().collect();
@@ -111,7 +111,7 @@ fn links_lost_are_told_for_ten_seconds_and_only_so_many() {
     let (mut topology, mut out) = (topology(1), Vec::new());
     let (end, came) = (Time::from_ms(1000), |n: u8| Event::LinkUp {
         peer: id(n),
-        dir: Direction::Out,
+        dir: Direction::In,
         rtt_us: 1,
         addr: addr(n),
         card: card(n, 1),

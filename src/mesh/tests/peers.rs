@@ -413,6 +413,15 @@ fn a_member_of_the_last_run_is_sought_with_backoff_within_its_bounds() {
 }
 
 #[test]
+fn a_node_first_heard_of_when_it_was_lost_is_sought_too() {
+    let mut peers = registry(0, &[], Book::default());
+    let lost = NodeChange { id: id(1), state: State::Unreachable, card: Some(card(1, 1)) };
+    tell(&mut peers, Time(0), Event::Graph(vec![lost]));
+    let times = dials_until(&mut peers, 60_000, || Ended::TimedOut);
+    assert!(times.len() > 10, "{} dials in a minute", times.len());
+}
+
+#[test]
 fn a_seed_that_lets_us_in_and_closes_is_no_reason_for_a_storm() {
     for bye in [Bye::Banned, Bye::Superseded, Bye::Full, Bye::LabelTaken, Bye::Duplicate] {
         let mut peers = registry(0, &[1], Book::default());

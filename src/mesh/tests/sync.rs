@@ -171,6 +171,32 @@ fn knows_everyone() -> (Topology, Time) {
 }
 
 #[test]
+fn pings_are_as_often_as_the_network_is_large_also_when_it_has_become_small() {
+    let (mut topology, now) = knows_everyone();
+    let policy = Policy {
+        period: None,
+        limits: Limits { nodes_max: 4096, forget_after: Duration::from_secs(86_400) },
+        records_per_second: 50,
+        degree_max: 128,
+        plan: FULL,
+    };
+    topology.handle(now, Event::Configure(policy), &mut Vec::new());
+    let mut pings = |topology: &mut Topology, from: u64, seconds: u64| {
+        let mut out = Vec::new();
+        for s in from..from + seconds {
+            topology.wake(now + Duration::from_secs(s), &mut out);
+        }
+        let is_ping = |e: &Effect| matches!(e, Effect::Send { gossip: Gossip::Cast(_), .. });
+        out.iter().filter(|e| is_ping(e)).count()
+    };
+    let many = pings(&mut topology, 0, 600);
+    assert!((3..=6).contains(&many), "{many} pings in ten minutes among 255 nodes");
+    topology.take(now + Duration::from_secs(600), links(2, 2, &[1]), &mut Vec::new());
+    let few = pings(&mut topology, 600, 60);
+    assert!(few >= 9, "{few} pings in a minute between two");
+}
+
+#[test]
 fn an_exchange_ends_where_the_other_end_brings_it_no_further() {
     let (mut topology, now) = knows_everyone();
     let digest = Gossip::Digest(List::first_of([1; 256]));
@@ -184,7 +210,77 @@ fn an_exchange_ends_where_the_other_end_brings_it_no_further() {
     let step = answers(&mut topology, now, Gossip::Evened(evened));
     assert!(matches!(&step[..], [Gossip::Versions { .. }]), "{step:?}");
     assert!(answers(&mut topology, now, Gossip::Evened(evened)).is_empty());
-    assert!(answers(&mut topology, now, Gossip::Evened(buckets.clone())).is_empty(), "it is over");
+    assert!(answers(&mut topology, now, Gossip::Evened(*buckets)).is_empty(), "it is over");
+}
+
+/// Node 1, linked with 2, that with 600 nodes whose ids begin with one byte and with node 255; each of the 600 lists 20
+/// more that are made up. That byte.
+fn crowd() -> (Topology, Time, u8) {
+    let mut topology = topology(1);
+    let now = Time::from_ms(60_000);
+    let (peer, card) = (id(2), card(2, 1));
+    let up = Event::LinkUp { peer, dir: Direction::In, rtt_us: 1, addr: addr(2), card };
+    topology.handle(now, up, &mut Vec::new());
+    let first = 0;
+    assert!([1, 2, 255].iter().all(|n| id(*n).0[0] > first), "they are in later buckets");
+    let keys = (0u32..).map(|n| Hashed(Sha256::digest(n.to_le_bytes()).into()));
+    let crowd = keys.filter(|key| NodeId::of_key(&key.0).0[0] == first).take(600);
+    let entry = |peer: NodeId| LinkEntry { peer, dir: Direction::Out, rtt_us: 1, since_s: 0 };
+    let say = |topology: &mut Topology, key: &Hashed, peers: &[NodeId]| {
+        let mut links: Vec<LinkEntry> = peers.iter().copied().map(entry).collect();
+        links.sort_by_key(|l| l.peer);
+        let (id, ver) = (NodeId::of_key(&key.0), Ver { epoch: 1, seq: 1 });
+        let state = LinkState { id, ver, links: List::first_of(links), ..link_state(0, 1, &[]) };
+        topology.take(now, Record::sign(Body::Links(state), key), &mut Vec::new());
+    };
+    let mut all = vec![id(1), id(255)];
+    for key in crowd {
+        let made_up = (1..=20).map(|n| NodeId([n; 32]));
+        let peers: Vec<NodeId> = made_up.chain([id(2)]).collect();
+        say(&mut topology, &key, &peers);
+        all.push(NodeId::of_key(&key.0));
+    }
+    say(&mut topology, &node(2), &all);
+    say(&mut topology, &node(255), &[id(2)]);
+    let now = now + Duration::from_secs(10);
+    topology.wake(now, &mut Vec::new());
+    assert_eq!(topology.view().alive().count(), 603);
+    (topology, now, first)
+}
+
+#[test]
+fn one_crowded_bucket_does_not_keep_the_others_from_being_evened() {
+    let (mut topology, now, first) = crowd();
+    let digest = Gossip::Digest(List::first_of([1; 256]));
+    let [Gossip::Versions { buckets, have }] = &answers(&mut topology, now, digest)[..] else {
+        panic!("it leads");
+    };
+    assert_eq!((buckets.iter().collect::<Vec<u8>>(), have.len()), (vec![first], 512));
+    let next = answers(&mut topology, now, Gossip::Evened(*buckets));
+    let [Gossip::Versions { buckets, .. }] = &next[..] else { panic!("{next:?}") };
+    assert!(buckets.contains(id(255).0[0]));
+}
+
+#[test]
+fn a_bucket_that_is_too_much_for_one_step_is_given_in_part_and_then_compared() {
+    let (mut topology, now, first) = crowd();
+    let step = answers(&mut topology, now, Gossip::Digest(List::first_of([0; 256])));
+    let given = |step: &[Gossip]| -> usize {
+        let records = |gossip: &Gossip| match gossip {
+            Gossip::Records(records) => records.len(),
+            _ => 0,
+        };
+        step.iter().map(records).sum()
+    };
+    assert!((100..600).contains(&given(&step)), "{} given", given(&step));
+    let next = answers(&mut topology, now, Gossip::Evened(BucketSet::default()));
+    let named = next.iter().find_map(|gossip| match gossip {
+        Gossip::Versions { buckets, have } => Some((buckets.contains(first), have.len())),
+        _ => None,
+    });
+    assert_eq!(named, Some((true, 512)), "the exchange goes on");
+    let left: usize = [id(1), id(2), id(255)].len();
+    assert!(given(&next) >= left, "what is in the other buckets is given");
 }
 
 #[test]
@@ -240,6 +336,13 @@ fn records_of_nobody_known_are_bounded_however_many_links_bring_them() {
         dropped.push(topology.dropped_records - before);
     }
     assert_eq!((dropped[0], dropped[2]), (0, 60), "{dropped:?}");
+    // A link that has been there for a while has a share of its own.
+    let later = now + Duration::from_secs(31);
+    let made_up = (1..=60).map(|n| self::card(n + 120, 1).signed().clone());
+    let gossip = Gossip::Records(List::first_of(made_up));
+    let before = topology.dropped_records;
+    topology.handle(later, Event::FromPeer { peer: id(202), gossip }, &mut Vec::new());
+    assert_eq!(topology.dropped_records, before);
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Topology {
 
     pub(super) fn link_down(&mut self, now: Time, peer: NodeId, lost: bool) {
         let Some(link) = self.links.remove(&peer) else { return };
-        if lost && self.lost_lately(now).len() < LOST_MAX {
+        if lost && link.agreed && self.lost_lately(now).len() < LOST_MAX {
             self.lost.insert(peer, now);
         }
         let used = self.is_partial();

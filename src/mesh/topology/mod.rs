@@ -61,7 +61,7 @@ pub struct Topology {
     pub(in crate::mesh) calls: Calls,
     pub(in crate::mesh) shape: Shape,
     pub(in crate::mesh) tree: Tree,
-    /// For records of nodes that nothing is known of yet, whoever brings them: ids cost nothing, nor do new links.
+    /// For records of nodes that nothing is known of yet, over all new links together.
     pub(in crate::mesh) strangers: Budget,
     /// Links that were lost lately, and when.
     lost: BTreeMap<NodeId, Time>,

@@ -6,11 +6,13 @@ use std::time::Duration;
 use super::TreeCounts;
 use crate::mesh::gossip::{Name, Pushed};
 use crate::mesh::record::{Body, Kind, Record, Signed};
-use crate::mesh::topology::{Effect, Topology};
+use crate::mesh::topology::{Effect, Link, Topology};
 use crate::mesh::{NodeId, Time};
 
 /// What a record costs its bringer that its author did not sign: nobody honest passes on what it has not checked.
 const FORGED_COST: u32 = 64;
+/// A link is new for so long.
+const NEW_LINK: Duration = Duration::from_secs(30);
 /// Names wait this long for others, and for the news itself, which most links of a node hear of by then.
 const NAMES_WAIT: Duration = Duration::from_millis(100);
 /// Those of pings longer: nobody waits for a ping, and when nothing else goes on their names would be a tenth of what
@@ -75,7 +77,8 @@ impl Topology {
     ) {
         for signed in records {
             let author = NodeId::of_key(&signed.key);
-            if !self.graph.is_known(&author) && author != peer && !self.strangers.take(now, 1) {
+            let strange = !self.graph.is_known(&author) && author != peer;
+            if strange && !self.may_be_unknown(now, &peer) {
                 self.dropped_records += 1;
                 continue;
             }
@@ -132,6 +135,16 @@ impl Topology {
     /// Whether one more node that is not reached yet may come by this link.
     fn may_be_strange(&mut self, now: Time, peer: &NodeId) -> bool {
         self.links.get_mut(peer).is_some_and(|link| link.strangers.take(now, 1))
+    }
+
+    /// The same for one of which nothing is known. New links share what there is for all of them: whoever has used up
+    /// that of one link only needs to make another.
+    fn may_be_unknown(&mut self, now: Time, peer: &NodeId) -> bool {
+        let new = |link: &Link| now.since(link.up_at) < NEW_LINK;
+        match self.links.get(peer).is_some_and(new) {
+            true => self.strangers.take(now, 1),
+            false => self.may_be_strange(now, peer),
+        }
     }
 
     /// Passes on what came by this many links.
