@@ -181,7 +181,7 @@ fn pings_are_as_often_as_the_network_is_large_also_when_it_has_become_small() {
         plan: FULL,
     };
     topology.handle(now, Event::Configure(policy), &mut Vec::new());
-    let mut pings = |topology: &mut Topology, from: u64, seconds: u64| {
+    let pings = |topology: &mut Topology, from: u64, seconds: u64| {
         let mut out = Vec::new();
         for s in from..from + seconds {
             topology.wake(now + Duration::from_secs(s), &mut out);
