@@ -75,7 +75,7 @@ pub struct Registry {
     links: BTreeMap<ConnId, (Link, Record)>,
     /// Cards of nodes that have room for more links, for those that find none here.
     room: Vec<Record>,
-    /// What was decided in this turn about the connection that asked.
+    /// What was decided in this turn about the connection that asked, if anything was.
     verdict: Option<(ConnId, Option<Verdict>)>,
     tickets: BTreeMap<u64, Ticket>,
     /// Dials that were asked for and are through here, and not yet at the other end.

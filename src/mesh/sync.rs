@@ -278,12 +278,11 @@ impl Topology {
     fn go_on(&mut self, now: Time, peer: NodeId, evened: &BucketSet, out: &mut Vec<Effect>) {
         let Some(sync) = self.links.get_mut(&peer).map(|link| &mut link.sync) else { return };
         let Some(led) = &mut sync.led else { return };
-        let before = led.left.iter().count();
+        let further = evened.iter().any(|bucket| led.left.contains(bucket));
         for bucket in evened.iter() {
             led.left.remove(bucket);
         }
-        let after = led.left.iter().count();
-        if after == 0 || led.named && after == before {
+        if led.left.is_empty() || led.named && !further {
             // All is even; or the other end gives no more: each step names much, and must bring us further.
             sync.led = None;
             return;

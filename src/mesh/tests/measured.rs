@@ -74,9 +74,7 @@ fn a_link_that_we_dialled_is_told_when_the_other_end_has_spoken_and_one_that_it_
 fn in_a_storm_of_a_large_network_a_node_tells_of_itself_every_few_seconds_and_after_it_at_once() {
     let (mut topology, mut out) = (topology(1), Vec::new());
     for n in 0..1000u32 {
-        let other = Hashed(Sha256::digest(n.to_le_bytes()).into());
-        let card = Card { key: other.0, ..plain_card(0, Ver { epoch: 1, seq: 1 }) };
-        topology.take(Time(0), Record::sign(Body::Card(card), &other), &mut out);
+        topology.take(Time(0), card_of_many(n), &mut out);
     }
     let ver = |topology: &Topology| topology.graph().listed_by(&id(1)).expect("it speaks").ver.seq;
     let mut run = |topology: &mut Topology, from: Time, millis: u64, change: bool| {

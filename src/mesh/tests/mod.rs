@@ -50,6 +50,18 @@ pub fn node(n: u8) -> Hashed {
     Hashed([n; 32])
 }
 
+/// One of more nodes than a byte can count.
+pub fn one_of_many(n: u32) -> Hashed {
+    Hashed(Sha256::digest(n.to_le_bytes()).into())
+}
+
+/// The card of one of those.
+pub fn card_of_many(n: u32) -> Record {
+    let key = one_of_many(n);
+    let card = Card { key: key.0, ..plain_card(0, Ver { epoch: 1, seq: 1 }) };
+    Record::sign(Body::Card(card), &key)
+}
+
 pub fn id(n: u8) -> NodeId {
     NodeId::of_key(&[n; 32])
 }
